@@ -1,0 +1,84 @@
+/**
+ * The store's door: everything that Postgres (or the embedded PGlite) does for Halyard. Only this room knows
+ * transactions; an edit runs inside one and sees plain states.
+ */
+import type { Delta, State } from '@halyard/sdk/core'
+import type { Actor, Edit, LogId, LogKind, Warning } from '../domain/change.ts'
+
+/** Which logs a commit locks: `path` top-down, and with `descendants` every open log below the last of them, by id. */
+export type Scope = { readonly path: readonly LogId[]; readonly descendants?: boolean }
+
+export type CommitRequest<R> = {
+  readonly scope: Scope
+  readonly actor: Actor
+  readonly comment?: string | undefined
+  readonly edit: Edit<R>
+  /**
+   * The state that the caller holds, asked for after the row lock is taken: when it is at the locked revision,
+   * the entries are not read again.
+   */
+  readonly known?: (log: LogId) => State | undefined
+  /** Run the edit on the current state and write nothing. */
+  readonly dryRun?: boolean
+  /** A kill: uses the connection kept for kills, with a short lock time-out. */
+  readonly urgent?: boolean
+}
+
+/** Who wrote a revision, and when (epoch milliseconds). */
+export type Provenance = { readonly at: number; readonly by: Actor }
+
+export type Head = {
+  readonly log: LogId
+  readonly kind: LogKind
+  readonly parent: LogId | null
+  readonly epoch: number
+  readonly revision: number
+}
+
+/** One log as loaded, with the provenance of each revision that a current entry has. */
+export type Loaded = Head & {
+  readonly state: State
+  readonly provenance: ReadonlyMap<number, Provenance>
+}
+
+/** What is newer than a held state. `reload`: the epoch is another, take it whole. */
+export type Newer =
+  | { readonly kind: 'current' }
+  | { readonly kind: 'delta'; readonly delta: Delta; readonly provenance: ReadonlyMap<number, Provenance> }
+  | { readonly kind: 'reload'; readonly loaded: Loaded }
+  | { readonly kind: 'closed' }
+
+export type Committed<R> = {
+  readonly result: R
+  readonly action: string
+  readonly warnings: readonly Warning[]
+  readonly provenance: Provenance
+  /** One for each log that got a new revision; empty when nothing changed (or in a dry run: what would change). */
+  readonly deltas: ReadonlyMap<LogId, Delta>
+  readonly opened: readonly Loaded[]
+  readonly closed: readonly LogId[]
+  /** The locked logs after the commit. */
+  readonly heads: ReadonlyMap<LogId, { readonly epoch: number; readonly revision: number }>
+}
+
+/** The payload of a change notification: where to look, never what changed. */
+export type Notice = { readonly log: LogId; readonly epoch: number; readonly revision: number }
+
+export interface Store {
+  /**
+   * Runs one edit in the single write transaction. Rejects with the edit's `Problem`, or with `Problem`
+   * `unavailable` where the database fails, times out or refuses writes.
+   */
+  commit<R>(request: CommitRequest<R>): Promise<Committed<R>>
+  /** Every open log's head, in one cheap query. */
+  heads(): Promise<readonly Head[]>
+  /** Whole logs, in one REPEATABLE READ snapshot. Closed or unknown ones are left out. */
+  load(logs: readonly LogId[]): Promise<readonly Loaded[]>
+  /** What is newer than `since`, in one REPEATABLE READ snapshot. */
+  newer(log: LogId, since: { readonly epoch: number; readonly revision: number }): Promise<Newer>
+  /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
+  listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
+  /** Rejects with the reason where the database does not answer within its deadline. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
