@@ -1,0 +1,129 @@
+/**
+ * What is true now, in memory: every log's newest state, the environments compiled, and who listens to them.
+ * Nothing here waits on Postgres to answer a read; a failing store leaves the last good state in place.
+ */
+import type { Compiled, Context, Decision, FlagKey, Json, State } from '@halyard/sdk/core'
+import type { Head, CommitRequest, Committed, Provenance } from '../store/store.ts'
+import type { LogId } from '../domain/change.ts'
+
+export type Project = { readonly id: LogId; readonly key: string; readonly name: string }
+export type EnvironmentSettings = {
+  readonly corsOrigins: readonly string[]
+  readonly requireComment: boolean
+  readonly confirmBulk: boolean
+}
+export type Environment = {
+  readonly id: LogId
+  readonly project: Project
+  readonly key: string
+  readonly name: string
+  readonly settings: EnvironmentSettings
+}
+
+/** Whom a key speaks for. `sdk`: a server or client key of one environment. */
+export type Principal =
+  | { readonly kind: 'server' | 'client'; readonly keyId: string; readonly name: string; readonly environment: Environment }
+  | { readonly kind: 'management'; readonly keyId: string; readonly name: string; readonly grants: readonly Grant[] }
+export type Role = 'admin' | 'editor' | 'viewer' | 'killer'
+/** `projects`, `environments` absent: all of them. Environments as `<project>/<environment>`. */
+export type Grant = {
+  readonly role: Role
+  readonly projects?: readonly string[]
+  readonly environments?: readonly string[]
+}
+
+/** One log, as held: its state, and who wrote each revision that a current entry has. */
+export type Held = {
+  readonly head: Head
+  readonly state: State
+  readonly provenance: ReadonlyMap<number, Provenance>
+}
+
+/** An environment as held: compiled, with what its streams need. */
+export type LiveEnvironment = {
+  readonly id: LogId
+  readonly compiled: Compiled
+  readonly state: State
+}
+
+/** Where a stream's bytes go: the HTTP edge adapts a response to this. */
+export type Sink = {
+  /** false: the peer is slow; call `onDrain` handlers later. */
+  write(frame: Buffer): boolean
+  onDrain(callback: () => void): void
+  /** Bytes written and not yet taken by the peer. */
+  readonly pendingBytes: () => number
+  end(): void
+}
+export type StreamHandle = { close(): void }
+
+export type Encoded = { readonly body: Buffer; readonly encoding: 'identity' | 'gzip' | 'br'; readonly etag: string }
+
+export type BulkAnswer = {
+  readonly body: Buffer
+  /** Quoted, as it stands in the header. */
+  readonly etag: string
+  readonly from: 'memory' | 'redis' | 'computed'
+}
+
+export interface Live {
+  /** Loads everything; resolves when the first state is held, retries for as long as the store fails. */
+  start(): Promise<void>
+  /** Commits, holds the result before it resolves, and signals other instances. */
+  commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>>
+
+  projects(): readonly Project[]
+  project(key: string): Project | undefined
+  environments(project: Project): readonly Environment[]
+  environment(projectKey: string, environmentKey: string): Environment | undefined
+  /** The principal of a key's full text; `unknown` after a fresh read, `unloaded` where no truth is held yet. */
+  authenticate(secret: string): Promise<Principal | 'unknown' | 'unloaded'>
+
+  held(log: LogId): Held | undefined
+  live(environment: LogId): LiveEnvironment | undefined
+  /** Reads the store now, if it answers; single flight. Rejects with `Problem` `unavailable` where it does not. */
+  catchUp(log: LogId): Promise<void>
+
+  /** `GET /sdk/v1/ruleset`: one precompressed buffer a state and encoding, made once. */
+  ruleset(environment: LogId, encoding: Encoded['encoding']): Promise<Encoded>
+  /** A server SDK's stream: deltas, reload, pending, heartbeat, goodbye. */
+  openStream(environment: LogId, keyId: string, lastEventId: string | undefined, sink: Sink): StreamHandle
+  /** OFREP's event stream: `refetchEvaluation` for changes that can alter what `scope` sees. */
+  openRefetchStream(environment: LogId, keyId: string, scope: 'server' | 'client', sink: Sink): StreamHandle
+  /** Streams open now. */
+  streams(): { readonly server: number; readonly refetch: number }
+
+  evaluate(environment: LogId, flag: FlagKey, context: Context): Decision
+  /** All flags that `scope` sees, cached under the key that the API describes. */
+  evaluateAll(
+    environment: LogId,
+    principal: { readonly scope: 'server' | 'client'; readonly keyId: string },
+    context: Context,
+  ): BulkAnswer
+  /** A stream token, the same throughout its window; `verify` gives back whom it was made for. */
+  streamToken(environment: LogId, keyId: string, scope: 'server' | 'client'): string
+  verifyStreamToken(
+    token: string,
+  ): { readonly environment: LogId; readonly keyId: string; readonly scope: 'server' | 'client' } | undefined
+
+  status(): LiveStatus
+  /** Not ready from now on; every stream gets its goodbye and ends. */
+  drain(): Promise<void>
+  close(): Promise<void>
+}
+
+export type LiveStatus = {
+  readonly ready: boolean
+  readonly draining: boolean
+  readonly store: { readonly ok: boolean; readonly error?: string; readonly lastOkAt?: number }
+  readonly environments: readonly {
+    readonly environment: string
+    readonly epoch: number
+    readonly revision: number
+    readonly ok: boolean
+    readonly error?: string
+    readonly flagsInError: readonly FlagKey[]
+  }[]
+}
+
+export type { Json }
