@@ -1,0 +1,146 @@
+/**
+ * The service's configuration: read once from environment variables, every fault listed at once, then frozen.
+ * `NAME_FILE` reads the value of any variable from a file. This is the one list of what can be set.
+ */
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+const whole = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `must be from ${least} to ${most}`)
+
+const url = (schemes: readonly string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => schemes.some((scheme) => text.startsWith(scheme)) && URL.canParse(text),
+      `must be a URL that starts with ${schemes.join(' or ')}`,
+    )
+
+const variables = z.object({
+  DATABASE_URL: z.union([z.literal('embedded'), url(['postgres://', 'postgresql://'])]).optional(),
+  HALYARD_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
+  HALYARD_DATA_DIR: z.string().min(1).default('./data'),
+  HALYARD_HOST: z.string().min(1).optional(),
+  HOST: z.string().min(1).optional(),
+  HALYARD_PORT: whole(0, 65_535).optional(),
+  PORT: whole(0, 65_535).optional(),
+  HALYARD_ADMIN_KEY: z.string().min(32, 'must have 32 characters or more').optional(),
+  HALYARD_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  HALYARD_TRUST_PROXY: z
+    .string()
+    .transform((text, context) => {
+      if (text === 'false' || text === 'off') return false
+      if (text === 'true' || text === 'on') return true
+      if (/^\d+$/.test(text)) return Number(text)
+      if (/^[0-9a-fA-F.:/, ]+$/.test(text)) return text
+      context.addIssue('must be on, off, a number of proxies, or a list of addresses')
+      return z.NEVER
+    })
+    .default(false),
+  HALYARD_MANAGEMENT_REQUESTS_PER_SECOND: whole(1, 1_000_000).default(1_000),
+  HALYARD_EVALUATIONS_PER_SECOND: whole(1, 10_000_000).optional(),
+  HALYARD_MAX_STREAMS: whole(1, 1_000_000).default(20_000),
+  NODE_ENV: z.string().optional(),
+})
+
+/** Every variable that is read, for documentation and for the check that none is misspelt. */
+export const VARIABLES = Object.keys(variables.shape)
+
+export type Config = Readonly<{
+  /** `embedded`, or a Postgres URL. */
+  database: string
+  secret: string | undefined
+  /** Absolute. */
+  dataDir: string
+  host: string
+  port: number
+  adminKey: string | undefined
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  trustProxy: boolean | number | string
+  managementRequestsPerSecond: number
+  evaluationsPerSecond: number | undefined
+  maxStreams: number
+}>
+
+/** What is wrong with the environment: one line a fault, all of them. Ends the process with exit code 78 (EX_CONFIG). */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  static readonly exitCode = 78
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n  ${faults.join('\n  ')}`,
+    )
+    this.faults = faults
+  }
+}
+
+/**
+ * Parses the environment.
+ * @param environment the process's variables
+ * @param readFile reads a whole text file; throws where it can't
+ * @throws ConfigError with every fault
+ */
+export function parseConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string,
+): Config {
+  const faults: string[] = []
+  const given: Record<string, string> = {}
+  for (const name of VARIABLES) {
+    const value = environment[name]
+    const file = environment[`${name}_FILE`]
+    if (value !== undefined && value !== '') {
+      given[name] = value
+      if (file) faults.push(`${name} and ${name}_FILE are both set: keep one of them`)
+    } else if (file) {
+      try {
+        given[name] = readFile(file).trim()
+      } catch (cause) {
+        faults.push(
+          `${name}_FILE: cannot read ${file} (${cause instanceof Error ? cause.message : String(cause)})`,
+        )
+      }
+    }
+  }
+  for (const name of Object.keys(environment)) {
+    const plain = name.replace(/_FILE$/, '')
+    if (name.startsWith('HALYARD_') && !VARIABLES.includes(plain) && !CLIENT_VARIABLES.includes(plain)) {
+      faults.push(`${name}: there is no such setting (the settings are ${VARIABLES.join(', ')})`)
+    }
+  }
+  const parsed = variables.safeParse(given)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.')}: ${issue.message}`)
+  } else if (
+    parsed.data.NODE_ENV === 'production' &&
+    parsed.data.DATABASE_URL === undefined &&
+    given.DATABASE_URL === undefined
+  ) {
+    faults.push(
+      'DATABASE_URL: must be set with NODE_ENV=production (a postgres:// URL, or the word embedded)',
+    )
+  }
+  if (faults.length > 0 || !parsed.success) throw new ConfigError(faults)
+  const settings = parsed.data
+  return Object.freeze({
+    database: settings.DATABASE_URL ?? 'embedded',
+    secret: settings.HALYARD_SECRET,
+    dataDir: resolve(settings.HALYARD_DATA_DIR),
+    host: settings.HALYARD_HOST ?? settings.HOST ?? '127.0.0.1',
+    port: settings.HALYARD_PORT ?? settings.PORT ?? 4000,
+    adminKey: settings.HALYARD_ADMIN_KEY,
+    logLevel: settings.HALYARD_LOG_LEVEL,
+    trustProxy: settings.HALYARD_TRUST_PROXY,
+    managementRequestsPerSecond: settings.HALYARD_MANAGEMENT_REQUESTS_PER_SECOND,
+    evaluationsPerSecond: settings.HALYARD_EVALUATIONS_PER_SECOND,
+    maxStreams: settings.HALYARD_MAX_STREAMS,
+  })
+}
+
+/** Read by SDKs and tools, not by the service: no fault when they stand in its environment. */
+const CLIENT_VARIABLES = ['HALYARD_URL', 'HALYARD_SDK_KEY', 'HALYARD_API_KEY']

@@ -1,0 +1,59 @@
+/**
+ * The folder that this instance keeps: the secret that subkeys are derived from, and the first admin key where no
+ * terminal could show it. Everything in it is for this user's eyes alone.
+ */
+import { hkdfSync, randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What a subkey is for: each purpose has its own, so that none can stand in for another. */
+export type Purpose = 'stream-tokens'
+
+/**
+ * Makes the folder (mode 0700) where it is missing.
+ * @param dir absolute path
+ * @throws the file system's error, where the folder cannot be made
+ */
+export function makeDataFolder(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+}
+
+/**
+ * The secret kept in the folder, made at the first call. Two processes that start at once agree on one: it is
+ * linked into place whole, and the first link wins.
+ * @param dir absolute path of the data folder
+ */
+export function keptSecret(dir: string): string {
+  const path = join(dir, 'secret')
+  if (!existsSync(path)) {
+    const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+    writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600 })
+    try {
+      linkSync(draft, path)
+    } catch (error) {
+      if (!existsSync(path)) throw error
+    } finally {
+      rmSync(draft, { force: true })
+    }
+  }
+  return readFileSync(path, 'utf8').trim()
+}
+
+/**
+ * A key of 32 bytes for one purpose, by HKDF-SHA-256 (RFC 5869).
+ * @param secret the configured or kept secret
+ */
+export function subkey(secret: string, purpose: Purpose): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, 'halyard', purpose, 32))
+}
+
+/**
+ * Keeps the first admin key in a file that only this user can read.
+ * @returns the file's path, for the log: the key itself is never logged
+ */
+export function keepAdminKey(dir: string, key: string): string {
+  const path = join(dir, 'admin-key')
+  writeFileSync(path, `${key}\n`, { mode: 0o600 })
+  chmodSync(path, 0o600)
+  return path
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig } from '../../../server/config.ts'
+
+const noFile = (path: string): string => {
+  throw new Error(`ENOENT: ${path}`)
+}
+const faultsOf = (environment: Record<string, string>): readonly string[] => {
+  try {
+    parseConfig(environment, noFile)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+describe('the configuration', () => {
+  it('starts an embedded database on the loopback address where nothing is set', () => {
+    const config = parseConfig({}, noFile)
+    expect(config).toMatchObject({
+      database: 'embedded',
+      host: '127.0.0.1',
+      port: 4000,
+      trustProxy: false,
+      logLevel: 'info',
+    })
+    expect(config.dataDir).toMatch(/\/data$/)
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  it('lists every fault at once', () => {
+    const faults = faultsOf({
+      DATABASE_URL: 'mysql://nowhere',
+      HALYARD_PORT: '70000',
+      HALYARD_SECRET: 'short',
+      HALYARD_LOG_LEVEL: 'loud',
+      HALYARD_TRUST_PROXY: 'perhaps',
+      HALYARD_MAX_STREAM: '3',
+      HALYARD_ADMIN_KEY_FILE: '/nowhere/key',
+    })
+    for (const name of [
+      'DATABASE_URL',
+      'HALYARD_PORT',
+      'HALYARD_SECRET',
+      'HALYARD_LOG_LEVEL',
+      'HALYARD_TRUST_PROXY',
+      'HALYARD_MAX_STREAM:',
+      'HALYARD_ADMIN_KEY_FILE',
+    ]) {
+      expect(faults.join('\n')).toContain(name)
+    }
+    expect(faults).toHaveLength(7)
+  })
+
+  it('never falls back to an empty embedded database in production', () => {
+    expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
+      expect.stringContaining('DATABASE_URL: must be set'),
+    ])
+    expect(parseConfig({ NODE_ENV: 'production', DATABASE_URL: 'embedded' }, noFile).database).toBe(
+      'embedded',
+    )
+  })
+
+  it('reads a secret from a file, without its last line break', () => {
+    const config = parseConfig({ HALYARD_ADMIN_KEY_FILE: '/run/key' }, () => `${'k'.repeat(40)}\n`)
+    expect(config.adminKey).toBe('k'.repeat(40))
+  })
+
+  it('refuses a variable that is set twice', () => {
+    expect(faultsOf({ HALYARD_SECRET: 's'.repeat(32), HALYARD_SECRET_FILE: '/run/secret' })).toEqual([
+      'HALYARD_SECRET and HALYARD_SECRET_FILE are both set: keep one of them',
+    ])
+  })
+
+  it('takes PORT and HOST, and prefers its own names', () => {
+    expect(parseConfig({ PORT: '8080', HOST: '0.0.0.0' }, noFile)).toMatchObject({
+      port: 8080,
+      host: '0.0.0.0',
+    })
+    expect(parseConfig({ PORT: '8080', HALYARD_PORT: '4001' }, noFile).port).toBe(4001)
+  })
+
+  it("leaves the clients' variables alone", () => {
+    expect(
+      faultsOf({ HALYARD_URL: 'http://127.0.0.1:4000', HALYARD_SDK_KEY: 'k', HALYARD_API_KEY: 'k' }),
+    ).toEqual([])
+  })
+})
