@@ -3,8 +3,8 @@
  * Nothing here waits on Postgres to answer a read; a failing store leaves the last good state in place.
  */
 import type { Compiled, Context, Decision, FlagKey, Json, State } from '@halyard/sdk/core'
-import type { Head, CommitRequest, Committed, Provenance } from '../store/store.ts'
 import type { LogId } from '../domain/change.ts'
+import type { CommitRequest, Committed, Head, Provenance } from '../store/store.ts'
 
 export type Project = { readonly id: LogId; readonly key: string; readonly name: string }
 export type EnvironmentSettings = {
@@ -22,8 +22,18 @@ export type Environment = {
 
 /** Whom a key speaks for. `sdk`: a server or client key of one environment. */
 export type Principal =
-  | { readonly kind: 'server' | 'client'; readonly keyId: string; readonly name: string; readonly environment: Environment }
-  | { readonly kind: 'management'; readonly keyId: string; readonly name: string; readonly grants: readonly Grant[] }
+  | {
+      readonly kind: 'server' | 'client'
+      readonly keyId: string
+      readonly name: string
+      readonly environment: Environment
+    }
+  | {
+      readonly kind: 'management'
+      readonly keyId: string
+      readonly name: string
+      readonly grants: readonly Grant[]
+    }
 export type Role = 'admin' | 'editor' | 'viewer' | 'killer'
 /** `projects`, `environments` absent: all of them. Environments as `<project>/<environment>`. */
 export type Grant = {
@@ -48,16 +58,26 @@ export type LiveEnvironment = {
 
 /** Where a stream's bytes go: the HTTP edge adapts a response to this. */
 export type Sink = {
-  /** false: the peer is slow; call `onDrain` handlers later. */
+  /** false: the peer is slow; call the `onDrain` handler later. */
   write(frame: Buffer): boolean
+  /** Given at most once in a stream's life, when it is first slow; called at every drain from then on. */
   onDrain(callback: () => void): void
   /** Bytes written and not yet taken by the peer. */
   readonly pendingBytes: () => number
-  end(): void
+  /** Ends the response. `discard`: what the peer has not taken is thrown away, so that a stuck peer holds nothing. */
+  end(discard?: boolean): void
 }
+/** `close`: the edge says that the connection is gone. The sink is not touched any more. */
 export type StreamHandle = { close(): void }
 
-export type Encoded = { readonly body: Buffer; readonly encoding: 'identity' | 'gzip' | 'br'; readonly etag: string }
+export type Encoded = {
+  readonly body: Buffer
+  readonly encoding: 'identity' | 'gzip' | 'br'
+  readonly etag: string
+}
+
+/** The answer to one OFREP evaluation, as it is sent. */
+export type Answer = { readonly status: 200 | 400 | 404; readonly body: string }
 
 export type BulkAnswer = {
   readonly body: Buffer
@@ -89,11 +109,19 @@ export interface Live {
   /** A server SDK's stream: deltas, reload, pending, heartbeat, goodbye. */
   openStream(environment: LogId, keyId: string, lastEventId: string | undefined, sink: Sink): StreamHandle
   /** OFREP's event stream: `refetchEvaluation` for changes that can alter what `scope` sees. */
-  openRefetchStream(environment: LogId, keyId: string, scope: 'server' | 'client', sink: Sink): StreamHandle
+  openRefetchStream(
+    environment: LogId,
+    keyId: string,
+    scope: 'server' | 'client',
+    sink: Sink,
+    lastEventId?: string | undefined,
+  ): StreamHandle
   /** Streams open now. */
   streams(): { readonly server: number; readonly refetch: number }
 
   evaluate(environment: LogId, flag: FlagKey, context: Context): Decision
+  /** One flag as `scope` sees it, serialised. Equal to the flag's part of `evaluateAll`. */
+  answer(environment: LogId, scope: 'server' | 'client', flag: FlagKey, context: Context): Answer
   /** All flags that `scope` sees, cached under the key that the API describes. */
   evaluateAll(
     environment: LogId,
@@ -107,6 +135,8 @@ export interface Live {
   ): { readonly environment: LogId; readonly keyId: string; readonly scope: 'server' | 'client' } | undefined
 
   status(): LiveStatus
+  /** Counters that only grow, and where to send observations. */
+  readonly metrics: LiveMetrics
   /** Not ready from now on; every stream gets its goodbye and ends. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -124,6 +154,32 @@ export type LiveStatus = {
     readonly error?: string
     readonly flagsInError: readonly FlagKey[]
   }[]
+}
+
+/** What this process has done since it began; plain numbers, read when they are scraped. */
+export type LiveMetrics = {
+  polls: number
+  pollFailures: number
+  catchUps: number
+  catchUpFailures: number
+  /** Commits whose delta did not fit the held state, because another commit overtook them. */
+  commitsOvertaken: number
+  /** Frames serialised; with many streams far fewer than frames sent. */
+  framesBuilt: number
+  framesSent: number
+  bytesSent: number
+  /** Streams that were not admitted. */
+  streamsRefused: number
+  /** Streams ended because their peer did not read. */
+  streamsDropped: number
+  /** Streams ended because their key was revoked or has expired. */
+  streamsRevoked: number
+  evaluationCacheHits: number
+  evaluationCacheMisses: number
+  evaluationCacheBytes: number
+  rulesetsBuilt: number
+  /** Called with the seconds from a change's commit elsewhere to its being held here; replace it to observe. */
+  observePropagation: (seconds: number) => void
 }
 
 export type { Json }
