@@ -72,7 +72,11 @@ export type Rule = {
   readonly serve: Serve
 }
 
-export type Target = { readonly variant: VariantKey; readonly by: AttributePath; readonly units: readonly string[] }
+export type Target = {
+  readonly variant: VariantKey
+  readonly by: AttributePath
+  readonly units: readonly string[]
+}
 export type Prerequisite = { readonly flag: FlagKey; readonly variants: readonly VariantKey[] }
 
 /** A flag's configuration in one environment: the definition of an entry of kind `flag`. */
@@ -104,7 +108,12 @@ export type Segment = {
 export type Members = { readonly included: readonly string[]; readonly excluded: readonly string[] }
 
 /** The definition of an entry of kind `kill`, under the flag's key. `at` is RFC 3339. */
-export type Kill = { readonly id: string; readonly by: string; readonly at: string; readonly comment?: string }
+export type Kill = {
+  readonly id: string
+  readonly by: string
+  readonly at: string
+  readonly comment?: string
+}
 
 export type EntryKind = 'flag' | 'segment' | 'members' | 'kill'
 

@@ -1,0 +1,24 @@
+/**
+ * The evaluator: pure, synchronous, the same code in server and SDKs. Compile a ruleset once, evaluate flags of it
+ * for contexts, bring it forward by deltas.
+ */
+export { bucketOf, memberChunk, murmur3, unitOf } from './bucket.ts'
+export { advance, check, compile } from './compile.ts'
+export type { Compiled, CompiledFlag } from './compiled.ts'
+export { apply, diff, entryDigest, type Refusal } from './delta.ts'
+export { evaluate } from './evaluate.ts'
+export { type Explanation, explain, type Step } from './explain.ts'
+export { foldCase } from './folding.ts'
+export { LIMITS } from './limits.ts'
+export { OPERATORS, operandFault } from './operators.ts'
+export { withPending } from './pending.ts'
+export * from './ruleset.ts'
+export {
+  compareStates,
+  emptyState,
+  entryOf,
+  RulesetError,
+  rulesetOf,
+  stateOf,
+  tagOf,
+} from './state.ts'
