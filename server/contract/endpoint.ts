@@ -1,0 +1,78 @@
+/**
+ * What an endpoint is, as data: everything that routing, validation, OpenAPI, the docs page and the tests need
+ * to know of it. Knows nothing of the framework that serves it.
+ */
+import type { z } from 'zod'
+import type { ProblemType } from '../domain/problem.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** What a management key's role must allow. `READ_KILLS`: which flags there are, and which of them are killed. */
+export type Power = 'read' | 'read-kills' | 'kill' | 'edit' | 'administer'
+
+/** Who may call. There is no default: an endpoint without it can't be written down. */
+export type Access =
+  | { readonly by: 'anyone' }
+  /** `on`: what the grant must cover. For `read` a grant over a part is enough, and the answer shows that part. */
+  | { readonly by: 'management'; readonly on: 'service' | 'project' | 'environment'; readonly to: Power }
+  | { readonly by: 'sdk'; readonly keys: readonly ('server' | 'client')[] }
+  | { readonly by: 'stream-token' }
+
+export type Answer = {
+  readonly description: string
+  /** Absent: no body. */
+  readonly body?: z.ZodType
+  /** Without it: application/json. */
+  readonly mediaType?: string
+  readonly example?: unknown
+}
+
+/** `lines`: media types that are read as a stream of lines, besides JSON. */
+export type Body = {
+  readonly json: z.ZodType
+  readonly lines?: readonly string[]
+  /** Without it a body is needed. */
+  readonly optional?: true
+  /** What body a guard allows: `management` 8 MiB and depth 64, `context` 16 KiB and depth 8. */
+  readonly size: 'management' | 'context'
+  readonly example?: unknown
+}
+
+export type Group = (typeof GROUPS)[number]
+export const GROUPS = [
+  'Projects',
+  'Environments',
+  'Flags',
+  'Configurations',
+  'Kill switches',
+  'Segments',
+  'Commits',
+  'SDK keys',
+  'Evaluation',
+  'Server SDKs',
+  'Operations',
+] as const
+
+export type Endpoint = {
+  readonly id: string
+  readonly group: Group
+  readonly method: Method
+  /** As routers write it: `/projects/:project`. */
+  readonly path: string
+  readonly access: Access
+  readonly summary: string
+  readonly description: string
+  readonly params: z.ZodObject
+  readonly query: z.ZodObject
+  /** Request headers that mean something here, in lower case; others are not looked at. */
+  readonly headers: z.ZodObject
+  readonly body: Body | undefined
+  readonly answers: Readonly<Record<number, Answer>>
+  /** Every problem that this endpoint can answer with; no other may escape. */
+  readonly problems: readonly ProblemType[]
+}
+
+/** Keeps an endpoint's own types, so that its handler is checked against them. */
+export function endpoint<const E extends Endpoint>(definition: E): E {
+  return definition
+}

@@ -1,0 +1,182 @@
+/** What SDKs call: remote evaluation (OFREP 0.3) for browsers and other languages, rulesets for server SDKs. */
+import { z } from 'zod'
+import type { ProblemType } from '../../domain/problem.ts'
+import { Json } from '../documents.ts'
+import { type Access, endpoint } from '../endpoint.ts'
+import { NONE, noHeaders } from '../parts.ts'
+
+const either: Access = { by: 'sdk', keys: ['server', 'client'] }
+const server: Access = { by: 'sdk', keys: ['server'] }
+const keyed: readonly ProblemType[] = [
+  'unauthenticated',
+  'forbidden',
+  'secret-key-in-browser',
+  'too-many-requests',
+  'internal',
+  'unavailable',
+]
+
+export const EvaluationContext = z
+  .looseObject({ targetingKey: z.union([z.string(), z.number()]).optional() })
+  .meta({ description: '16 KiB, depth 8 and 256 attributes at most' })
+const EvaluationRequest = z.looseObject({
+  context: EvaluationContext,
+  flagConfigEtag: z
+    .string()
+    .meta({ description: 'The state that an event named: this instance catches up to it first' })
+    .optional(),
+})
+
+const Metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).meta({
+  description:
+    'revision (the state’s), version (the flag’s), flagSetId (project/environment), killed; to server keys also rule and prerequisite',
+})
+const EvaluationSuccess = z.strictObject({
+  key: z.string(),
+  value: Json.meta({ description: 'Absent with variant: the code default' }).optional(),
+  variant: z.string().optional(),
+  reason: z.enum(['STATIC', 'DEFAULT', 'TARGETING_MATCH', 'SPLIT', 'DISABLED']),
+  metadata: Metadata.optional(),
+})
+const errorCode = z.enum(['PARSE_ERROR', 'TARGETING_KEY_MISSING', 'INVALID_CONTEXT', 'GENERAL'])
+const EvaluationFailure = z.strictObject({
+  key: z.string(),
+  errorCode,
+  errorDetails: z.string().optional(),
+  metadata: Metadata.optional(),
+})
+const FlagNotFound = z.strictObject({
+  key: z.string(),
+  errorCode: z.literal('FLAG_NOT_FOUND'),
+  errorDetails: z.string().optional(),
+})
+const BulkFailure = z.strictObject({ errorCode, errorDetails: z.string().optional() })
+const BulkAnswer = z.strictObject({
+  flags: z.array(z.union([EvaluationSuccess, EvaluationFailure])),
+  metadata: Metadata,
+  eventStreams: z.array(
+    z.strictObject({
+      type: z.literal('sse'),
+      endpoint: z.strictObject({ requestUri: z.string() }),
+      inactivityDelaySec: z.int(),
+    }),
+  ),
+})
+
+const request = {
+  json: EvaluationRequest,
+  size: 'context',
+  example: { context: { targetingKey: 'user-1', plan: 'pro' } },
+} as const
+const bodied = ['too-large', 'unsupported-media-type'] as const
+const malformed = (body: z.ZodType) => ({
+  description:
+    'The body is not JSON, or its context is missing or breaks a limit; or the flag could not be evaluated',
+  body,
+})
+const events = (description: string) => ({
+  200: { description, mediaType: 'text/event-stream', body: z.string() },
+})
+
+export const evaluationEndpoints = {
+  'ofrep.evaluate': endpoint({
+    id: 'ofrep.evaluate',
+    group: 'Evaluation',
+    method: 'POST',
+    path: '/ofrep/v1/evaluate/flags/:key',
+    access: either,
+    summary: 'Evaluate a flag',
+    description:
+      'OpenFeature Remote Evaluation Protocol. A client key sees the flags with client visibility alone; any other is unknown to it.',
+    params: z.strictObject({ key: z.string() }),
+    query: NONE,
+    headers: noHeaders,
+    body: request,
+    answers: {
+      200: {
+        description: 'The evaluation',
+        body: EvaluationSuccess,
+        example: {
+          key: 'checkout',
+          value: true,
+          variant: 'on',
+          reason: 'TARGETING_MATCH',
+          metadata: { flagSetId: 'default/production', revision: 12, version: 9 },
+        },
+      },
+      400: malformed(EvaluationFailure),
+      404: { description: 'There is no such flag for this key', body: FlagNotFound },
+    },
+    problems: [...keyed, ...bodied],
+  }),
+  'ofrep.evaluate-all': endpoint({
+    id: 'ofrep.evaluate-all',
+    group: 'Evaluation',
+    method: 'POST',
+    path: '/ofrep/v1/evaluate/flags',
+    access: either,
+    summary: 'Evaluate every flag',
+    description:
+      'OpenFeature Remote Evaluation Protocol. The ETag changes with the flags, with the attributes that they read, and with time where a dated rule turns.',
+    params: NONE,
+    query: NONE,
+    headers: z.object({ 'if-none-match': z.string().optional() }),
+    body: request,
+    answers: {
+      200: { description: 'The evaluations', body: BulkAnswer },
+      304: { description: 'As the ETag in If-None-Match says' },
+      400: malformed(BulkFailure),
+    },
+    problems: [...keyed, ...bodied],
+  }),
+  'ofrep.stream': endpoint({
+    id: 'ofrep.stream',
+    group: 'Evaluation',
+    method: 'GET',
+    path: '/ofrep/v1/stream',
+    access: { by: 'stream-token' },
+    summary: 'Hear of changes',
+    description:
+      'Server-sent events: `{"type": "refetchEvaluation", "etag", "lastModified"}` after each change that can alter an answer. The address stands in `eventStreams` of a bulk answer.',
+    params: NONE,
+    query: z.strictObject({ token: z.string().optional() }),
+    headers: noHeaders,
+    body: undefined,
+    answers: events('Events, until the key ends'),
+    problems: ['unauthenticated', 'invalid-request', 'internal', 'unavailable'],
+  }),
+  'sdk.ruleset': endpoint({
+    id: 'sdk.ruleset',
+    group: 'Server SDKs',
+    method: 'GET',
+    path: '/sdk/v1/ruleset',
+    access: server,
+    summary: 'Download the ruleset',
+    description: 'The whole state of the key’s environment, as server SDKs evaluate it.',
+    params: NONE,
+    query: NONE,
+    headers: z.object({ 'if-none-match': z.string().optional(), 'accept-encoding': z.string().optional() }),
+    body: undefined,
+    answers: {
+      200: { description: 'The ruleset', body: z.looseObject({ schema: z.int(), bucketing: z.string() }) },
+      304: { description: 'As the ETag in If-None-Match says' },
+    },
+    problems: keyed,
+  }),
+  'sdk.stream': endpoint({
+    id: 'sdk.stream',
+    group: 'Server SDKs',
+    method: 'GET',
+    path: '/sdk/v1/stream',
+    access: server,
+    summary: 'Follow the ruleset',
+    description:
+      'Server-sent events: `delta`, `reload`, `pending`, `heartbeat` (every 15 s) and `goodbye`, from the state that Last-Event-ID names.',
+    params: NONE,
+    query: NONE,
+    headers: z.object({ 'last-event-id': z.string().optional() }),
+    body: undefined,
+    answers: events('Events, until the key ends'),
+    problems: keyed,
+  }),
+} as const

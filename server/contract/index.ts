@@ -1,0 +1,29 @@
+/** The public promise: every endpoint as data, the problems, and the documents made of them. */
+import type { Endpoint } from './endpoint.ts'
+import { configurationEndpoints } from './endpoints/configurations.ts'
+import { evaluationEndpoints } from './endpoints/evaluation.ts'
+import { flagEndpoints } from './endpoints/flags.ts'
+import { killEndpoints } from './endpoints/kills.ts'
+import { operationEndpoints } from './endpoints/operations.ts'
+import { projectEndpoints } from './endpoints/projects.ts'
+import { sdkKeyEndpoints } from './endpoints/sdk-keys.ts'
+import { segmentEndpoints } from './endpoints/segments.ts'
+
+export const endpoints = {
+  ...projectEndpoints,
+  ...flagEndpoints,
+  ...configurationEndpoints,
+  ...killEndpoints,
+  ...segmentEndpoints,
+  ...sdkKeyEndpoints,
+  ...evaluationEndpoints,
+  ...operationEndpoints,
+} as const
+
+export type Endpoints = typeof endpoints
+export type EndpointId = keyof Endpoints
+
+export const allEndpoints: readonly Endpoint[] = Object.values(endpoints)
+
+export * from './endpoint.ts'
+export * from './problems.ts'

@@ -1,0 +1,53 @@
+/** What each problem means and what to do about it, for people: the catalogue's other half. */
+import { PROBLEMS, type ProblemType } from '../domain/problem.ts'
+
+/** What `type` is on the wire. */
+export function problemUri(type: ProblemType): string {
+  return `https://halyard.dev/problems/${type}`
+}
+
+export const PROBLEM_TYPES = Object.keys(PROBLEMS) as ProblemType[]
+
+export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
+  'malformed-json':
+    'The body could not be read as JSON (RFC 8259), or holds what no request may: a key named `__proto__`, a number beyond the range of a double, a NUL character, half a surrogate pair, or nesting that is too deep. Correct the place that `errors` points to.',
+  'invalid-request':
+    'The body, a query parameter or a header has a wrong type, is missing, or is not known here. `errors` lists every such place; unknown names are refused rather than ignored, so that a typing error shows.',
+  unauthenticated:
+    'No key was sent, or none that is valid now. Send it as `Authorization: Bearer …` or `X-API-Key`. A key that was revoked or has expired gives the same answer.',
+  forbidden:
+    'The key is valid, and its kind, role or grants do not allow this. Ask for a key whose grants cover the project and environment.',
+  'secret-key-in-browser':
+    'A server or management key came in a request that a browser made. Everyone who opens the page can read it: revoke it, and use a client key there.',
+  'route-not-found': 'The address is not part of this interface. See /docs.',
+  'project-not-found': 'No project has this key. `didYouMean` names the nearest one.',
+  'environment-not-found': 'The project has no environment of this key. `didYouMean` names the nearest one.',
+  'flag-not-found':
+    'The project, or this environment, has no flag of this key. `didYouMean` names the nearest one.',
+  'variant-not-found': 'The flag has no variant of this name.',
+  'rule-not-found': 'The flag has no rule of this id in this environment.',
+  'segment-not-found': 'The environment has no segment of this key. `didYouMean` names the nearest one.',
+  'key-not-found': 'The environment has no SDK key of this id.',
+  'method-not-allowed': 'The address exists, with other methods: `Allow` lists them.',
+  'already-exists': 'The key is taken, or reserved by a flag that was deleted. Choose another.',
+  'flag-archived': 'An archived flag can’t be changed. Unarchive it first.',
+  'flag-not-archived': 'Deleting and unarchiving need an archived flag: archive it first.',
+  'flag-required': 'Other flags name this one as a prerequisite. Change them first; `detail` names them.',
+  'segment-referenced': 'A flag or a segment names this segment. See its references; change them first.',
+  'not-killed': 'There is no kill to take back.',
+  'revision-conflict':
+    'A change of a commit carried `ifRevision`, and the document is at another revision. Nothing was changed: read it again.',
+  stale:
+    'The document was changed since it was read. `current` is the document as it is now, and the ETag header its tag: merge, and send the request again.',
+  'too-large': 'The body, the context or the ruleset that would result is larger than its limit.',
+  'unsupported-media-type': 'The Content-Type is none that this endpoint reads. Most read application/json.',
+  'invalid-document':
+    'The shape is right, and the document breaks a rule of the model: a dangling reference, a cycle, shares over 100 %, a value of another type, a limit. `errors` points to every place.',
+  'precondition-required':
+    'Changing a document that exists needs `If-Match` with the ETag of the version that was read, so that nobody’s change is overwritten unseen. `*` says: whatever it is.',
+  'too-many-requests':
+    'The key’s rate limit is used up. Wait `Retry-After` seconds. Kills are never limited.',
+  internal: 'A fault of the service. It is logged under the id in `instance`.',
+  unavailable:
+    'The service can’t answer this now: the database does not answer, or nothing is loaded yet. Nothing was changed; try again after `Retry-After` seconds. Evaluations go on meanwhile.',
+}

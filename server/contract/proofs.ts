@@ -1,0 +1,49 @@
+/**
+ * Proofs, at compile time, that the schemas describe the very types that the domain takes and the model has:
+ * there is one shape, written twice only where the other writing is checked here.
+ */
+import type { FlagConfig, Kill } from '@halyard/sdk/core'
+import type { z } from 'zod'
+import type { Warning as DomainWarning } from '../domain/change.ts'
+import type { EnvironmentDocument, Settings as SettingsDocument } from '../domain/documents.ts'
+import type * as input from '../domain/inputs.ts'
+import type * as documents from './documents.ts'
+import type * as resources from './resources.ts'
+
+/** `readonly` says who may write, not what the shape is. */
+type Shape<T> = T extends readonly (infer Item)[]
+  ? readonly Shape<Item>[]
+  : T extends object
+    ? { readonly [Field in keyof T]: Shape<T[Field]> }
+    : T
+type Same<A, B> = [Shape<A>] extends [Shape<B>] ? ([Shape<B>] extends [Shape<A>] ? true : false) : false
+type Prove<Claims extends readonly true[]> = Claims
+type Schema<S extends z.ZodType> = z.output<S>
+/** A body without the read-only fields that it accepts and drops. */
+type Writable<S extends z.ZodType> = Omit<z.output<S>, (typeof resources.READ_ONLY)[number] | 'initial'>
+
+export type Proofs = Prove<
+  [
+    Same<Schema<typeof documents.ConditionInput>, input.ConditionInput>,
+    Same<Schema<typeof documents.RuleInput>, input.RuleInput>,
+    Same<Schema<typeof documents.ServeInput>, input.ServeInput>,
+    Same<Schema<typeof documents.TargetInput>, input.TargetInput>,
+    Same<Schema<typeof documents.ConfigurationInput>, input.FlagConfigInput>,
+    Same<Writable<typeof resources.ConfigurationBody>, input.FlagConfigInput>,
+    Same<Schema<typeof documents.SegmentInput>, input.SegmentInput>,
+    Same<Writable<typeof resources.SegmentBody>, input.SegmentInput>,
+    Same<Schema<typeof resources.FlagInput>, input.CreateFlagInput>,
+    Same<Writable<typeof resources.FlagPatch>, input.FlagPatch>,
+    Same<Schema<typeof resources.ProjectInput>, input.ProjectInput>,
+    Same<Schema<typeof resources.EnvironmentInput>, input.EnvironmentInput>,
+    Same<Writable<typeof resources.EnvironmentPatch>, input.EnvironmentPatch>,
+    Same<Schema<typeof resources.SdkKeyInput>, input.SdkKeyInput>,
+    Same<Schema<typeof resources.MembersPatch>, input.MembersEdit>,
+    Same<Schema<typeof resources.CommitBody>['changes'][number], input.ChangeInput>,
+    Same<Schema<typeof resources.Settings>, SettingsDocument>,
+    Same<Schema<typeof resources.Environment>['settings'], EnvironmentDocument['settings']>,
+    Same<Schema<typeof resources.Warning>, DomainWarning>,
+    Same<Schema<typeof documents.FlagConfig>, FlagConfig>,
+    Same<Schema<typeof documents.Kill>, Kill>,
+  ]
+>

@@ -1,0 +1,355 @@
+/**
+ * What the management API shows and takes: the model's documents with the fields that only reading has, and the
+ * bodies of writes, where those fields are accepted and left out, so that a body that was read can be put back.
+ */
+import { z } from 'zod'
+import {
+  ConfigurationInput,
+  FlagConfig,
+  FlagType,
+  Instant,
+  Json,
+  JsonObject,
+  Key,
+  Kill,
+  Prerequisite,
+  RuleInput,
+  Segment,
+  SegmentInput,
+  ServeInput,
+  TargetInput,
+  Unit,
+  Variants,
+  Visibility,
+} from './documents.ts'
+
+export const Actor = z.strictObject({
+  kind: z.enum(['api-key', 'system']),
+  id: z.string(),
+  name: z.string(),
+})
+
+export const Warning = z.strictObject({
+  code: z.enum([
+    'serves-only-off',
+    'not-matches-missing',
+    'users-may-move',
+    'unit-often-missing',
+    'skipped-by-connected-sdks',
+  ]),
+  pointer: z.string().exactOptional(),
+  message: z.string(),
+  share: z.number().meta({ description: 'users-may-move: the share of users, 0 to 1' }).exactOptional(),
+})
+
+/** Where and when a document was last changed. */
+const stamp = {
+  epoch: z.int().meta({ readOnly: true }),
+  revision: z.int().meta({ readOnly: true, description: 'Of the document’s last change' }),
+  changedAt: Instant.meta({ readOnly: true }),
+  changedBy: Actor.meta({ readOnly: true }),
+}
+
+const EntryDiff = z.strictObject({
+  kind: z.string(),
+  key: z.string(),
+  before: Json,
+  after: Json.meta({ description: 'null: removed' }),
+})
+
+/** What every write answers besides its document. */
+const outcome = {
+  epoch: z.int(),
+  revision: z.int(),
+  warnings: z.array(Warning),
+  dryRun: z.literal(true).meta({ description: 'Nothing was changed' }).exactOptional(),
+  diff: z.array(EntryDiff).meta({ description: 'With dryRun: what would change' }).exactOptional(),
+}
+
+/** A document as a write answers it. */
+export function written<T extends z.ZodRawShape>(document: z.ZodObject<T>) {
+  return document.extend(outcome)
+}
+
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.strictObject({
+    items: z.array(item),
+    cursor: z
+      .string()
+      .nullable()
+      .meta({ description: 'Give it back for the next page; null: this was the last' }),
+  })
+}
+
+/** Fields that reading shows and writing leaves out. */
+export const READ_ONLY = [
+  'key',
+  'epoch',
+  'revision',
+  'changedAt',
+  'changedBy',
+  'kill',
+  'members',
+  'archived',
+  'warnings',
+  'dryRun',
+  'diff',
+] as const
+
+const shown = Json.meta({ readOnly: true, description: 'Read-only: accepted and ignored' }).optional()
+
+/** A body that may hold what its GET shows. */
+function puttable<T extends z.ZodRawShape, const Names extends readonly (typeof READ_ONLY)[number][]>(
+  body: z.ZodObject<T>,
+  names: Names,
+) {
+  const ignored = Object.fromEntries(names.map((name) => [name, shown])) as {
+    [N in Names[number]]: typeof shown
+  }
+  return body.extend(ignored)
+}
+
+const STAMPS = ['epoch', 'revision', 'changedAt', 'changedBy', 'warnings', 'dryRun', 'diff'] as const
+
+// --- projects and environments
+
+const name = z.string().meta({ description: 'For people', examples: ['Web shop'] })
+
+export const Project = z.strictObject({ key: Key, name, ...stamp })
+export const ProjectInput = z.strictObject({ key: Key, name: name.optional() })
+export const ProjectPatch = puttable(z.strictObject({ name: name.optional() }), ['key', ...STAMPS])
+
+export const Settings = z.strictObject({
+  corsOrigins: z.array(z.string()).meta({
+    description: 'Origins whose pages may evaluate here with a client key; `http://localhost:*` is any port',
+  }),
+  requireComment: z.boolean().meta({ description: 'Writes need a Halyard-Comment' }),
+  confirmBulk: z.boolean(),
+})
+const SettingsInput = z.strictObject({
+  corsOrigins: Settings.shape.corsOrigins.optional(),
+  requireComment: Settings.shape.requireComment.optional(),
+  confirmBulk: Settings.shape.confirmBulk.optional(),
+})
+export const Environment = z.strictObject({ key: Key, name, settings: Settings, ...stamp })
+export const EnvironmentInput = z.strictObject({
+  key: Key,
+  name: name.optional(),
+  from: Key.meta({ description: 'Copies this environment’s configurations and segments' }).optional(),
+  settings: SettingsInput.optional(),
+})
+export const EnvironmentPatch = puttable(
+  z.strictObject({ name: name.optional(), settings: SettingsInput.optional() }),
+  ['key', ...STAMPS],
+)
+
+// --- flags
+
+const identity = {
+  description: z.string(),
+  tags: z.array(z.string()),
+  owner: z.string().nullable(),
+  temporary: z.boolean(),
+  expiresAt: Instant,
+}
+export const Flag = z.strictObject({
+  key: Key,
+  type: FlagType,
+  description: identity.description,
+  tags: identity.tags,
+  owner: identity.owner,
+  temporary: identity.temporary,
+  expiresAt: identity.expiresAt.exactOptional(),
+  initial: FlagConfig.meta({ description: 'What a new environment starts with' }),
+  archived: z.strictObject({ at: Instant, by: z.string() }).nullable(),
+  ...stamp,
+})
+export const FlagInput = z.strictObject({
+  key: Key,
+  type: FlagType,
+  description: identity.description.optional(),
+  tags: identity.tags.optional(),
+  owner: identity.owner.optional(),
+  temporary: identity.temporary.optional(),
+  expiresAt: identity.expiresAt.nullable().optional(),
+  variants: Variants.optional(),
+  offVariant: Key.nullable().optional(),
+  fallthrough: ServeInput.nullable().optional(),
+  visibility: Visibility.optional(),
+  valueSchema: JsonObject.optional(),
+})
+export const FlagPatch = puttable(
+  z.strictObject({
+    type: FlagType.optional(),
+    description: identity.description.nullable().optional(),
+    tags: identity.tags.nullable().optional(),
+    owner: identity.owner.optional(),
+    temporary: identity.temporary.nullable().optional(),
+    expiresAt: identity.expiresAt.nullable().optional(),
+  }),
+  ['key', 'archived', ...STAMPS],
+).extend({ initial: shown })
+
+// --- configurations
+
+export const Configuration = z.strictObject({
+  key: Key,
+  ...FlagConfig.shape,
+  kill: Kill.nullable().meta({ readOnly: true }),
+  ...stamp,
+})
+/** What a key sees whose role is killer alone. */
+export const KillState = z.strictObject({ key: Key, kill: Kill.nullable() })
+
+export const ConfigurationBody = puttable(ConfigurationInput, ['key', 'kill', ...STAMPS])
+export const ConfigurationPatch = puttable(
+  z.strictObject({
+    type: FlagType.optional(),
+    enabled: z.boolean().nullable().optional(),
+    visibility: Visibility.nullable().optional(),
+    variants: JsonObject.meta({ description: 'null removes a variant' }).optional(),
+    offVariant: Key.nullable().optional(),
+    prerequisites: z.array(Prerequisite).nullable().optional(),
+    targets: z.array(TargetInput).nullable().optional(),
+    rules: z.array(RuleInput).nullable().optional(),
+    fallthrough: JsonObject.nullable().optional(),
+    valueSchema: JsonObject.nullable().optional(),
+  }),
+  ['key', 'kill', ...STAMPS],
+)
+export const TargetsBody = z.strictObject({
+  by: TargetInput.shape.by,
+  units: TargetInput.shape.units,
+})
+export const FallthroughBody = ServeInput.nullable()
+export const RuleBody = RuleInput.extend({
+  before: z.string().meta({ description: 'The id of the rule that comes next' }).optional(),
+  after: z.string().meta({ description: 'The id of the rule that comes first' }).optional(),
+})
+export const RulePatch = z.strictObject({
+  id: z.string().meta({ description: 'Must be the rule’s own' }).optional(),
+  description: z.string().nullable().optional(),
+  when: JsonObject.nullable().optional(),
+  serve: JsonObject.optional(),
+})
+
+/** What an action may carry: why. */
+export const ActionBody = z.strictObject({
+  comment: z.string().max(2_000).meta({ description: 'As the header Halyard-Comment' }).optional(),
+})
+export const Killed = z.strictObject({
+  kill: Kill,
+  already: z
+    .literal(true)
+    .meta({ description: 'It was killed before; this is the first kill' })
+    .exactOptional(),
+  serves: z
+    .union([z.strictObject({ variant: Key, value: Json }), z.strictObject({ codeDefault: z.literal(true) })])
+    .meta({ description: 'What apps get now' }),
+  alsoOff: z.array(Key).meta({ description: 'Flags that require this one, and are off with it' }),
+  ...outcome,
+})
+
+export const Unkilled = z.strictObject({ key: Key, ended: Kill, ...outcome })
+
+// --- segments
+
+export const SegmentDocument = z.strictObject({
+  key: Key,
+  ...Segment.shape,
+  members: z
+    .strictObject({ included: z.int(), excluded: z.int() })
+    .meta({ readOnly: true, description: 'How many there are' }),
+  ...stamp,
+})
+export const SegmentBody = puttable(SegmentInput, ['key', 'members', ...STAMPS])
+export const SegmentPatch = puttable(
+  z.strictObject({
+    by: z.string().nullable().optional(),
+    ignoreCase: z.boolean().nullable().optional(),
+    when: JsonObject.nullable().optional(),
+  }),
+  ['key', 'members', ...STAMPS],
+)
+export const MemberList = z.enum(['included', 'excluded'])
+export const Member = z.strictObject({ unit: z.string(), list: MemberList })
+const listEdit = z.strictObject({
+  add: z.array(Unit).optional(),
+  remove: z.array(Unit).optional(),
+})
+export const MembersPatch = z.strictObject({
+  included: listEdit.optional(),
+  excluded: listEdit.optional(),
+})
+export const InvalidLine = z.strictObject({ line: z.int(), message: z.string() })
+export const MembersWritten = z.strictObject({
+  key: Key,
+  added: z.int(),
+  present: z.int().meta({ description: 'Asked to add, and members before' }),
+  removed: z.int(),
+  absent: z.int().meta({ description: 'Asked to remove, and no members before' }),
+  members: z
+    .strictObject({ included: z.int(), excluded: z.int() })
+    .meta({ description: 'How many there are now' }),
+  invalid: z.array(InvalidLine).meta({ description: 'The first 1,000 lines that were left out, and why' }),
+  invalidCount: z.int(),
+  ...outcome,
+})
+export const MembersCheck = z.strictObject({ units: z.array(Unit).max(10_000) })
+export const MembersChecked = z.strictObject({
+  items: z.array(z.strictObject({ unit: z.string(), list: MemberList.nullable() })),
+})
+export const References = z.strictObject({
+  flags: z.array(Key),
+  segments: z.array(Key),
+})
+
+// --- commits
+
+export const CommitBody = z.strictObject({
+  changes: z.array(
+    z.strictObject({
+      op: z.enum(['put', 'delete']),
+      kind: z.enum(['flag', 'segment']),
+      key: Key,
+      ifRevision: z.int().meta({ description: 'The document’s revision; 0: it must not exist' }).optional(),
+      definition: Json.optional(),
+    }),
+  ),
+  comment: ActionBody.shape.comment,
+})
+export const CommitWritten = z.strictObject({
+  changes: z.array(z.strictObject({ kind: z.string(), key: Key, revision: z.int() })),
+  ...outcome,
+})
+
+// --- SDK keys
+
+export const SdkKey = z.strictObject({
+  id: z.string(),
+  kind: z.enum(['server', 'client']),
+  name,
+  createdAt: Instant,
+  expiresAt: Instant.exactOptional(),
+  ...stamp,
+})
+export const SdkKeyInput = z.strictObject({
+  kind: SdkKey.shape.kind,
+  name,
+  expiresAt: Instant.nullable().optional(),
+})
+export const SdkKeyMade = written(SdkKey).extend({
+  secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
+})
+
+/** What deleting answers. */
+export const Deleted = z.strictObject({ key: z.string(), deleted: z.literal(true), ...outcome })
+
+/** A body without the fields that only reading shows. */
+export function withoutReadOnly<T extends object>(body: T): Omit<T, (typeof READ_ONLY)[number]> {
+  const names: readonly string[] = READ_ONLY
+  return Object.fromEntries(Object.entries(body).filter(([field]) => !names.includes(field))) as Omit<
+    T,
+    (typeof READ_ONLY)[number]
+  >
+}
