@@ -1,0 +1,112 @@
+/**
+ * Runs benchmarks and prints what they answer: `main.js [names…] [--json file]`. Each runs in a process of its own,
+ * so that none is measured on code that another has warmed. A row that is not met is printed as such; nothing is
+ * asserted, and only a benchmark that cannot run ends with an error.
+ */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { core } from './core.ts'
+import { http } from './http.ts'
+import { members } from './members.ts'
+import { propagation } from './propagation.ts'
+import { type Machine, machine } from './rig/machine.ts'
+import type { Bench, Row } from './rig/row.ts'
+import { sdk } from './sdk.ts'
+import { start } from './start.ts'
+import { store } from './store.ts'
+
+const BENCHES: readonly Bench[] = [core, sdk, http, propagation, store, start, members]
+
+const args = process.argv.slice(2)
+if (args[0] === '--one') await one(args[1] ?? '')
+else await all(args)
+
+async function one(name: string): Promise<void> {
+  const bench = BENCHES.find((candidate) => candidate.name === name)
+  if (!bench) throw new Error(`there is no benchmark ${name}`)
+  process.send?.(await bench.run())
+  process.disconnect?.()
+}
+
+async function all(given: readonly string[]): Promise<void> {
+  const jsonAt = given.indexOf('--json')
+  const json = jsonAt < 0 ? undefined : (given[jsonAt + 1] ?? 'bench.json')
+  const names = given.filter((arg, index) => !arg.startsWith('--') && (jsonAt < 0 || index !== jsonAt + 1))
+  const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name))
+  if (unknown.length > 0) {
+    console.error(
+      `No such benchmark: ${unknown.join(', ')}. There are: ${BENCHES.map(({ name }) => name).join(', ')}.`,
+    )
+    process.exitCode = 64
+    return
+  }
+  const host = machine()
+  console.log(title(host))
+  const results: { readonly bench: string; readonly rows: readonly Row[]; readonly failed?: string }[] = []
+  for (const bench of BENCHES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    console.log(`\n${bench.name}: ${bench.about}`)
+    const result = await apart(bench)
+    results.push(result)
+    if (result.failed === undefined) console.log(table(result.rows))
+    else {
+      console.log(`  could not run: ${result.failed}`)
+      process.exitCode = 1
+    }
+  }
+  const judgedRows = results.flatMap(({ rows }) => rows).filter((row) => row.met !== undefined)
+  console.log(`\n${judgedRows.filter((row) => row.met).length} of ${judgedRows.length} goals met`)
+  if (json !== undefined) {
+    writeFileSync(
+      json,
+      `${JSON.stringify({ at: new Date().toISOString(), machine: host, results }, null, 2)}\n`,
+    )
+  }
+}
+
+/** In a process of its own. */
+async function apart(
+  bench: Bench,
+): Promise<{ readonly bench: string; readonly rows: readonly Row[]; readonly failed?: string }> {
+  const child = fork(fileURLToPath(import.meta.url), ['--one', bench.name], {
+    execArgv: ['--enable-source-maps', '--expose-gc'],
+  })
+  let rows: readonly Row[] | undefined
+  child.on('message', (message) => {
+    rows = message as readonly Row[]
+  })
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+  if (rows) return { bench: bench.name, rows }
+  return { bench: bench.name, rows: [], failed: `it ended with ${signal ?? `exit code ${code}`}` }
+}
+
+function title(host: Machine): string {
+  return `${host.cpu}, ${host.cores} cores, ${host.memoryGb} GB, ${host.system}, Node ${host.node}, commit ${host.commit}, load ${host.load}`
+}
+
+function table(rows: readonly Row[]): string {
+  const header = ['', 'measured', 'beside it', 'ratio', 'goal', '']
+  const cells = rows.map((row) => [
+    row.name,
+    `${figure(row.measured)} ${row.unit}`,
+    row.baseline
+      ? `${figure(row.baseline.value)} ${row.baseline.unit ?? row.unit} (${row.baseline.name})`
+      : '',
+    row.ratio === undefined ? '' : row.ratio.toFixed(2),
+    row.goal ?? '',
+    row.met === undefined ? '' : row.met ? 'met' : 'NOT MET',
+  ])
+  const widths = header.map((text, column) =>
+    Math.max(text.length, ...cells.map((line) => line[column]?.length ?? 0)),
+  )
+  const lines = [header, ...cells].map((line) =>
+    `  ${line.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
+  )
+  const notes = rows.flatMap((row) => (row.note ? [`  ${row.name}: ${row.note}`] : []))
+  return [...lines, ...notes].join('\n')
+}
+
+function figure(value: number): string {
+  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+}

@@ -1,0 +1,42 @@
+/**
+ * One process of `propagation`: connects SDKs, and tells the bench when each of them heard of which revision. Times
+ * are CLOCK_MONOTONIC, which all processes of one machine share.
+ * Arguments: URL, key, how many SDKs.
+ */
+import { connect } from '@halyard/sdk/node'
+
+export type Heard = {
+  readonly sdk: number
+  readonly epoch: number
+  readonly revision: number
+  readonly at: number
+}
+
+const [url = '', key = '', count = '0'] = process.argv.slice(2)
+const now = () => Number(process.hrtime.bigint()) / 1e6
+let heard: Heard[] = []
+
+const clients = await Promise.all(
+  Array.from({ length: Number(count) }, async (_, sdk) => {
+    const flags = await connect({
+      url,
+      key,
+      app: { name: 'bench', version: '1.0.0' },
+      startTimeoutMs: 20_000,
+    })
+    flags.on('change', ({ revision }) => {
+      heard.push({ sdk, epoch: flags.status().epoch ?? 0, revision, at: now() })
+    })
+    return flags
+  }),
+)
+process.on('message', (asked) => {
+  if (asked === 'heard') {
+    process.send?.({ heard, connected: clients.filter((flags) => flags.status().connected).length })
+    heard = []
+  }
+  if (asked === 'close') {
+    void Promise.all(clients.map((flags) => flags.close())).then(() => process.disconnect())
+  }
+})
+process.send?.('connected')
