@@ -1,5 +1,7 @@
 /** What each problem means and what to do about it, for people: the catalogue's other half. */
+import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from '../domain/problem.ts'
+import { Json } from './documents.ts'
 
 /** What `type` is on the wire. */
 export function problemUri(type: ProblemType): string {
@@ -7,6 +9,22 @@ export function problemUri(type: ProblemType): string {
 }
 
 export const PROBLEM_TYPES = Object.keys(PROBLEMS) as ProblemType[]
+
+/** The body of every error: RFC 9457 problem details, with this service's extensions. */
+export const ProblemBody = z.strictObject({
+  type: z.string().meta({ format: 'uri' }),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().exactOptional(),
+  instance: z.string().meta({ description: 'The request, as the log names it' }).exactOptional(),
+  errors: z
+    .array(z.strictObject({ pointer: z.string(), message: z.string() }))
+    .meta({ description: 'Every fault found; `pointer` is a JSON Pointer into the body' })
+    .exactOptional(),
+  didYouMean: z.string().meta({ description: 'The nearest known key' }).exactOptional(),
+  current: Json.meta({ description: 'stale: the document as it is now' }).exactOptional(),
+  errorDetails: z.string().meta({ description: 'OFREP: the same as detail' }).exactOptional(),
+})
 
 export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'malformed-json':
