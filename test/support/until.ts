@@ -1,0 +1,24 @@
+/**
+ * Waiting for a condition, where a test cannot be told: asked often, with a deadline that only a failure reaches.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * @param what the condition in words, for the failure
+ * @param condition answers something truthy when it holds; what it throws fails the wait at once
+ * @param withinMs generous: it is no measurement
+ * @returns the condition's answer
+ */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  withinMs = 20_000,
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const answer = await condition()
+    if (answer) return answer
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await sleep(15)
+  }
+}
