@@ -1,0 +1,82 @@
+/**
+ * OFREP's body of one evaluation, the same bytes alone and in bulk. Decisions are shared between evaluations, so
+ * their text is made once; what differs by state comes behind it. Says to each scope what it may know.
+ */
+import type { Compiled, Decision, DecisionMetadata, Failed, FlagKey } from '@halyard/sdk/core'
+import type { Answer } from './live.ts'
+import { type Scope, viewOf } from './view.ts'
+
+/** A decision's text up to the state's part. Decisions are the flag's own, but nothing promises it: hence the key. */
+type Head = { readonly key: FlagKey; readonly texts: Record<Scope, string | undefined> }
+const heads = new WeakMap<Decision, Head>()
+
+/** What ends every success of a state. */
+const tails = new WeakMap<Compiled, string>()
+
+/**
+ * @param decision of that flag, evaluated on `compiled`
+ * @param scope `client` learns neither rules nor prerequisites, nor why a definition is broken
+ */
+export function answerOf(decision: Decision, key: FlagKey, scope: Scope, compiled: Compiled): Answer {
+  if (decision.errorCode !== undefined) {
+    return {
+      status: decision.errorCode === 'FLAG_NOT_FOUND' ? 404 : 400,
+      body: failureOf(decision, key, scope),
+    }
+  }
+  return { status: 200, body: headOf(decision, key, scope) + tailOf(compiled) }
+}
+
+/** What a flag that does not exist, a malformed key, and a flag that the scope does not see have in common. */
+export function notFound(key: string): Answer {
+  const errorDetails = 'There is no such flag in the environment of this key.'
+  return { status: 404, body: JSON.stringify({ key, errorCode: 'FLAG_NOT_FOUND', errorDetails }) }
+}
+
+function failureOf({ errorCode, errorDetails }: Failed, key: FlagKey, scope: Scope): string {
+  if (errorCode === 'FLAG_NOT_FOUND') return notFound(key).body
+  // The missing attribute is the caller's to send; any other detail tells of the definition.
+  const told = scope === 'server' || errorCode === 'TARGETING_KEY_MISSING'
+  const details = told ? errorDetails : 'The flag cannot be evaluated. Ask who edits it.'
+  return JSON.stringify({ key, errorCode, errorDetails: details })
+}
+
+function headOf(decision: Exclude<Decision, Failed>, key: FlagKey, scope: Scope): string {
+  let head = heads.get(decision)
+  if (head === undefined) {
+    head = { key, texts: { server: undefined, client: undefined } }
+    heads.set(decision, head)
+  }
+  if (head.key !== key) return writeHead(decision, key, scope)
+  head.texts[scope] ??= writeHead(decision, key, scope)
+  return head.texts[scope]
+}
+
+/** Value and variant are left out together: the code default applies. */
+function writeHead({ value, variant, reason, metadata }: Decision, key: FlagKey, scope: Scope): string {
+  const body = JSON.stringify({ key, value, variant, reason })
+  const flat = JSON.stringify(metadataFor(metadata, scope))
+  return `${body.slice(0, -1)},"metadata":${flat.slice(0, -1)}${flat === '{}' ? '' : ','}`
+}
+
+function metadataFor(
+  { killed, version, rule, prerequisite }: DecisionMetadata,
+  scope: Scope,
+): DecisionMetadata {
+  return {
+    ...(killed !== undefined && { killed }),
+    ...(version !== undefined && { version }),
+    ...(scope === 'server' && rule !== undefined && { rule }),
+    ...(scope === 'server' && prerequisite !== undefined && { prerequisite }),
+  }
+}
+
+function tailOf(compiled: Compiled): string {
+  let tail = tails.get(compiled)
+  if (tail === undefined) {
+    const { flagSetId } = viewOf(compiled)
+    tail = `${JSON.stringify({ revision: compiled.state.revision, flagSetId }).slice(1)}}`
+    tails.set(compiled, tail)
+  }
+  return tail
+}

@@ -1,0 +1,127 @@
+/**
+ * Whose key is this? Answered from memory: a key verified once is recognised without hashing for as long as the
+ * directory holds it. An unknown one costs at most a shared, rationed read of the store. Hides both memories.
+ */
+import { digestOfKey, parseKey, sameDigest } from '../domain/keys.ts'
+import type { Directory, KnownKey } from './directory.ts'
+import type { Principal } from './live.ts'
+
+export type AuthenticateDeps = {
+  readonly directory: () => Directory
+  /** The configured admin key, if there is one. */
+  readonly adminKey: string | undefined
+  readonly clock: { now(): number }
+  /** Whether any truth is held. */
+  readonly loaded: () => boolean
+  /** Whether the store answered when it was last asked: else a fresh read would only keep the caller waiting. */
+  readonly storeAnswers: () => boolean
+  /** Reads what is newer, single flight. */
+  readonly refresh: () => Promise<void>
+}
+
+export type Authenticate = (secret: string) => Promise<Principal | 'unknown' | 'unloaded'>
+
+/** Verified keys that are remembered, and ids that are known to be unknown. */
+const REMEMBERED = 10_000
+/** For how long an id that a fresh read did not find is not looked for again; the least time between reads. */
+const UNKNOWN_FOR_MS = 2_000
+const READS_APART_MS = 200
+
+type Verified = { known: KnownKey; id: string; directory: Directory }
+
+export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
+  const { directory, clock, loaded, storeAnswers, refresh } = deps
+  const admin = deps.adminKey === undefined ? undefined : adminOf(deps.adminKey)
+  // By the key's text: a map compares hashes before texts, and its hash is seeded, so timing tells nothing of a text.
+  const verified = new Map<string, Verified>()
+  const unknownUntil = new Map<string, number>()
+  let lastRead = Number.NEGATIVE_INFINITY
+  let nextRead: Promise<boolean> | undefined
+
+  const inForce = ({ expiresAt }: KnownKey): boolean => expiresAt === undefined || clock.now() < expiresAt
+
+  /** The key if it was verified before, and the directory still holds it. */
+  function recognise(secret: string): Principal | undefined {
+    const memory = verified.get(secret)
+    if (memory === undefined) return undefined
+    const now = directory()
+    if (memory.directory !== now) {
+      const known = now.key(memory.id)
+      if (known === undefined || known.digest !== memory.known.digest || known.kind !== memory.known.kind) {
+        verified.delete(secret)
+        return undefined
+      }
+      memory.known = known
+      memory.directory = now
+    }
+    return inForce(memory.known) ? memory.known.principal : undefined
+  }
+
+  function verify(secret: string, id: string, kind: string): Principal | 'refused' | 'missing' {
+    const now = directory()
+    const known = now.key(id)
+    if (known === undefined) return 'missing'
+    if (known.kind !== kind || !inForce(known) || !sameDigest(digestOfKey(secret), known.digest))
+      return 'refused'
+    remember(verified, secret, { known, id, directory: now })
+    return known.principal
+  }
+
+  /**
+   * Another instance may have minted the key a moment ago. All who ask share the next read, which begins after they
+   * asked; reads keep their distance, so a flood of unknown keys is a few reads a second. False where it failed.
+   */
+  function freshRead(): Promise<boolean> {
+    if (nextRead !== undefined) return nextRead
+    const wait = Math.min(READS_APART_MS, Math.max(0, lastRead + READS_APART_MS - clock.now()))
+    const reading = (): Promise<boolean> => {
+      nextRead = undefined
+      lastRead = clock.now()
+      return refresh().then(
+        () => true,
+        () => false,
+      )
+    }
+    if (wait === 0) return reading()
+    nextRead = new Promise<void>((resolve) => setTimeout(resolve, wait)).then(reading)
+    return nextRead
+  }
+
+  return async (secret) => {
+    const recognised = recognise(secret)
+    if (recognised !== undefined) return recognised
+    if (admin !== undefined && sameDigest(digestOfKey(secret), admin.digest)) return admin.principal
+    const parsed = parseKey(secret)
+    if (!loaded()) return 'unloaded'
+    if (parsed === undefined) return 'unknown'
+    const { id, kind } = parsed
+    const first = verify(secret, id, kind)
+    if (first !== 'missing') return first === 'refused' ? 'unknown' : first
+    if (!storeAnswers() || clock.now() < (unknownUntil.get(id) ?? 0)) return 'unknown'
+    const answered = await freshRead()
+    const second = verify(secret, id, kind)
+    if (second === 'missing' && answered) remember(unknownUntil, id, clock.now() + UNKNOWN_FOR_MS)
+    return typeof second === 'string' ? 'unknown' : second
+  }
+}
+
+function adminOf(key: string): { readonly digest: string; readonly principal: Principal } {
+  return {
+    digest: digestOfKey(key),
+    principal: {
+      kind: 'management',
+      keyId: 'admin',
+      name: 'configured admin key',
+      grants: [{ role: 'admin' }],
+    },
+  }
+}
+
+/** The oldest is forgotten first. */
+function remember<V>(memory: Map<string, V>, key: string, value: V): void {
+  if (memory.size >= REMEMBERED) {
+    const [oldest] = memory.keys()
+    if (oldest !== undefined) memory.delete(oldest)
+  }
+  memory.set(key, value)
+}

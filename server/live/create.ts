@@ -1,0 +1,234 @@
+/**
+ * Puts the room together: the hub and its poll, the directory, streams, downloads and evaluations. Composes, and
+ * decides nothing but when they hear of each other.
+ */
+import type { LogId } from '../domain/change.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Store } from '../store/store.ts'
+import { createAuthenticate } from './authenticate.ts'
+import { createConditions, type Log } from './conditions.ts'
+import { createDirectory, type KnownKey } from './directory.ts'
+import { createEvaluations } from './evaluations.ts'
+import { createHub, type HeldEnvironment, type HeldLog, subjectOf } from './hub.ts'
+import type { Environment, Live, LiveStatus } from './live.ts'
+import { createLiveMetrics } from './metrics.ts'
+import { createPoll, STORE } from './poll.ts'
+import { createRing } from './ring.ts'
+import { createRulesetDownload } from './ruleset-download.ts'
+import { mintStreamToken, readStreamToken } from './stream-token.ts'
+import { createStreams } from './streams.ts'
+import { type Scope, viewOf } from './view.ts'
+
+export type LiveDeps = {
+  readonly store: Store
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+  /** From 0 up to 1, as `Math.random`. */
+  readonly random: () => number
+  /** For stream tokens alone: a subkey of the installation's secret, the same on all its instances. */
+  readonly secret: Buffer
+  readonly log: Log
+  /** A key that is an administrator's for as long as it is configured. */
+  readonly adminKey?: string | undefined
+  readonly limits: {
+    /** Streams open at once; browsers' at most half of them. */
+    readonly maxStreams: number
+    /** Of cached bulk evaluations; 64 MiB by default. */
+    readonly evaluationCacheBytes?: number
+  }
+  /** Milliseconds between two looks at the store's revisions; a second by default. */
+  readonly pollMs?: number
+}
+
+const TICK_MS = 1_000
+
+export function createLive(deps: LiveDeps): Live {
+  const { store, clock, random, secret, log, adminKey, limits, pollMs = 1_000 } = deps
+  const metrics = createLiveMetrics()
+  const conditions = createConditions(log)
+  const ring = createRing()
+  const streams = createStreams({
+    ring,
+    clock,
+    random,
+    metrics,
+    maxStreams: limits.maxStreams,
+    onFailure: (cause) => log.warn({ err: cause }, 'a stream could not be written and was ended'),
+  })
+  const hub = createHub({ store, clock, conditions, metrics, watcher: { changed, closed } })
+  const directory = createDirectory(() => hub.logs())
+  const poll = createPoll({ store, hub, conditions, metrics, clock, random, pollMs })
+  const ruleset = createRulesetDownload(metrics)
+  const evaluations = createEvaluations({
+    clock,
+    metrics,
+    streamToken,
+    cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
+  })
+  const authenticate = createAuthenticate({
+    directory: directory.current,
+    adminKey,
+    clock,
+    loaded: () => poll.loaded,
+    storeAnswers: () => conditions.of(STORE) === undefined,
+    refresh: poll.refresh,
+  })
+  let draining = false
+  let ticking: NodeJS.Timeout | undefined
+
+  function changed(
+    after: HeldLog,
+    before: HeldLog | undefined,
+    delta: Parameters<typeof ring.append>[1] | undefined,
+  ) {
+    if (after.head.kind !== 'environment') {
+      directory.stale()
+      if (before?.state.entries.get('sdk-key') !== after.state.entries.get('sdk-key')) sweep()
+      return
+    }
+    if (delta !== undefined) ring.append(after.id, delta)
+    else if (before?.state.revision !== after.state.revision) ring.clear(after.id)
+    streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta)
+  }
+
+  function closed(gone: HeldLog): void {
+    if (gone.head.kind !== 'environment') {
+      directory.stale()
+      sweep()
+      return
+    }
+    ring.clear(gone.id)
+    streams.closed(gone.id)
+  }
+
+  function inForce(key: KnownKey | undefined, environment: LogId): boolean {
+    if (key === undefined || key.principal.kind === 'management') return false
+    if (key.principal.environment.id !== environment) return false
+    return key.expiresAt === undefined || clock.now() < key.expiresAt
+  }
+
+  function sweep(): void {
+    const { server, refetch } = streams.counts()
+    if (server + refetch === 0) return
+    const keys = directory.current()
+    streams.sweep((environment, keyId) => inForce(keys.key(keyId), environment))
+  }
+
+  function tick(): void {
+    streams.tick()
+    sweep()
+  }
+
+  /** The environment as held; a Problem where it could not be loaded: that is no absence. */
+  function liveEnvironment(id: LogId): HeldEnvironment {
+    const held = hub.environment(id)
+    if (held !== undefined) return held
+    throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again.', {
+      retryAfter: 1,
+    })
+  }
+
+  function streamToken(environment: LogId, keyId: string, scope: Scope): string {
+    return mintStreamToken(secret, { environment, keyId, scope }, clock.now())
+  }
+
+  function status(): LiveStatus {
+    const error = conditions.of(STORE)
+    const held = [...hub.logs().values()].filter(
+      ({ head }) => head.kind === 'environment',
+    ) as HeldEnvironment[]
+    const missing = [...poll.unloaded().values()].filter(({ kind }) => kind === 'environment')
+    return {
+      ready: poll.loaded && !draining,
+      draining,
+      store: {
+        ok: poll.loaded && error === undefined,
+        ...(error !== undefined && { error }),
+        ...(poll.lastOkAt !== undefined && { lastOkAt: poll.lastOkAt }),
+      },
+      environments: [
+        ...held.map(({ id, state, compiled }) => ({
+          environment: viewOf(compiled).flagSetId,
+          epoch: state.epoch,
+          revision: state.revision,
+          ...healthOf(id),
+          flagsInError: viewOf(compiled).flagsInError,
+        })),
+        ...missing.map(({ log: id, epoch, revision }) => ({
+          environment: nameOf(directory.current().environmentById(id)) ?? id,
+          epoch,
+          revision,
+          ...healthOf(id),
+          flagsInError: [],
+        })),
+      ],
+    }
+  }
+
+  function healthOf(id: LogId): { readonly ok: boolean; readonly error?: string } {
+    const error = conditions.of(subjectOf(id))
+    return error === undefined ? { ok: true } : { ok: false, error }
+  }
+
+  return {
+    metrics,
+    async start() {
+      ticking ??= setInterval(tick, TICK_MS)
+      await poll.start()
+    },
+    commit: hub.commit,
+    projects: () => directory.current().projects,
+    project: (key) => directory.current().project(key),
+    environments: (project) => directory.current().environments(project.id),
+    environment: (project, environment) => directory.current().environment(project, environment),
+    authenticate,
+    held: hub.held,
+    live: hub.environment,
+    async catchUp(id) {
+      try {
+        await hub.catchUp(id)
+      } catch (cause) {
+        if (cause instanceof Problem) throw cause
+        throw new Problem('unavailable', 'The database does not answer. Try again.', { retryAfter: 1, cause })
+      }
+    },
+    ruleset: async (environment, encoding) => ruleset(liveEnvironment(environment).state, encoding),
+    openStream(environment, keyId, lastEventId, sink) {
+      const stream = streams.openServer(liveEnvironment(environment), keyId, lastEventId, sink)
+      // Another instance was sooner: what it sent is there to be read. A failure is the log's condition.
+      if (stream.ahead) hub.catchUp(environment).catch(() => undefined)
+      return stream
+    },
+    openRefetchStream(environment, keyId, scope, sink, lastEventId) {
+      return streams.openRefetch(liveEnvironment(environment), keyId, scope, lastEventId, sink)
+    },
+    streams: streams.counts,
+    evaluate: (environment, flag, context) =>
+      evaluations.evaluate(liveEnvironment(environment), flag, context),
+    answer: (environment, scope, flag, context) =>
+      evaluations.answer(liveEnvironment(environment), scope, flag, context),
+    evaluateAll: (environment, principal, context) =>
+      evaluations.evaluateAll(liveEnvironment(environment), principal, context),
+    streamToken,
+    verifyStreamToken(token) {
+      const bearer = readStreamToken(secret, token, clock.now())
+      if (bearer === undefined) return undefined
+      const key = directory.current().key(bearer.keyId)
+      return key?.kind === bearer.scope && inForce(key, bearer.environment) ? bearer : undefined
+    },
+    status,
+    async drain() {
+      draining = true
+      await streams.drain()
+    },
+    async close() {
+      clearInterval(ticking)
+      streams.endAll()
+      await poll.stop()
+    },
+  }
+}
+
+function nameOf(environment: Environment | undefined): string | undefined {
+  return environment && `${environment.project.key}/${environment.key}`
+}

@@ -1,0 +1,114 @@
+/**
+ * Evaluations for OFREP: single, and all flags of a scope as one cached body. The cache key says everything that an
+ * answer depends on, so that nothing ever has to be invalidated. Hides the cache and how bodies are put together.
+ */
+import { createHash } from 'node:crypto'
+import { type Compiled, type Context, type Decision, evaluate, type FlagKey } from '@halyard/sdk/core'
+import { LRUCache } from 'lru-cache'
+import type { LogId } from '../domain/change.ts'
+import { answerOf, notFound } from './answers.ts'
+import type { Answer, BulkAnswer, LiveEnvironment, LiveMetrics } from './live.ts'
+import { type Project, projectionOn } from './projection.ts'
+import { windowAt } from './stream-token.ts'
+import { intervalAt, type Scope, sees, viewOf } from './view.ts'
+
+export type Evaluations = {
+  evaluate(environment: LiveEnvironment, flag: FlagKey, context: Context): Decision
+  answer(environment: LiveEnvironment, scope: Scope, flag: FlagKey, context: Context): Answer
+  evaluateAll(
+    environment: LiveEnvironment,
+    principal: { readonly scope: Scope; readonly keyId: string },
+    context: Context,
+  ): BulkAnswer
+}
+
+export type EvaluationsDeps = {
+  readonly clock: { now(): number }
+  readonly metrics: LiveMetrics
+  readonly streamToken: (environment: LogId, keyId: string, scope: Scope) => string
+  /** Bound of all cached answers together, keys included. */
+  readonly cacheBytes: number
+}
+
+/** Rises when bodies get another form, so that no ETag of an older release is taken for one of this. */
+const FORM = 1
+const INACTIVITY_DELAY_SECONDS = 60
+/** What an entry costs beside its body and key. */
+const ENTRY_BYTES = 300
+
+type Cached = { readonly body: Buffer; readonly etag: string }
+
+const projections = new WeakMap<Compiled, Project>()
+
+export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: EvaluationsDeps): Evaluations {
+  const cache = new LRUCache<string, Cached>({
+    maxSize: cacheBytes,
+    maxEntrySize: Math.ceil(cacheBytes / 8),
+    // Two bytes a character: a key with one character beyond Latin-1 is kept so.
+    sizeCalculation: ({ body }, key) => body.length + 2 * key.length + ENTRY_BYTES,
+  })
+
+  function write(
+    { id, compiled }: LiveEnvironment,
+    { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
+    context: Context,
+    now: number,
+  ): Buffer {
+    const { keys, flagSetId } = viewOf(compiled)
+    const flags = keys[scope].map(
+      (key) => answerOf(evaluate(compiled, key, context, now), key, scope, compiled).body,
+    )
+    const metadata = JSON.stringify({ flagSetId, revision: compiled.state.revision })
+    const requestUri = `/ofrep/v1/stream?token=${streamToken(id, keyId, scope)}`
+    const eventStreams = JSON.stringify([
+      { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },
+    ])
+    return Buffer.from(`{"flags":[${flags.join(',')}],"metadata":${metadata},"eventStreams":${eventStreams}}`)
+  }
+
+  return {
+    evaluate: ({ compiled }, flag, context) => evaluate(compiled, flag, context, clock.now()),
+    answer({ compiled }, scope, flag, context) {
+      if (!sees(scope, compiled.flags.get(flag))) return notFound(flag)
+      return answerOf(evaluate(compiled, flag, context, clock.now()), flag, scope, compiled)
+    },
+    evaluateAll(environment, principal, context) {
+      const now = clock.now()
+      const key = keyOf(environment, principal, context, now)
+      const known = key === undefined ? undefined : cache.get(key)
+      if (known !== undefined) {
+        metrics.evaluationCacheHits++
+        return { body: known.body, etag: known.etag, from: 'memory' }
+      }
+      metrics.evaluationCacheMisses++
+      const body = write(environment, principal, context, now)
+      const etag = `"${hashOf(key ?? body)}"`
+      if (key !== undefined) {
+        cache.set(key, { body, etag })
+        metrics.evaluationCacheBytes = cache.calculatedSize
+      }
+      return { body, etag, from: 'computed' }
+    },
+  }
+}
+
+function keyOf(
+  { id, compiled }: LiveEnvironment,
+  { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
+  context: Context,
+  now: number,
+): string | undefined {
+  let project = projections.get(compiled)
+  if (project === undefined) {
+    project = projectionOn(compiled.reads)
+    projections.set(compiled, project)
+  }
+  const projected = project(context)
+  if (projected === undefined) return undefined
+  const interval = intervalAt(compiled.instants, now)
+  return `${FORM} ${id} ${viewOf(compiled).tag} ${scope} ${keyId} ${windowAt(now)} ${interval} ${projected}`
+}
+
+function hashOf(text: string | Buffer): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 27)
+}

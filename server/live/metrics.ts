@@ -1,0 +1,23 @@
+/** What this process counts. Plain numbers, so that whoever scrapes them chooses the library. */
+import type { LiveMetrics } from './live.ts'
+
+export function createLiveMetrics(): LiveMetrics {
+  return {
+    polls: 0,
+    pollFailures: 0,
+    catchUps: 0,
+    catchUpFailures: 0,
+    commitsOvertaken: 0,
+    framesBuilt: 0,
+    framesSent: 0,
+    bytesSent: 0,
+    streamsRefused: 0,
+    streamsDropped: 0,
+    streamsRevoked: 0,
+    evaluationCacheHits: 0,
+    evaluationCacheMisses: 0,
+    evaluationCacheBytes: 0,
+    rulesetsBuilt: 0,
+    observePropagation: () => {},
+  }
+}

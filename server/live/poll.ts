@@ -1,0 +1,219 @@
+/**
+ * Keeps the hub at the store's truth: loads everything at first, then asks for the heads of all logs about once a
+ * second, for ever. Notices only make it sooner. Hides retries, jitter, and one broken log harming no other.
+ */
+import { compareStates } from '@halyard/sdk/core'
+import { type LogId, SYSTEM } from '../domain/change.ts'
+import type { Head, Notice, Store } from '../store/store.ts'
+import type { Conditions } from './conditions.ts'
+import { type HeldLog, type Hub, subjectOf } from './hub.ts'
+import type { LiveMetrics } from './live.ts'
+import { singleFlight } from './single-flight.ts'
+
+export type Poll = {
+  /** Resolves after the first whole load (or `stop`); polls from then on. */
+  start(): Promise<void>
+  /** One round now, single flight; what it reads is read after the call. Rejects where the store fails. */
+  refresh(): Promise<void>
+  /** Logs that the store has and that could not be loaded, with why. */
+  unloaded(): ReadonlyMap<LogId, Head>
+  readonly loaded: boolean
+  /** Epoch milliseconds of the last answer of the store. */
+  readonly lastOkAt: number | undefined
+  stop(): Promise<void>
+}
+
+export type PollDeps = {
+  readonly store: Store
+  readonly hub: Hub
+  readonly conditions: Conditions
+  readonly metrics: LiveMetrics
+  readonly clock: { now(): number }
+  readonly random: () => number
+  /** Milliseconds between polls, before jitter of a fifth either way. */
+  readonly pollMs: number
+}
+
+/** The conditions' subject for the store as a whole. */
+export const STORE = 'store'
+const NOTICES = 'change notices'
+/** Logs caught up at the same time: after an outage many are behind, and the pool is for edits too. */
+const ABREAST = 4
+const RETRY = { first: 250, most: 3_000 }
+
+/** Full jitter, after "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): milliseconds before try `n`. */
+export function retryDelay(attempt: number, random: () => number, { first, most } = RETRY): number {
+  return random() * Math.min(most, first * 2 ** Math.min(attempt, 30))
+}
+
+export function createPoll(deps: PollDeps): Poll {
+  const { store, hub, conditions, metrics, clock, random, pollMs } = deps
+  const unloaded = new Map<LogId, Head>()
+  let loaded = false
+  let lastOkAt: number | undefined
+  let stopped = false
+  const pauses = new Set<() => void>()
+  let unlisten: (() => Promise<void>) | undefined
+  const tasks: Promise<void>[] = []
+
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        pauses.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      pauses.add(done)
+    })
+  }
+
+  /** The heads, and every log brought to them. One log that fails is that log's condition alone. */
+  async function round(): Promise<void> {
+    metrics.polls++
+    const before = new Map(hub.logs())
+    let heads: readonly Head[]
+    try {
+      heads = await store.heads()
+      await catchUpAll(heads, before)
+    } catch (cause) {
+      metrics.pollFailures++
+      conditions.fail(STORE, 'the store does not answer; the last known states are served', cause)
+      throw cause
+    }
+    lastOkAt = clock.now()
+    conditions.clear(STORE)
+    loaded ||= hub.held(SYSTEM) !== undefined
+  }
+
+  async function catchUpAll(heads: readonly Head[], before: ReadonlyMap<LogId, HeldLog>): Promise<void> {
+    const open = new Set<LogId>()
+    const late: LogId[] = []
+    const missing: Head[] = []
+    for (const head of heads) {
+      open.add(head.log)
+      const held = hub.held(head.log)
+      const order = held === undefined ? 0 : compareStates(head, held.state)
+      if (held === undefined) missing.push(head)
+      else if (order > 0) late.push(head.log)
+      else if (order < 0) lookBehind(head, before.get(head.log))
+      else conditions.clear(subjectOf(head.log))
+    }
+    // A log that came to be held while the heads were read is not in them, and yet not closed.
+    for (const log of before.keys()) if (!open.has(log)) hub.drop(log)
+    for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
+    if (missing.length > 0) await load(missing)
+    await abreast(late, (log) => hub.catchUp(log).catch(() => undefined))
+  }
+
+  /** Compared with what was held before the heads were read: a commit meanwhile is no going back. */
+  function lookBehind(head: Head, held: HeldLog | undefined): void {
+    if (held === undefined || compareStates(head, held.state) >= 0) return
+    const at = `${head.epoch}-${head.revision}`
+    const served = `${held.state.epoch}-${held.state.revision}`
+    conditions.fail(
+      subjectOf(head.log),
+      'the store is behind what was already served; the newer state stays',
+      new Error(`the store is at ${at}, held is ${served}; was an older backup restored?`),
+    )
+  }
+
+  async function load(heads: readonly Head[]): Promise<void> {
+    try {
+      for (const one of await store.load(heads.map((head) => head.log))) take(one)
+    } catch (whole) {
+      // One unreadable log fails them all: each for itself, then, unless it is the store that fails.
+      await store.ping()
+      if (heads.length === 1) notLoaded(heads[0] as Head, whole)
+      else await abreast(heads, loadOne)
+    }
+  }
+
+  async function loadOne(head: Head): Promise<void> {
+    try {
+      for (const one of await store.load([head.log])) take(one)
+    } catch (cause) {
+      await store.ping()
+      notLoaded(head, cause)
+    }
+  }
+
+  function take(one: Parameters<Hub['adopt']>[0]): void {
+    hub.adopt(one)
+    unloaded.delete(one.log)
+  }
+
+  function notLoaded(head: Head, cause: unknown): void {
+    unloaded.set(head.log, head)
+    metrics.catchUpFailures++
+    conditions.fail(subjectOf(head.log), 'a log could not be loaded', cause)
+  }
+
+  const refresh = singleFlight(round)
+
+  async function polling(): Promise<void> {
+    while (!stopped) {
+      await pause(pollMs * (0.8 + 0.4 * random()))
+      if (!stopped) await refresh().catch(() => undefined)
+    }
+  }
+
+  async function listening(): Promise<void> {
+    for (let attempt = 0; !stopped; attempt++) {
+      try {
+        unlisten = await store.listen(onNotice)
+        conditions.clear(NOTICES)
+        break
+      } catch (cause) {
+        conditions.fail(
+          NOTICES,
+          'no change notices; changes of other instances are seen at the next poll',
+          cause,
+        )
+        await pause(retryDelay(attempt, random))
+      }
+    }
+  }
+
+  function onNotice(notice: Notice): void {
+    if (stopped) return
+    const held = hub.held(notice.log)
+    if (held !== undefined && compareStates(notice, held.state) <= 0) return
+    if (held?.head.kind === 'environment') hub.catchUp(notice.log).catch(() => undefined)
+    // Elsewhere a change may have opened or closed other logs.
+    else refresh().catch(() => undefined)
+  }
+
+  return {
+    async start() {
+      tasks.push(listening())
+      for (let attempt = 0; !stopped && !loaded; attempt++) {
+        await refresh().catch(() => undefined)
+        if (!loaded && !stopped) await pause(retryDelay(attempt, random))
+      }
+      tasks.push(polling())
+    },
+    refresh,
+    unloaded: () => unloaded,
+    get loaded() {
+      return loaded
+    },
+    get lastOkAt() {
+      return lastOkAt
+    },
+    async stop() {
+      stopped = true
+      for (const done of pauses) done()
+      await Promise.allSettled(tasks)
+      await unlisten?.()
+    },
+  }
+}
+
+async function abreast<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const queue = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of queue) await work(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(ABREAST, items.length) }, worker))
+}

@@ -1,0 +1,227 @@
+/**
+ * All open streams of the process: who is admitted, when they are woken, when they beat, who is revoked, and how
+ * they end. One timer and one walk serve them all; long walks give way to everything else in between.
+ */
+import type { Delta } from '@halyard/sdk/core'
+import type { LogId } from '../domain/change.ts'
+import { Problem } from '../domain/problem.ts'
+import type { HeldEnvironment } from './hub.ts'
+import type { LiveMetrics, Sink } from './live.ts'
+import type { Harbour, Outlet } from './outlet.ts'
+import { RefetchFeed, RefetchStream } from './refetch-stream.ts'
+import type { Ring } from './ring.ts'
+import { ServerFeed, ServerStream } from './server-stream.ts'
+import type { Scope } from './view.ts'
+
+export type Streams = {
+  openServer(
+    environment: HeldEnvironment,
+    keyId: string,
+    lastEventId: string | undefined,
+    sink: Sink,
+  ): ServerStream
+  openRefetch(
+    environment: HeldEnvironment,
+    keyId: string,
+    scope: Scope,
+    lastEventId: string | undefined,
+    sink: Sink,
+  ): RefetchStream
+  /** The environment's state was swapped; the ring knows the delta already. */
+  moved(after: HeldEnvironment, before: HeldEnvironment | undefined, delta: Delta | undefined): void
+  /** The environment is no more: its streams end. */
+  closed(environment: LogId): void
+  /** Called every second: heartbeats, slow peers, dated rules. */
+  tick(): void
+  /** Ends the streams of keys that are not in force (any more). */
+  sweep(inForce: (environment: LogId, keyId: string) => boolean): void
+  /** No more are admitted; all get their goodbye and end. */
+  drain(): Promise<void>
+  endAll(): void
+  counts(): { readonly server: number; readonly refetch: number }
+}
+
+export type StreamsDeps = {
+  readonly ring: Ring
+  readonly clock: { now(): number }
+  readonly random: () => number
+  readonly metrics: LiveMetrics
+  readonly maxStreams: number
+  readonly onFailure: (cause: unknown) => void
+}
+
+/** Seconds from one heartbeat of a stream to its next. */
+export const BEAT_SECONDS = 15
+/** Streams served before other work gets its turn. */
+const SLICE = 256
+/** A drained process's clients come back over this long, milliseconds: more for many, so that no one is flooded. */
+const RETRY = { first: 100, least: 1_000, most: 30_000 }
+
+type Channel = {
+  readonly outlets: Set<Outlet>
+  server: ServerFeed | undefined
+  refetch: RefetchFeed | undefined
+  walk: 'none' | 'under-way' | 'again'
+}
+
+export function createStreams(deps: StreamsDeps): Streams {
+  const { ring, clock, random, metrics, maxStreams, onFailure } = deps
+  const channels = new Map<LogId, Channel>()
+  const open = { server: 0, refetch: 0 }
+  let admitted = 0
+  let second = 0
+  let draining = false
+
+  const harbour: Harbour = {
+    clock,
+    metrics,
+    left(outlet) {
+      open[outlet.kind]--
+      channels.get(outlet.environment)?.outlets.delete(outlet)
+    },
+    failed: (_outlet, cause) => onFailure(cause),
+  }
+
+  function channelOf(environment: LogId): Channel {
+    let channel = channels.get(environment)
+    if (channel === undefined) {
+      channel = { outlets: new Set(), server: undefined, refetch: undefined, walk: 'none' }
+      channels.set(environment, channel)
+    }
+    return channel
+  }
+
+  function admit(kind: 'server' | 'refetch'): void {
+    const full = open.server + open.refetch >= maxStreams
+    const half = kind === 'refetch' && open.refetch >= Math.floor(maxStreams / 2)
+    if (!draining && !full && !half) return
+    metrics.streamsRefused++
+    const retryAfter = 1 + Math.floor(random() * 10)
+    if (draining)
+      throw new Problem('unavailable', 'This instance is going away. Connect again.', { retryAfter })
+    if (full)
+      throw new Problem(
+        'unavailable',
+        'This instance has no room for more streams. Connect later, or poll.',
+        { retryAfter },
+      )
+    throw new Problem(
+      'too-many-requests',
+      'There are too many event streams of browsers. Connect later, or poll.',
+      { retryAfter },
+    )
+  }
+
+  function enter<T extends ServerStream | RefetchStream>(channel: Channel, stream: T): T {
+    open[stream.kind]++
+    channel.outlets.add(stream)
+    stream.greet()
+    return stream
+  }
+
+  const nextSlot = (): number => admitted++ % BEAT_SECONDS
+
+  /** Every stream of a channel is served; what changes meanwhile is served by one more walk after this one. */
+  function wake(channel: Channel): void {
+    if (channel.outlets.size === 0) return
+    if (channel.walk !== 'none') {
+      channel.walk = 'again'
+      return
+    }
+    channel.walk = 'under-way'
+    void inSlices(channel.outlets, (outlet) => outlet.advance()).then(() => {
+      const again = channel.walk === 'again'
+      channel.walk = 'none'
+      if (again) wake(channel)
+    })
+  }
+
+  function everyOutlet(): Outlet[] {
+    return [...channels.values()].flatMap(({ outlets }) => [...outlets])
+  }
+
+  return {
+    openServer(environment, keyId, lastEventId, sink) {
+      admit('server')
+      const { id, state } = environment
+      const channel = channelOf(id)
+      channel.server ??= new ServerFeed(id, state, ring, metrics)
+      const place = { environment: id, keyId, slot: nextSlot() }
+      return enter(channel, new ServerStream(harbour, channel.server, sink, place, lastEventId))
+    },
+    openRefetch(environment, keyId, scope, lastEventId, sink) {
+      admit('refetch')
+      const channel = channelOf(environment.id)
+      channel.refetch ??= new RefetchFeed(environment, clock, metrics)
+      const place = { environment: environment.id, keyId, slot: nextSlot() }
+      return enter(channel, new RefetchStream(harbour, channel.refetch, sink, place, scope, lastEventId))
+    },
+    moved(after, before, delta) {
+      const channel = channels.get(after.id)
+      if (channel === undefined) return
+      // Deltas settle pending kills at both ends alike; only what came without one has to be told.
+      channel.server?.moved(after.state, delta === undefined && before?.state.pending !== after.state.pending)
+      channel.refetch?.moved(after, delta)
+      wake(channel)
+    },
+    closed(environment) {
+      const channel = channels.get(environment)
+      channels.delete(environment)
+      for (const outlet of channel?.outlets ?? []) outlet.end()
+    },
+    tick() {
+      const now = clock.now()
+      second = (second + 1) % BEAT_SECONDS
+      for (const channel of channels.values()) {
+        if (channel.refetch?.turned(now)) wake(channel)
+        for (const outlet of channel.outlets) {
+          outlet.watch(now)
+          if (outlet.slot === second) outlet.beat()
+        }
+      }
+    },
+    sweep(inForce) {
+      for (const [environment, { outlets }] of channels) {
+        const keys = new Map<string, boolean>()
+        for (const outlet of outlets) {
+          const { keyId } = outlet
+          const good = keys.get(keyId) ?? inForce(environment, keyId)
+          keys.set(keyId, good)
+          if (good) continue
+          metrics.streamsRevoked++
+          outlet.end()
+        }
+      }
+    },
+    async drain() {
+      draining = true
+      const outlets = everyOutlet()
+      const spread = Math.min(RETRY.most, Math.max(RETRY.least, outlets.length))
+      await inSlices(outlets, (outlet) => outlet.leave(RETRY.first + Math.floor(random() * spread)))
+    },
+    endAll() {
+      draining = true
+      for (const outlet of everyOutlet()) outlet.end()
+    },
+    counts: () => ({ ...open }),
+  }
+}
+
+/** Visits all, a slice at a time, beginning in the next turn of the event loop. What joins meanwhile is visited too. */
+function inSlices<T>(items: Iterable<T>, visit: (item: T) => void): Promise<void> {
+  const rest = items[Symbol.iterator]()
+  return new Promise((resolve) => {
+    const slice = (): void => {
+      for (let served = 0; served < SLICE; served++) {
+        const item = rest.next()
+        if (item.done) {
+          resolve()
+          return
+        }
+        visit(item.value)
+      }
+      setImmediate(slice)
+    }
+    setImmediate(slice)
+  })
+}
