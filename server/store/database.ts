@@ -1,0 +1,68 @@
+/**
+ * The seam between the store and a driver: transactions in three strengths, over drizzle's one `PgDatabase`
+ * type. It hides pools, deadlines and mutexes; whatever fails comes out as a `Problem` or as a bug.
+ */
+import type { SQL } from 'drizzle-orm'
+import { type PgDatabase, PgDialect, type PgQueryResultHKT } from 'drizzle-orm/pg-core'
+
+/** What the store's queries run on, be it a connection, a transaction or PGlite. */
+export type Db = PgDatabase<PgQueryResultHKT>
+
+/** `keep: false` rolls back: nothing was worth writing, or it was a dry run. */
+export type Outcome<T> = { readonly keep: boolean; readonly value: T }
+
+/** The part of pino that this room uses. */
+export type Log = {
+  info(detail: object, message: string): void
+  warn(detail: object, message: string): void
+  error(detail: object, message: string): void
+}
+export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }
+
+/**
+ * `edit`: READ COMMITTED, so that a statement after a lock sees what the former holder wrote. `kill`: the same on
+ * the connection kept for kills, with a short lock time-out. `migration`: without the deadlines of requests.
+ */
+export type Lane = 'edit' | 'kill' | 'migration'
+
+export interface Database {
+  /** Single statements: each is its own snapshot. */
+  read<T>(work: (db: Db) => Promise<T>): Promise<T>
+  /** One REPEATABLE READ, READ ONLY snapshot. */
+  snapshot<T>(work: (db: Db) => Promise<T>): Promise<T>
+  /**
+   * One write transaction.
+   * @param withinMs milliseconds that the caller still has; the driver's own deadline where absent
+   */
+  transact<T>(lane: Lane, work: (db: Db) => Promise<Outcome<T>>, withinMs?: number): Promise<T>
+  /** Payloads of the channel, from other sessions. Resolves after the first attempt, successful or not. */
+  listen(onPayload: (payload: string) => void): Promise<() => Promise<void>>
+  /** Answers within the deadline, on every kind of connection that requests need. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The channel of change notifications. */
+export const CHANNEL = 'halyard'
+
+const dialect = new PgDialect()
+
+/**
+ * A statement built once, and prepared once a connection where the driver can. Values stand in it as
+ * `sql.placeholder(name)`.
+ * @param name unique: the server keeps the plan under it
+ */
+export function statement<Row>(
+  name: string,
+  query: SQL,
+): (db: Db, values: Record<string, unknown>) => Promise<readonly Row[]> {
+  const built = dialect.sqlToQuery(query)
+  return async (db, values) => {
+    const prepared = db._.session.prepareQuery<{
+      execute: { readonly rows: readonly Row[] }
+      all: unknown
+      values: unknown
+    }>(built, undefined, name, false)
+    return (await prepared.execute(values)).rows
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The driver for the embedded database: PGlite, Postgres compiled to WebAssembly, in this process and in a folder.
+ * For development and small installations, one instance. Nothing acknowledged is lost when the process is killed;
+ * it does not call fsync, so a power failure may lose the newest commits.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { PGlite } from '@electric-sql/pglite'
+import { drizzle } from 'drizzle-orm/pglite'
+import { type Database, type Db, type Outcome, silent } from './database.ts'
+import { driverError, faultOf, unavailable, uncertain } from './faults.ts'
+import { lockFolder } from './folder-lock.ts'
+import { applyMigrations } from './migrate.ts'
+import { createStore, type StoreOptions } from './open-store.ts'
+import type { Store } from './store.ts'
+
+export type EmbeddedOptions = {
+  /** The folder to keep the database in; made where it is missing. */
+  readonly dir: string
+  /** A prepared empty database to start from: making one takes seconds and hundreds of megabytes. */
+  readonly prepared?: string
+}
+
+// The same from server/store and from dist/store.
+export const PREPARED = fileURLToPath(new URL('../../dist/embedded/', import.meta.url))
+const DATABASE_FOLDER = 'postgres'
+const PARTIAL = `${DATABASE_FOLDER}.partial-`
+
+/**
+ * A store on the embedded database.
+ * @throws FolderInUseError where another process uses the folder, or what PGlite throws where it cannot be opened
+ */
+export async function openEmbedded(options: EmbeddedOptions & Partial<StoreOptions>): Promise<Store> {
+  return createStore(await embeddedDatabase(options), {
+    clock: options.clock ?? { now: () => Date.now() },
+    randomBytes: options.randomBytes ?? randomBytes,
+    log: options.log ?? silent,
+  })
+}
+
+/** The driver alone: what `openEmbedded` puts a store on. */
+export async function embeddedDatabase(options: EmbeddedOptions): Promise<Database> {
+  mkdirSync(options.dir, { recursive: true, mode: 0o700 })
+  const unlock = await lockFolder(options.dir)
+  try {
+    return databaseOn(await PGlite.create(databaseFolder(options)), unlock)
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+/** Makes a prepared database, its schema migrated, in a folder that does not exist yet. */
+export async function prepareEmbedded(folder: string): Promise<void> {
+  const draft = `${folder.replace(/\/+$/, '')}.partial-${randomUUID().slice(0, 8)}`
+  mkdirSync(draft, { recursive: true })
+  const database = databaseOn(await PGlite.create(draft), async () => {})
+  await applyMigrations(database)
+  await database.close()
+  renameSync(draft, folder)
+}
+
+/** The database's folder, copied from the prepared one at the first start. A copy cut short is made again. */
+function databaseFolder({ dir, prepared = PREPARED }: EmbeddedOptions): string {
+  const folder = join(dir, DATABASE_FOLDER)
+  for (const name of readdirSync(dir)) {
+    if (name.startsWith(PARTIAL)) rmSync(join(dir, name), { recursive: true, force: true })
+  }
+  if (!existsSync(folder) && existsSync(join(prepared, 'PG_VERSION'))) {
+    const draft = join(dir, `${PARTIAL}${randomUUID().slice(0, 8)}`)
+    cpSync(prepared, draft, { recursive: true })
+    renameSync(draft, folder)
+  }
+  return folder
+}
+
+const rolledBack = Symbol('rolled back')
+
+function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
+  const root = drizzle({ client: pglite })
+  let closing: Promise<void> | undefined
+
+  const transact = async <T>(work: (db: Db) => Promise<Outcome<T>>): Promise<T> => {
+    let outcome: Outcome<T> | undefined
+    try {
+      return await root.transaction(
+        async (tx) => {
+          outcome = await work(tx)
+          if (!outcome.keep) throw rolledBack
+          return outcome.value
+        },
+        { isolationLevel: 'read committed' },
+      )
+    } catch (error) {
+      if (error === rolledBack && outcome !== undefined) return outcome.value
+      // The work was done, so it was COMMIT that failed.
+      throw outcome === undefined ? faultOf(error) : uncertain(driverError(error))
+    }
+  }
+  const close = async () => {
+    await pglite.close()
+    await unlock()
+  }
+  return {
+    read: async (work) => {
+      try {
+        return await work(root)
+      } catch (error) {
+        throw faultOf(error)
+      }
+    },
+    snapshot: async (work) => {
+      try {
+        return await root.transaction(async (tx) => work(tx), {
+          isolationLevel: 'repeatable read',
+          accessMode: 'read only',
+        })
+      } catch (error) {
+        throw faultOf(error)
+      }
+    },
+    transact: (_lane, work) => transact(work),
+    // There are no other instances.
+    listen: async () => async () => {},
+    ping: async () => {
+      try {
+        await root.execute('select 1')
+      } catch (error) {
+        throw unavailable(driverError(error))
+      }
+    },
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What a failing database means to a user: `unavailable`, with a sentence and a time to wait; never their fault.
+ * Errors that only a bug of ours can cause stay errors. Nothing of a statement or its values gets out.
+ */
+import { DrizzleQueryError } from 'drizzle-orm'
+import { Problem } from '../domain/problem.ts'
+
+/** Thrown by a driver where no answer came in time; the connection is destroyed. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError'
+}
+
+/** The SQLSTATE of an error of pg or PGlite. */
+export function sqlState(error: unknown): string | undefined {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+}
+
+/** The driver's own error inside drizzle's, which carries the statement and its values. */
+export function driverError(error: unknown): unknown {
+  return error instanceof DrizzleQueryError ? error.cause : error
+}
+
+/** Whether the connection went with the error, so that nothing is known of what was last sent on it. */
+export function isLost(driver: unknown): boolean {
+  const state = sqlState(driver)
+  return state === undefined || /^(08|57P|25P03)/.test(state)
+}
+
+type Meaning = { readonly detail: string; readonly retryAfter: number }
+
+/** PostgreSQL's error codes, appendix A of its manual. */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  '25006': { detail: 'The database takes no writes at the moment: it is read-only.', retryAfter: 5 },
+  '53100': { detail: 'The database has no disk space left, so nothing can be written.', retryAfter: 30 },
+  '53300': { detail: 'The database has no connection free.', retryAfter: 1 },
+  '55P03': {
+    detail: 'Other edits hold the lock that this one needs. Nothing was written; try again.',
+    retryAfter: 1,
+  },
+  '57014': { detail: 'The database took too long to answer.', retryAfter: 1 },
+}
+/** Data exceptions, constraints, syntax and missing tables: the store's own mistake, and no reason to try again. */
+const OUR_BUGS = /^(22|23|42)/
+
+function meaningOf(cause: unknown): Meaning {
+  if (cause instanceof DeadlineError) {
+    return { detail: 'The database did not answer in time.', retryAfter: 1 }
+  }
+  return (
+    MEANINGS[sqlState(cause) ?? ''] ?? {
+      detail: 'The database cannot be reached at the moment.',
+      retryAfter: 1,
+    }
+  )
+}
+
+/**
+ * The error to throw for a failed database call.
+ * @param error as caught; one that is not the database's (a `Problem` of an edit, a bug) comes back as it is
+ */
+export function faultOf(error: unknown): unknown {
+  if (error instanceof DeadlineError) return unavailable(error)
+  return error instanceof DrizzleQueryError ? unavailable(error.cause) : error
+}
+
+/**
+ * `unavailable` for an error of the driver; where the error can only be a bug of ours, an `Error` that says so.
+ * @param cause the driver's error
+ */
+export function unavailable(cause: unknown): Error {
+  if (cause instanceof Problem) return cause
+  if (OUR_BUGS.test(sqlState(cause) ?? '')) {
+    return new Error(`The database refused a statement of the store (SQLSTATE ${sqlState(cause)})`, { cause })
+  }
+  return new Problem('unavailable', meaningOf(cause).detail, {
+    retryAfter: meaningOf(cause).retryAfter,
+    cause,
+  })
+}
+
+/** The answer to COMMIT was lost: whether the change is in the log is not known here. */
+export function uncertain(cause: unknown): Problem {
+  return new Problem(
+    'unavailable',
+    'The database did not confirm the commit: the change may have been applied. Read before repeating it, or repeat it with the same Idempotency-Key.',
+    { retryAfter: 1, cause },
+  )
+}

@@ -1,0 +1,166 @@
+/**
+ * Locking logs for a commit, top-down and siblings by id, so that no two commits wait for each other; and the
+ * states under those locks, read only where the caller does not hold them.
+ */
+import { apply, type State } from '@halyard/sdk/core'
+import { sql } from 'drizzle-orm'
+import { type LogId, type LogKind, type LogView, SYSTEM } from '../domain/change.ts'
+import { Problem } from '../domain/problem.ts'
+import { type Db, statement } from './database.ts'
+import { entriesOf, stateFrom } from './read.ts'
+import type { Scope } from './store.ts'
+
+/** A log's row under its lock. */
+export type LockedRow = {
+  readonly id: LogId
+  readonly parent: LogId | null
+  readonly kind: LogKind
+  readonly project: string
+  readonly environment: string
+  readonly epoch: number
+  readonly revision: number
+  readonly headHash: string
+  readonly bytes: number
+  readonly digest: number
+  readonly closed: boolean
+}
+
+const COLUMNS = sql`id, parent_id AS parent, kind, project, environment, epoch, revision,
+  head_hash AS "headHash", bytes, digest, closed_at IS NOT NULL AS closed`
+const TOP_DOWN = sql`ORDER BY CASE kind WHEN 'system' THEN 0 WHEN 'project' THEN 1 ELSE 2 END, id FOR NO KEY UPDATE`
+
+// The row lock serialises commits, so a revision is taken in the order of commits although it is written later,
+// with all else, in one statement: an edit that changes nothing then leaves no dead row behind.
+const lockPath = statement<LockedRow>(
+  'halyard_lock_path',
+  sql`SELECT ${COLUMNS} FROM halyard.logs WHERE id = ANY(${sql.placeholder('ids')}::text[]) ${TOP_DOWN}`,
+)
+// A statement of its own, after the path's locks: a child opened by the former holder must be seen.
+const lockChildren = statement<LockedRow>(
+  'halyard_lock_children',
+  sql`SELECT ${COLUMNS} FROM halyard.logs
+      WHERE parent_id = ANY(${sql.placeholder('parents')}::text[]) AND closed_at IS NULL ${TOP_DOWN}`,
+)
+
+/**
+ * Locks the logs of a scope.
+ * @throws Problem `project-not-found` or `environment-not-found` where one of the path is closed or unknown
+ */
+export async function lockLogs(db: Db, scope: Scope): Promise<readonly LockedRow[]> {
+  const found = (await lockPath(db, { ids: scope.path })).map(withNumbers)
+  for (const id of scope.path) {
+    const row = found.find((candidate) => candidate.id === id)
+    if (row === undefined || row.closed) throw notFound(id, row?.kind)
+  }
+  const locked = [...found]
+  let parents = scope.descendants ? found.filter((row) => row.id === scope.path.at(-1)) : []
+  while (parents.some((row) => row.kind !== 'environment')) {
+    parents = (await lockChildren(db, { parents: parents.map((row) => row.id) })).map(withNumbers)
+    locked.push(...parents.filter((row) => !locked.some((known) => known.id === row.id)))
+  }
+  return locked
+}
+
+// Drivers give 64-bit integers as text.
+const withNumbers = (row: LockedRow): LockedRow => ({
+  ...row,
+  epoch: Number(row.epoch),
+  revision: Number(row.revision),
+  bytes: Number(row.bytes),
+  digest: Number(row.digest),
+})
+
+function notFound(id: LogId, kind: LogKind | undefined): Error {
+  if (id === SYSTEM) return new Error('The system log is missing from the database')
+  const what = kind ?? (id.startsWith('prj_') ? 'project' : 'environment')
+  return what === 'project'
+    ? new Problem('project-not-found', 'There is no such project; it may have been deleted meanwhile.')
+    : new Problem(
+        'environment-not-found',
+        'There is no such environment; it may have been deleted meanwhile.',
+      )
+}
+
+type EntryRow = {
+  readonly log: LogId
+  readonly kind: string
+  readonly key: string
+  readonly revision: string
+  readonly text: string | null
+}
+const readOnto = statement<EntryRow>(
+  'halyard_read_onto',
+  sql`SELECT e.log_id AS log, e.kind, e.key, e.revision, e.text
+      FROM unnest(${sql.placeholder('logs')}::text[], ${sql.placeholder('since')}::bigint[]) AS held (log_id, revision)
+      JOIN halyard.entries e ON e.log_id = held.log_id AND e.superseded_at_revision IS NULL
+        AND e.revision > held.revision AND (held.revision > 0 OR e.digest IS NOT NULL)`,
+)
+
+/** A state that the caller holds, and what is known of it. */
+export type Known = (row: LockedRow) => State | undefined
+
+/** The locked logs as an edit sees them. At most one query, and none where all states are known. */
+export async function viewLogs(
+  db: Db,
+  rows: readonly LockedRow[],
+  known: Known,
+): Promise<ReadonlyMap<LogId, LogView>> {
+  const states = new Map<LogId, State>()
+  const bases = new Map<LogId, State>()
+  for (const row of rows) {
+    const held = known(row)
+    if (held === undefined || held.epoch !== row.epoch || held.revision > row.revision) continue
+    if (held.revision < row.revision) bases.set(row.id, held)
+    else if (held.digest === row.digest) states.set(row.id, held)
+  }
+  const stale = rows.filter((row) => !states.has(row.id))
+  if (stale.length > 0) {
+    const read = await readOnto(db, {
+      logs: stale.map((row) => row.id),
+      since: stale.map((row) => bases.get(row.id)?.revision ?? 0),
+    })
+    for (const row of stale) {
+      const newer = read
+        .filter((entry) => entry.log === row.id)
+        .map((entry) => ({ ...entry, revision: Number(entry.revision) }))
+      const base = bases.get(row.id)
+      const brought = base === undefined ? undefined : broughtForward(base, row, newer)
+      states.set(row.id, brought ?? (await whole(db, row, base === undefined ? newer : undefined)))
+    }
+  }
+  return new Map(
+    rows.map((row) => {
+      const { id, kind, parent, bytes } = row
+      return [id, { id, kind, parent, bytes, state: states.get(id) ?? stateFrom(row, new Map()) }]
+    }),
+  )
+}
+
+type Written = {
+  readonly kind: string
+  readonly key: string
+  readonly revision: number
+  readonly text: string | null
+}
+
+function broughtForward(base: State, row: LockedRow, newer: readonly Written[]): State | undefined {
+  const next = apply(base, {
+    epoch: row.epoch,
+    base: base.revision,
+    revision: row.revision,
+    digest: row.digest,
+    entries: newer.map(({ kind, key, revision, text }) => ({
+      kind,
+      key,
+      revision,
+      definition: text === null ? null : JSON.parse(text),
+    })),
+  })
+  return 'refused' in next ? undefined : next
+}
+
+async function whole(db: Db, row: LockedRow, read: readonly Written[] | undefined): Promise<State> {
+  if (read !== undefined) return stateFrom(row, entriesOf(read))
+  const all = await readOnto(db, { logs: [row.id], since: [0] })
+  return stateFrom(row, entriesOf(all.map((entry) => ({ ...entry, revision: Number(entry.revision) }))))
+}

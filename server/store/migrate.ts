@@ -1,0 +1,92 @@
+/**
+ * Schema migrations: numbered SQL files, forward-only, each in its own transaction under an advisory lock, so that
+ * of two migrators one does the work and the other finds it done.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { sql } from 'drizzle-orm'
+import { type Database, type Db, type Log, silent } from './database.ts'
+
+export type Migration = {
+  /** `0001-logs`: the order in which they apply. */
+  readonly name: string
+  readonly statements: readonly string[]
+}
+
+// The same from server/store and from dist/store.
+const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url))
+const BREAKPOINT = '--> statement-breakpoint'
+/** The key of the advisory lock: "halyard" in ASCII, cut to a 64-bit integer. */
+const LOCK = 0x68616c79617264n
+/** Seconds to wait for another migrator. */
+const LOCK_SECONDS = 60
+/** Seconds to wait for a table: a migration behind a long reader must not queue everyone else up behind it. */
+const TABLE_LOCK_SECONDS = 2
+
+/** The migrations of this build, in order. */
+export function shippedMigrations(): readonly Migration[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => ({
+      name: file.slice(0, -'.sql'.length),
+      statements: readFileSync(`${FOLDER}${file}`, 'utf8').split(BREAKPOINT),
+    }))
+}
+
+/**
+ * Applies what the database has not yet.
+ * @returns the names of the migrations that this call applied
+ * @throws Problem `unavailable` where the database fails, or the lock is not free in time
+ */
+export async function applyMigrations(
+  database: Database,
+  migrations: readonly Migration[] = shippedMigrations(),
+  log: Log = silent,
+): Promise<readonly string[]> {
+  const known = await database.read(appliedNames)
+  const done: string[] = []
+  for (const migration of migrations) {
+    if (known.has(migration.name)) continue
+    const applied = await database.transact('migration', async (db) => {
+      const keep = await applyOne(db, migration)
+      return { keep, value: keep }
+    })
+    if (!applied) continue
+    done.push(migration.name)
+    log.info({ migration: migration.name }, 'the database schema was migrated')
+  }
+  return done
+}
+
+async function applyOne(db: Db, migration: Migration): Promise<boolean> {
+  await db.execute(sql.raw(`SET LOCAL lock_timeout = '${LOCK_SECONDS}s'`))
+  await db.execute(sql.raw(`SELECT pg_advisory_xact_lock(${LOCK})`))
+  await db.execute(sql.raw(`SET LOCAL lock_timeout = '${TABLE_LOCK_SECONDS}s'`))
+  if ((await appliedNames(db)).has(migration.name)) return false
+  await db.execute(sql.raw('CREATE SCHEMA IF NOT EXISTS halyard'))
+  await db.execute(
+    sql.raw(
+      'CREATE TABLE IF NOT EXISTS halyard.migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL)',
+    ),
+  )
+  for (const statement of migration.statements) await db.execute(sql.raw(statement))
+  await db.execute(
+    sql`INSERT INTO halyard.migrations (name, applied_at) VALUES (${migration.name}, clock_timestamp())`,
+  )
+  return true
+}
+
+async function appliedNames(db: Db): Promise<ReadonlySet<string>> {
+  const [table] = rowsOf<{ readonly there: boolean }>(
+    await db.execute(sql`SELECT to_regclass('halyard.migrations') IS NOT NULL AS there`),
+  )
+  if (table?.there !== true) return new Set()
+  const rows = rowsOf<{ readonly name: string }>(await db.execute(sql`SELECT name FROM halyard.migrations`))
+  return new Set(rows.map((row) => row.name))
+}
+
+/** Both drivers answer a raw statement with `{ rows }`; drizzle's shared type does not say so. */
+export function rowsOf<Row>(answer: unknown): readonly Row[] {
+  return (answer as { readonly rows: readonly Row[] }).rows
+}

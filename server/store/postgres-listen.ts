@@ -1,0 +1,90 @@
+/**
+ * Change notifications from Postgres: one connection that listens, asks now and then whether it still lives, and
+ * comes back by itself. Notifications are hints: what was missed meanwhile is found by polling.
+ */
+import type pg from 'pg'
+import { CHANNEL, type Log } from './database.ts'
+
+const HEARTBEAT_MS = 10_000
+const BACKOFF_MS = { least: 1000, most: 30_000 }
+/** A connection that held this long starts the next backoff anew. */
+const HEALTHY_MS = 60_000
+
+type ListenOptions = {
+  readonly connect: () => pg.Client
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly onPayload: (payload: string) => void
+  readonly log: Log
+}
+
+/** Resolves after the first attempt, successful or not, with the function that stops listening. */
+export async function listenOnPostgres(options: ListenOptions): Promise<() => Promise<void>> {
+  const stopping = new AbortController()
+  let tried = () => {}
+  const first = new Promise<void>((resolve) => {
+    tried = resolve
+  })
+  const running = keepListening(options, stopping.signal, tried)
+  await first
+  return async () => {
+    stopping.abort()
+    await running
+  }
+}
+
+async function keepListening(options: ListenOptions, stopped: AbortSignal, tried: () => void): Promise<void> {
+  for (let failures = 0; !stopped.aborted; failures++) {
+    const since = performance.now()
+    try {
+      await listenOnce(options, stopped, tried)
+    } catch (error) {
+      options.log.warn({ err: error }, 'change notifications are interrupted; polling goes on')
+    }
+    tried()
+    if (performance.now() - since > HEALTHY_MS) failures = 0
+    const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.least * 2 ** failures)
+    await pause(Math.max(50, options.random() * most), stopped)
+  }
+}
+
+/** Resolves when stopped; rejects when the connection fails. */
+async function listenOnce(
+  options: ListenOptions,
+  stopped: AbortSignal,
+  listening: () => void,
+): Promise<void> {
+  const client = options.connect()
+  const lost = new Promise<never>((_, reject) => {
+    client.on('error', reject)
+    client.on('end', () => reject(new Error('The connection that listens was closed')))
+  })
+  lost.catch(() => {})
+  client.on('notification', ({ payload }) => options.onPayload(payload ?? ''))
+  try {
+    await client.connect()
+    await client.query(`LISTEN ${CHANNEL}`)
+    listening()
+    while (!stopped.aborted) {
+      await Promise.race([pause(HEARTBEAT_MS, stopped), lost])
+      if (!stopped.aborted) await Promise.race([client.query('SELECT 1'), lost])
+    }
+  } finally {
+    // Not awaited: a server that does not answer must not keep this from coming back.
+    client.end().catch(() => {})
+  }
+}
+
+/** Resolves after `ms`, or as soon as stopped. */
+function pause(ms: number, stopped: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stopped.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      stopped.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    stopped.addEventListener('abort', done)
+  })
+}

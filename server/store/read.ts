@@ -1,0 +1,218 @@
+/**
+ * Reading logs: heads, whole logs, and what is newer than a held state. Rows become states here and nowhere else.
+ */
+import { type DeltaEntry, type Entry, entryDigest, type Json, type State } from '@halyard/sdk/core'
+import { and, eq, exists, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
+import type { Actor, LogId } from '../domain/change.ts'
+import { type Db, statement } from './database.ts'
+import { changes, entries, logs } from './schema.ts'
+import type { Head, Loaded, Newer, Provenance } from './store.ts'
+
+/** Every open log's head. */
+export async function readHeads(db: Db): Promise<readonly Head[]> {
+  return db
+    .select({
+      log: logs.id,
+      kind: logs.kind,
+      parent: logs.parentId,
+      epoch: logs.epoch,
+      revision: logs.revision,
+    })
+    .from(logs)
+    .where(isNull(logs.closedAt))
+}
+
+/** Whole logs; closed and unknown ones are left out. Run it in one snapshot. */
+export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly Loaded[]> {
+  if (ids.length === 0) return []
+  const heads = await db
+    .select()
+    .from(logs)
+    .where(and(inArray(logs.id, [...ids]), isNull(logs.closedAt)))
+  const open = heads.map((head) => head.id)
+  if (open.length === 0) return []
+  const current = and(
+    inArray(entries.logId, open),
+    isNull(entries.supersededAtRevision),
+    isNotNull(entries.digest),
+  )
+  const documents = await db
+    .select({
+      log: entries.logId,
+      kind: entries.kind,
+      key: entries.key,
+      revision: entries.revision,
+      text: entries.text,
+    })
+    .from(entries)
+    .where(current)
+  const written = and(eq(entries.logId, changes.logId), eq(entries.revision, changes.revision), current)
+  const records = await db
+    .select({
+      log: changes.logId,
+      revision: changes.revision,
+      at: changes.at,
+      actorKind: changes.actorKind,
+      actorId: changes.actorId,
+      actorName: changes.actorName,
+    })
+    .from(changes)
+    .where(and(inArray(changes.logId, open), exists(db.select({ one: sql`1` }).from(entries).where(written))))
+
+  const documentsOf = grouped(documents)
+  const recordsOf = grouped(records)
+  return heads.map((head) => {
+    const held = entriesOf(documentsOf.get(head.id) ?? [])
+    return {
+      log: head.id,
+      kind: head.kind,
+      parent: head.parentId,
+      epoch: head.epoch,
+      revision: head.revision,
+      state: stateFrom(head, held),
+      provenance: new Map(
+        (recordsOf.get(head.id) ?? []).map((record) => [
+          record.revision,
+          { at: record.at.getTime(), by: actorOf(record) },
+        ]),
+      ),
+    }
+  })
+}
+
+type NewerRow = {
+  readonly epoch: string
+  readonly revision: string
+  readonly digest: string
+  readonly kind: string | null
+  readonly key: string | null
+  readonly written: string | null
+  readonly text: string | null
+  readonly at: string | null
+  readonly actorKind: Actor['kind'] | null
+  readonly actorId: string | null
+  readonly actorName: string | null
+}
+
+const newerThan = statement<NewerRow>(
+  'halyard_newer',
+  sql`SELECT l.epoch, l.revision, l.digest, e.kind, e.key, e.revision AS written, e.text,
+        (extract(epoch FROM c.at) * 1000)::text AS at,
+        c.actor_kind AS "actorKind", c.actor_id AS "actorId", c.actor_name AS "actorName"
+      FROM halyard.logs l
+      LEFT JOIN halyard.entries e ON e.log_id = l.id AND e.superseded_at_revision IS NULL
+        AND l.epoch = ${sql.placeholder('epoch')}::bigint AND e.revision > ${sql.placeholder('revision')}::bigint
+      LEFT JOIN halyard.changes c ON c.log_id = e.log_id AND c.revision = e.revision
+      WHERE l.id = ${sql.placeholder('log')}::text AND l.closed_at IS NULL`,
+)
+
+/**
+ * What is newer than a revision of this epoch, in one statement and so in one snapshot; `other` where the log is
+ * in another epoch or behind, and must be loaded whole.
+ */
+export async function readNewer(
+  db: Db,
+  log: LogId,
+  since: { readonly epoch: number; readonly revision: number },
+): Promise<Exclude<Newer, { kind: 'reload' }> | { readonly kind: 'other' }> {
+  const rows = await newerThan(db, { log, epoch: since.epoch, revision: since.revision })
+  const head = rows[0]
+  if (head === undefined) return { kind: 'closed' }
+  const revision = Number(head.revision)
+  if (Number(head.epoch) !== since.epoch || revision < since.revision) return { kind: 'other' }
+  if (revision === since.revision) return { kind: 'current' }
+  const changed: DeltaEntry[] = []
+  const provenance = new Map<number, Provenance>()
+  for (const row of rows) {
+    if (row.kind === null || row.key === null || row.written === null) continue
+    changed.push({
+      kind: row.kind,
+      key: row.key,
+      revision: Number(row.written),
+      definition: definitionOf(row.text),
+    })
+    if (row.actorKind !== null && row.actorId !== null && row.actorName !== null) {
+      provenance.set(Number(row.written), {
+        at: Math.round(Number(row.at)),
+        by: { kind: row.actorKind, id: row.actorId, name: row.actorName },
+      })
+    }
+  }
+  const delta = {
+    epoch: since.epoch,
+    base: since.revision,
+    revision,
+    entries: changed,
+    digest: Number(head.digest),
+  }
+  return { kind: 'delta', delta, provenance }
+}
+
+/** Rows of entries with their definitions parsed, by kind and key. */
+export function entriesOf(
+  rows: readonly {
+    readonly kind: string
+    readonly key: string
+    readonly revision: number
+    readonly text: string | null
+  }[],
+): State['entries'] {
+  const byKind = new Map<string, Map<string, Entry>>()
+  for (const { kind, key, revision, text } of rows) {
+    const ofKind = byKind.get(kind) ?? new Map<string, Entry>()
+    byKind.set(kind, ofKind)
+    ofKind.set(key, { revision, definition: definitionOf(text) })
+  }
+  return byKind
+}
+
+/** A state made of entries; the digest is theirs, whatever a row may say. */
+export function stateFrom(
+  head: {
+    readonly project: string
+    readonly environment: string
+    readonly epoch: number
+    readonly revision: number
+  },
+  held: State['entries'],
+): State {
+  return {
+    project: head.project,
+    environment: head.environment,
+    epoch: head.epoch,
+    revision: head.revision,
+    digest: digestOf(held),
+    entries: held,
+    pending: new Map(),
+    endedKills: new Set(),
+  }
+}
+
+/** As the wire defines it: the sum of all entries' digests modulo 2^32. */
+function digestOf(held: State['entries']): number {
+  let digest = 0
+  for (const [kind, ofKind] of held) {
+    for (const [key, { revision }] of ofKind) digest = (digest + entryDigest(kind, key, revision)) >>> 0
+  }
+  return digest
+}
+
+const definitionOf = (text: string | null): Json => (text === null ? null : (JSON.parse(text) as Json))
+
+const actorOf = (row: {
+  readonly actorKind: Actor['kind']
+  readonly actorId: string
+  readonly actorName: string
+}): Actor => ({ kind: row.actorKind, id: row.actorId, name: row.actorName })
+
+function grouped<Row extends { readonly log: LogId }>(
+  rows: readonly Row[],
+): ReadonlyMap<LogId, readonly Row[]> {
+  const groups = new Map<LogId, Row[]>()
+  for (const row of rows) {
+    const group = groups.get(row.log)
+    if (group === undefined) groups.set(row.log, [row])
+    else group.push(row)
+  }
+  return groups
+}
