@@ -1,0 +1,175 @@
+/**
+ * One HTTP exchange with deadlines and bounds, over node:http. It is not `fetch`, because a pending `fetch` keeps the
+ * process alive and its socket cannot be had: here sockets are unref'ed, and closing an agent really closes them.
+ */
+import http from 'node:http'
+import https from 'node:https'
+import type { Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip } from 'node:zlib'
+import { TransportError } from '../transport/errors.ts'
+
+export type Agents = { readonly http: http.Agent; readonly https: https.Agent; close(): void }
+
+/** The connections of one client: a free one is kept and used again. */
+export function createAgents(): Agents {
+  const options = { keepAlive: true, maxFreeSockets: 1 }
+  const plain = new http.Agent(options)
+  const secure = new https.Agent(options)
+  return {
+    http: plain,
+    https: secure,
+    close() {
+      plain.destroy()
+      secure.destroy()
+    },
+  }
+}
+
+export type Call = {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly agents: Agents
+  /** How long the answer's headers may take, in milliseconds. */
+  readonly headersMs: number
+  readonly signal: AbortSignal
+}
+
+export type Answer = {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  /** The raw body. Whoever holds it must read it to its end or destroy it. */
+  readonly body: http.IncomingMessage
+}
+
+/**
+ * Sends a GET and resolves with the answer's head, whatever its status; redirects are not followed, so that a key
+ * never goes where it was not sent. Rejects with `TransportError` `network` or `deadline`, or the signal's reason.
+ */
+export async function get(call: Call): Promise<Answer> {
+  try {
+    return await attempt(call)
+  } catch (error) {
+    // The server may close a kept connection just as it is used again; that says nothing about the server.
+    if (error instanceof LostReusedConnection) return await attempt(call)
+    throw error
+  }
+}
+
+class LostReusedConnection extends TransportError {}
+
+function attempt({ url, headers, agents, headersMs, signal }: Call): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason)
+      return
+    }
+    const secure = url.protocol === 'https:'
+    const request = (secure ? https : http).request(url, {
+      headers,
+      agent: secure ? agents.https : agents.http,
+    })
+    let answered: http.IncomingMessage | undefined
+    const timer = setTimeout(() => {
+      request.destroy(new TransportError('deadline', `${url.origin} did not answer within ${headersMs} ms.`))
+    }, headersMs).unref()
+    const abort = (): void => {
+      request.destroy(signal.reason)
+      answered?.destroy(signal.reason)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    request.on('close', () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    })
+    request.on('socket', (socket) => socket.unref())
+    // An error after the answer's head is the body's to report.
+    request.on('error', (cause: Error & { code?: string }) => {
+      if (signal.aborted) reject(signal.reason)
+      else if (cause instanceof TransportError) reject(cause)
+      else {
+        const message = `${url.origin} cannot be reached: ${cause.message}`
+        const lost = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
+        reject(
+          lost
+            ? new LostReusedConnection('network', message, { cause })
+            : new TransportError('network', message, { cause }),
+        )
+      }
+    })
+    request.on('response', (body) => {
+      clearTimeout(timer)
+      answered = body
+      // A body that nobody reads yet must not bring the process down when its connection breaks.
+      body.on('error', () => {})
+      resolve({ status: body.statusCode ?? 0, headers: body.headers, body })
+    })
+    request.end()
+  })
+}
+
+export type BodyBounds = {
+  /** Bytes after decompression. */
+  readonly mostBytes: number
+  /** How long the whole body may take, in milliseconds. */
+  readonly withinMs: number
+}
+
+/**
+ * Reads a body as UTF-8 text, decompressed. Rejects with `TransportError`: `oversize`, `deadline`, `network` where it
+ * was cut short, `invalid-answer` where it is not what its headers say.
+ */
+export async function readText(answer: Answer, bounds: BodyBounds): Promise<string> {
+  const { body } = answer
+  const timer = setTimeout(() => {
+    body.destroy(new TransportError('deadline', `The answer did not end within ${bounds.withinMs} ms.`))
+  }, bounds.withinMs).unref()
+  try {
+    const source = decoded(answer)
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of source as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length
+      if (bytes > bounds.mostBytes) {
+        throw new TransportError('oversize', `The answer is longer than ${bounds.mostBytes} bytes.`)
+      }
+      chunks.push(chunk)
+    }
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch (cause) {
+    throw bodyError(cause, answer)
+  } finally {
+    clearTimeout(timer)
+    // A body that was read to its end gives its connection back by itself; any other takes it along.
+    if (!body.readableEnded) body.destroy()
+  }
+}
+
+function decoded({ headers, body }: Answer): Readable {
+  const encoding = headers['content-encoding']?.toLowerCase() ?? 'identity'
+  if (encoding === 'identity') return body
+  if (encoding !== 'gzip' && encoding !== 'br') {
+    throw new TransportError(
+      'invalid-answer',
+      `The answer has a content encoding that was not asked for: ${brief(encoding)}`,
+    )
+  }
+  const decoder = encoding === 'gzip' ? createGunzip() : createBrotliDecompress()
+  body.on('error', (error) => decoder.destroy(error))
+  return body.pipe(decoder)
+}
+
+function bodyError(cause: unknown, { body }: Answer): TransportError {
+  if (cause instanceof TransportError) return cause
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return body.complete
+    ? new TransportError('invalid-answer', `The answer cannot be decoded: ${message}`, { cause })
+    : new TransportError('network', `The answer broke off: ${message}`, { cause })
+}
+
+/** Foreign text made fit for a log line: short, and without control characters. */
+export function brief(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 200)
+}

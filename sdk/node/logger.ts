@@ -1,0 +1,36 @@
+/**
+ * Where the client says what a person should know. A logger that throws is ignored: logging never breaks an app.
+ */
+
+export type Logger = {
+  debug?(message: string, cause?: unknown): void
+  info?(message: string, cause?: unknown): void
+  warn(message: string, cause?: unknown): void
+  error(message: string, cause?: unknown): void
+}
+
+/** Warnings and errors, a line each, on standard error. */
+export const standardError: Logger = {
+  warn: (message, cause) => write('warning', message, cause),
+  error: (message, cause) => write('error', message, cause),
+}
+
+function write(level: string, message: string, cause: unknown): void {
+  const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
+  process.stderr.write(`halyard ${level}: ${message}${why}\n`)
+}
+
+/** The given logger, made safe to call from anywhere. */
+export function guarded(logger: Logger): Required<Logger> {
+  const safe =
+    (level: keyof Logger) =>
+    (message: string, cause?: unknown): void => {
+      try {
+        if (cause === undefined) logger[level]?.(message)
+        else logger[level]?.(message, cause)
+      } catch {
+        // There is nowhere left to say it.
+      }
+    }
+  return { debug: safe('debug'), info: safe('info'), warn: safe('warn'), error: safe('error') }
+}
