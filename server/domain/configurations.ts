@@ -1,75 +1,297 @@
 /**
  * Edits of one flag's configuration in one environment. Scope: the environment's log (with the project's log
- * locked above it, an archived flag is told from an unknown one).
+ * locked above it, an archived flag is told from an unknown one). Whatever the edit, the whole document that
+ * results is checked.
  */
-import type { FlagConfig, FlagKey, Json } from '@halyard/sdk/core'
-import type { Edit, LogId } from './change.ts'
+import { entryOf, type FlagConfig, type FlagKey, type Json } from '@halyard/sdk/core'
+import type { Change, Edit, LockedLogs, LogId, LogView, Moment } from './change.ts'
+import { asJson, entriesOf, type Identity, identityOf, lockedLog } from './documents.ts'
+import { expectMatch } from './expectations.ts'
+import { at, collectFaults, nearest, quote, refuse } from './faults.ts'
+import { FLAG_TYPES, readFlagConfig } from './flags.ts'
 import type { Expectation, FlagConfigInput, RangesOption, RuleInput, ServeInput } from './inputs.ts'
+import { checkJson } from './json-text.ts'
+import { mergePatch } from './merge-patch.ts'
+import { Problem } from './problem.ts'
+import { type Fields, fieldOf, isObject, listOf } from './reading.ts'
+import { settle } from './settle.ts'
+import { flagWarnings, type Moved } from './warnings.ts'
 
-const later = (): never => {
-  throw new Error('Not built yet.')
+/** Replaces the whole configuration. */
+export function putConfiguration(
+  environment: LogId,
+  flag: FlagKey,
+  input: FlagConfigInput,
+  expect: Expectation,
+  options: RangesOption = {},
+): Edit<FlagConfig> {
+  return configure(environment, flag, 'flag.configure', options, (logs, view) => {
+    if (entryOf(view.state, 'flag', flag) === undefined) findIdentity(logs, view, flag)
+    expectMatch(view.state, 'flag', flag, expect)
+    return { input }
+  })
 }
-export const putConfiguration = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _input: FlagConfigInput,
-  _expect: Expectation,
-  _options: RangesOption = {},
-): Edit<FlagConfig> => later
+
 /** `patch`: a JSON Merge Patch (RFC 7396). */
-export const patchConfiguration = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _patch: Json,
-  _expect: Expectation,
-  _options: RangesOption = {},
-): Edit<FlagConfig> => later
-/** `expect` is held where it is given, and asked for by none of the edits below. */
-export const setEnabled = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _enabled: boolean,
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
-export const putFallthrough = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _serve: ServeInput | null,
-  _expect: Expectation = {},
-  _options: RangesOption = {},
-): Edit<FlagConfig> => later
-export const putTargets = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _variant: string,
-  _input: { readonly by?: string | undefined; readonly units: readonly (string | number)[] },
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
-export const deleteTargets = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _variant: string,
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
+export function patchConfiguration(
+  environment: LogId,
+  flag: FlagKey,
+  patch: Json,
+  expect: Expectation,
+  options: RangesOption = {},
+): Edit<FlagConfig> {
+  return configure(environment, flag, 'flag.configure', options, (logs, view) => {
+    const current = currentConfiguration(logs, view, flag)
+    expectMatch(view.state, 'flag', flag, expect)
+    checkPatch(patch)
+    return { input: mergePatch(current, patch) }
+  })
+}
+
+/** Turns a flag on or off. In this and the edits below `expect` holds where it is given, and may be left out. */
+export function setEnabled(
+  environment: LogId,
+  flag: FlagKey,
+  enabled: boolean,
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, enabled ? 'flag.enable' : 'flag.disable', expect, (current) => ({
+    input: { ...current, enabled },
+  }))
+}
+
+export function putFallthrough(
+  environment: LogId,
+  flag: FlagKey,
+  serve: ServeInput | null,
+  expect: Expectation = {},
+  options: RangesOption = {},
+): Edit<FlagConfig> {
+  return amend(
+    environment,
+    flag,
+    'flag.fallthrough',
+    expect,
+    (current) => ({ input: { ...current, fallthrough: serve }, within: '/fallthrough' }),
+    options,
+  )
+}
+
+/** Replaces the units that get a variant whatever the rules say. No units: as `deleteTargets`. */
+export function putTargets(
+  environment: LogId,
+  flag: FlagKey,
+  variant: string,
+  input: { readonly by?: string | undefined; readonly units: readonly (string | number)[] },
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, 'flag.target', expect, (current) => {
+    expectVariant(current, flag, variant)
+    const targets = listOf(current.targets)
+    const place = targets.findIndex((target) => fieldOf(target, 'variant') === variant)
+    const index = place === -1 ? targets.length : place
+    const others = targets.filter((target) => fieldOf(target, 'variant') !== variant)
+    return {
+      input: { ...current, targets: others.toSpliced(index, 0, { variant, ...input }) },
+      within: at('/targets', Math.min(index, others.length)),
+    }
+  })
+}
+
+export function deleteTargets(
+  environment: LogId,
+  flag: FlagKey,
+  variant: string,
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, 'flag.untarget', expect, (current) => {
+    expectVariant(current, flag, variant)
+    const targets = listOf(current.targets).filter((target) => fieldOf(target, 'variant') !== variant)
+    return { input: { ...current, targets } }
+  })
+}
+
 /** Adds a rule before or after the named one; with neither, at the end. */
-export const addRule = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _rule: RuleInput,
-  _place: { readonly before?: string | undefined; readonly after?: string | undefined } = {},
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
-/** `patch`: a JSON Merge Patch on the rule. */
-export const patchRule = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _id: string,
-  _patch: Json,
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
-export const deleteRule = (
-  _environment: LogId,
-  _flag: FlagKey,
-  _id: string,
-  _expect: Expectation = {},
-): Edit<FlagConfig> => later
+export function addRule(
+  environment: LogId,
+  flag: FlagKey,
+  rule: RuleInput,
+  place: { readonly before?: string | undefined; readonly after?: string | undefined } = {},
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, 'flag.rule.add', expect, (current) => {
+    const { before, after } = place
+    const rules = listOf(current.rules)
+    if (before !== undefined && after !== undefined) {
+      refuse('/after', 'A rule stands before one or after one: give one of them.', 'invalid-request')
+    }
+    const named = before ?? after
+    const index =
+      named === undefined ? rules.length : ruleIndex(rules, flag, named) + (before === undefined ? 1 : 0)
+    return { input: { ...current, rules: rules.toSpliced(index, 0, rule) }, within: at('/rules', index) }
+  })
+}
+
+/** `patch`: a JSON Merge Patch on the rule. Its id stays. */
+export function patchRule(
+  environment: LogId,
+  flag: FlagKey,
+  id: string,
+  patch: Json,
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, 'flag.rule.update', expect, (current) => {
+    const rules = listOf(current.rules)
+    const index = ruleIndex(rules, flag, id)
+    checkPatch(patch)
+    const rule = mergePatch(rules[index], patch)
+    const given = fieldOf(patch, 'id')
+    if (given !== undefined && given !== id) {
+      refuse('/id', `A rule keeps its id, ${quote(id)}: by it its users keep their variants.`)
+    }
+    return { input: { ...current, rules: rules.with(index, rule) }, within: at('/rules', index) }
+  })
+}
+
+export function deleteRule(
+  environment: LogId,
+  flag: FlagKey,
+  id: string,
+  expect: Expectation = {},
+): Edit<FlagConfig> {
+  return amend(environment, flag, 'flag.rule.delete', expect, (current) => {
+    const rules = listOf(current.rules)
+    return { input: { ...current, rules: rules.toSpliced(ruleIndex(rules, flag, id), 1) } }
+  })
+}
+
+/** The document as the edit would have it. `within`: the part of it that the caller sent, for the pointers of faults. */
+type Plan = { readonly input: unknown; readonly within?: string }
+
+function amend(
+  environment: LogId,
+  flag: FlagKey,
+  action: string,
+  expect: Expectation,
+  plan: (current: Fields) => Plan,
+  options: RangesOption = {},
+): Edit<FlagConfig> {
+  return configure(environment, flag, action, options, (logs, view) => {
+    const current = currentConfiguration(logs, view, flag)
+    expectMatch(view.state, 'flag', flag, expect, 'optional')
+    return plan(current)
+  })
+}
+
+function configure(
+  environment: LogId,
+  flag: FlagKey,
+  action: string,
+  { keepRanges = false }: RangesOption,
+  plan: (logs: LockedLogs, view: LogView) => Plan,
+): Edit<FlagConfig> {
+  return (logs, moment): Change<FlagConfig> => {
+    const view = lockedLog(logs, environment, 'environment-not-found')
+    const { input, within = '' } = plan(logs, view)
+    const faults = collectFaults((pointer) =>
+      pointer.startsWith(within) ? pointer.slice(within.length) : pointer,
+    )
+    checkJson(input, faults)
+    const { config, moved } = draftConfiguration(logs, view, flag, input, moment, {
+      faults,
+      pointer: '',
+      keepRanges,
+    })
+    faults.refuse()
+    const edits = settle(view, [{ kind: 'flag', key: flag, definition: asJson(config), pointer: '' }], faults)
+    return {
+      action,
+      edits: new Map([[environment, edits]]),
+      warnings: flagWarnings(config, moved),
+      result: config,
+    }
+  }
+}
+
+/** Reads a configuration that is to replace the flag's current one. Nothing can be relied on where faults were added. */
+export function draftConfiguration(
+  logs: LockedLogs,
+  view: LogView,
+  flag: FlagKey,
+  input: unknown,
+  { mint }: Moment,
+  { keepRanges, ...reading }: Parameters<typeof readFlagConfig>[1] & { readonly keepRanges: boolean },
+): { readonly config: FlagConfig; readonly moved: readonly Moved[] } {
+  const previous = entryOf(view.state, 'flag', flag)?.definition
+  const before = fieldOf(previous, 'type')
+  const moved: Moved[] = []
+  const config = readFlagConfig(input, reading, {
+    key: flag,
+    type: identityAbove(logs, view, flag)?.type ?? FLAG_TYPES.find((type) => type === before),
+    previous,
+    keepRanges,
+    mint,
+    moved: (pointer, share) => {
+      if (share > 0) moved.push({ pointer, share })
+    },
+  })
+  return { config, moved }
+}
+
+/** The flag's configuration as it is; a Problem where there is none, or where it is too broken to be amended. */
+function currentConfiguration(logs: LockedLogs, view: LogView, flag: FlagKey): Fields {
+  const entry = entryOf(view.state, 'flag', flag)
+  if (entry === undefined) {
+    findIdentity(logs, view, flag)
+    throw new Problem('flag-not-found', `The flag ${quote(flag)} has no configuration here; PUT one.`)
+  }
+  const { definition } = entry
+  if (isObject(definition)) return definition
+  throw new Problem('invalid-document', 'What is stored of this configuration is broken; PUT a whole one.')
+}
+
+const identityAbove = (logs: LockedLogs, { parent }: LogView, flag: FlagKey): Identity | undefined => {
+  const project = parent === null ? undefined : logs.get(parent)
+  return project && identityOf(project.state, flag)
+}
+
+/** The identity of a flag that has no configuration here; a Problem where it is archived or unknown. */
+export function findIdentity(logs: LockedLogs, view: LogView, flag: FlagKey): Identity {
+  const identity = identityAbove(logs, view, flag)
+  if (identity?.archived) {
+    throw new Problem('flag-archived', `The flag ${quote(flag)} is archived; unarchive it to change it.`)
+  }
+  return identity ?? unknownFlag(view, flag)
+}
+
+export function unknownFlag({ state }: LogView, flag: FlagKey): never {
+  const didYouMean = nearest(flag, entriesOf(state, 'flag').keys())
+  throw new Problem('flag-not-found', `There is no flag ${quote(flag)}.`, { didYouMean })
+}
+
+function expectVariant(current: Fields, flag: FlagKey, variant: string): void {
+  const { variants } = current
+  if (fieldOf(variants, variant) !== undefined) return
+  const didYouMean = isObject(variants) ? nearest(variant, Object.keys(variants)) : undefined
+  throw new Problem('variant-not-found', `The flag ${quote(flag)} has no variant ${quote(variant)}.`, {
+    didYouMean,
+  })
+}
+
+function ruleIndex(rules: readonly unknown[], flag: FlagKey, id: string): number {
+  const ids = rules.map((rule) => fieldOf(rule, 'id'))
+  const index = ids.indexOf(id)
+  if (index !== -1) return index
+  const didYouMean = nearest(
+    id,
+    ids.filter((known) => typeof known === 'string'),
+  )
+  throw new Problem('rule-not-found', `The flag ${quote(flag)} has no rule ${quote(id)}.`, { didYouMean })
+}
+
+/** A patch is merged by recursion, so its depth is checked first. */
+export function checkPatch(patch: unknown): void {
+  const faults = collectFaults()
+  checkJson(patch, faults)
+  faults.refuse()
+}

@@ -1,0 +1,306 @@
+/**
+ * Decides whether documents can stand together: takes an environment's state and the documents that a change puts or
+ * deletes, and checks the state that would result. So flags that name each other can arrive together, and nothing
+ * that does not compile is ever committed.
+ */
+import {
+  check,
+  type Entry,
+  entryOf,
+  type FlagConfig,
+  type FlagKey,
+  LIMITS,
+  type State,
+} from '@halyard/sdk/core'
+import { canonical } from './canonical.ts'
+import type { EntryEdit, LogView } from './change.ts'
+import { entriesOf, flagOf } from './documents.ts'
+import { at, collectFaults, type Faults, quote } from './faults.ts'
+import { fieldOf, isObject, listOf } from './reading.ts'
+import {
+  cyclesThrough,
+  dependantsOf,
+  flagsUnder,
+  references,
+  requiredBy,
+  segmentsNamedBy,
+} from './references.ts'
+
+/** A document as an edit would have it. `pointer`: where it stands in what the caller sent. */
+export type Draft = EntryEdit & { readonly kind: 'flag' | 'segment'; readonly pointer: string }
+
+/**
+ * The entries that change, after every check on the state that results.
+ * @param also entries of other kinds that change with the drafts.
+ * @throws Problem `invalid-document`, or `flag-required`, `segment-referenced` for what is deleted and still named.
+ */
+export function settle(
+  view: LogView,
+  drafts: readonly Draft[],
+  faults: Faults,
+  also: readonly EntryEdit[] = [],
+): readonly EntryEdit[] {
+  const { state } = view
+  const weighed = drafts.map((draft) => ({ draft, ...weigh(state, draft) })).filter(({ changed }) => changed)
+  const changed = weighed.map(({ draft }) => draft)
+  const edits = [...changed.map(({ kind, key, definition }) => ({ kind, key, definition })), ...also]
+  if (edits.length === 0) return edits
+
+  const next = stateWith(state, edits)
+  checkCounts(state, next, faults)
+  const byKind = (kind: Draft['kind']): Map<string, Draft> =>
+    new Map(changed.filter((draft) => draft.kind === kind).map((draft) => [draft.key, draft]))
+  const [flags, segments] = [byKind('flag'), byKind('segment')]
+  for (const draft of flags.values()) checkFlag(next, draft, faults)
+  for (const draft of segments.values()) checkSegmentNames(next, draft, '', faults)
+  const dependants = dependantsOf(next, new Set(flags.keys()))
+  for (const draft of flags.values())
+    checkDependants(next, draft, flags, dependants.get(draft.key) ?? [], faults)
+  checkCycles(flags, (key) => requiredBy(entryOf(next, 'flag', key)?.definition), prerequisitePointer, faults)
+  checkCycles(
+    segments,
+    (key) => segmentsNamedBy(entryOf(next, 'segment', key)?.definition),
+    () => '/when',
+    faults,
+  )
+  const growth = weighed.reduce((sum, { growth }) => sum + growth, 0)
+  checkSize(view, growth + growthOf(state, also), faults)
+  faults.refuse()
+
+  refuseNamed(next, changed, dependants)
+  const affected = new Set([...dependants.values()].flat())
+  if (segments.size > 0) for (const flag of flagsUnder(next, segments.keys())) affected.add(flag)
+  checkCompiles(state, next, flags, affected, faults)
+  faults.refuse()
+  return edits
+}
+
+/** Whether an edit changes anything, and by how many bytes of canonical text. */
+function weigh(state: State, { kind, key, definition }: EntryEdit): { changed: boolean; growth: number } {
+  const current = entryOf(state, kind, key)
+  const before = current === undefined ? '' : canonical(current.definition)
+  const after = definition === null ? '' : canonical(definition)
+  return { changed: before !== after, growth: Buffer.byteLength(after) - Buffer.byteLength(before) }
+}
+
+/** By how many bytes of canonical text the edits grow a state. */
+export const growthOf = (state: State, edits: readonly EntryEdit[]): number =>
+  edits.reduce((sum, edit) => sum + weigh(state, edit).growth, 0)
+
+/** A fault where an environment would grow beyond its size; what shrinks it is always let through. */
+export function checkSize({ bytes }: LogView, growth: number, faults: Faults): void {
+  if (growth <= 0 || bytes + growth <= LIMITS.rulesetBytes) return
+  faults.add(
+    '',
+    `An environment holds at most ${LIMITS.rulesetBytes} bytes; with this it would be ${bytes + growth}.`,
+  )
+}
+
+/** The state with some entries replaced; only the maps of their kinds are copied. */
+export function stateWith(state: State, edits: readonly EntryEdit[]): State {
+  const kinds = new Map<string, ReadonlyMap<string, Entry>>(state.entries)
+  const revision = state.revision + 1
+  const copies = new Map<string, Map<string, Entry>>()
+  for (const { kind, key, definition } of edits) {
+    if (kind === 'members') continue
+    const copy = copies.get(kind) ?? new Map(entriesOf(state, kind))
+    copies.set(kind, copy)
+    kinds.set(kind, copy)
+    if (definition === null) copy.delete(key)
+    else copy.set(key, { revision, definition })
+  }
+  return { ...state, revision, entries: kinds }
+}
+
+function checkCounts(state: State, next: State, faults: Faults): void {
+  for (const [kind, most, what] of [
+    ['flag', LIMITS.flags, 'flags'],
+    ['segment', LIMITS.segments, 'segments'],
+  ] as const) {
+    const count = entriesOf(next, kind).size
+    if (count > most && count > entriesOf(state, kind).size) {
+      faults.add('', `An environment has at most ${most} ${what}; archive or delete some.`)
+    }
+  }
+}
+
+function checkFlag(next: State, draft: Draft, faults: Faults): void {
+  const config = draft.definition as FlagConfig | null
+  if (config === null) return
+  for (const [index, { flag, variants }] of config.prerequisites.entries()) {
+    const pointer = at(`${draft.pointer}/prerequisites`, index)
+    const required = entryOf(next, 'flag', flag)?.definition
+    if (required === undefined) {
+      faults.add(`${pointer}/flag`, `There is no flag ${quote(flag)} in this environment.`, {
+        key: flag,
+        candidates: entriesOf(next, 'flag').keys(),
+      })
+      continue
+    }
+    const known = variantsOf(required)
+    for (const [place, variant] of variants.entries()) {
+      if (known.includes(variant)) continue
+      const message = `The flag ${quote(flag)} has no variant ${quote(variant)}.`
+      faults.add(at(`${pointer}/variants`, place), message, { key: variant, candidates: known })
+    }
+  }
+  for (const [index, { when }] of config.rules.entries()) {
+    if (when !== undefined) checkSegmentNames(next, draft, at('/rules', index), faults, { when })
+  }
+}
+
+const variantsOf = (definition: unknown): string[] => {
+  const variants = fieldOf(definition, 'variants')
+  return isObject(variants) ? Object.keys(variants) : []
+}
+
+function checkSegmentNames(
+  next: State,
+  draft: Draft,
+  within: string,
+  faults: Faults,
+  document: unknown = draft.definition,
+): void {
+  for (const segment of segmentsNamedBy(document)) {
+    if (entryOf(next, 'segment', segment) !== undefined) continue
+    faults.add(
+      `${draft.pointer}${within}/when`,
+      `There is no segment ${quote(segment)} in this environment.`,
+      {
+        key: segment,
+        candidates: entriesOf(next, 'segment').keys(),
+      },
+    )
+  }
+}
+
+/** A variant that another flag requires has to stay. Flags that change too are checked by themselves. */
+function checkDependants(
+  next: State,
+  draft: Draft,
+  changing: ReadonlyMap<string, Draft>,
+  dependants: readonly FlagKey[],
+  faults: Faults,
+): void {
+  if (draft.definition === null) return
+  const known = variantsOf(draft.definition)
+  for (const dependant of dependants) {
+    if (changing.has(dependant)) continue
+    for (const prerequisite of listOf(
+      fieldOf(entryOf(next, 'flag', dependant)?.definition, 'prerequisites'),
+    )) {
+      if (fieldOf(prerequisite, 'flag') !== draft.key) continue
+      for (const variant of listOf(fieldOf(prerequisite, 'variants'))) {
+        if (typeof variant !== 'string' || known.includes(variant)) continue
+        faults.add(
+          `${draft.pointer}/variants`,
+          `The flag ${quote(dependant)} requires the variant ${quote(variant)}; keep it, or change that flag first.`,
+        )
+      }
+    }
+  }
+}
+
+function checkCycles(
+  drafts: ReadonlyMap<string, Draft>,
+  next: (key: string) => Iterable<string>,
+  within: (draft: Draft, named: string) => string,
+  faults: Faults,
+): void {
+  for (const cycle of cyclesThrough(new Set(drafts.keys()), next)) {
+    const start = cycle.findIndex((key) => drafts.has(key))
+    const [first = '', second = first] = [...cycle.slice(start, -1), ...cycle.slice(0, start + 1)]
+    const path = [...cycle.slice(start, -1), ...cycle.slice(0, start), first]
+    const draft = drafts.get(first)
+    if (draft === undefined) continue
+    faults.add(draft.pointer + within(draft, second), `This makes a cycle: ${path.join(' → ')}.`)
+  }
+}
+
+function prerequisitePointer({ definition }: Draft, flag: string): string {
+  return `${at('/prerequisites', requiredBy(definition).indexOf(flag))}/flag`
+}
+
+function refuseNamed(
+  next: State,
+  drafts: readonly Draft[],
+  dependants: ReadonlyMap<FlagKey, FlagKey[]>,
+): void {
+  const required = collectFaults()
+  const referenced = collectFaults()
+  for (const { kind, key, definition, pointer } of drafts) {
+    if (definition !== null) continue
+    if (kind === 'flag') refuseRequired(key, dependants.get(key) ?? [], pointer, required)
+    else refuseReferenced(next, key, pointer, referenced)
+  }
+  required.refuse('flag-required')
+  referenced.refuse('segment-referenced')
+}
+
+/** A fault where other flags require the one that goes. */
+export function refuseRequired(
+  flag: FlagKey,
+  dependants: readonly FlagKey[],
+  pointer: string,
+  faults: Faults,
+): void {
+  if (dependants.length === 0) return
+  faults.add(
+    pointer,
+    `${quote(flag)} is required by ${list(dependants)}. Remove the prerequisite there first.`,
+  )
+}
+
+function refuseReferenced(next: State, segment: string, pointer: string, faults: Faults): void {
+  const { flags, segments } = references(next, segment)
+  if (flags.length + segments.length === 0) return
+  const by = [
+    ...(flags.length === 0 ? [] : [`flags ${list(flags)}`]),
+    ...(segments.length === 0 ? [] : [`segments ${list(segments)}`]),
+  ]
+  faults.add(pointer, `The segment ${quote(segment)} is named by ${by.join(' and ')}. Change those first.`)
+}
+
+const KEYS_NAMED = 10
+function list(keys: readonly string[]): string {
+  const rest = keys.length - KEYS_NAMED
+  return keys.slice(0, KEYS_NAMED).map(quote).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
+}
+
+/** The evaluator has the last word. A flag that was broken before is no reason to refuse a change of another. */
+function checkCompiles(
+  state: State,
+  next: State,
+  flags: ReadonlyMap<string, Draft>,
+  affected: ReadonlySet<FlagKey>,
+  faults: Faults,
+): void {
+  const present = [...new Set([...flags.keys(), ...affected])].filter(
+    (key) => flagOf(next, key) !== undefined,
+  )
+  for (const [key, { error, skipped }] of check(next, present)) {
+    const draft = flags.get(key)
+    const broken = [
+      ...(error === undefined ? [] : [{ within: '', why: error }]),
+      ...skipped.map(({ rule, why }) => ({ within: rulePointer(flagOf(next, key), rule), why })),
+    ]
+    if (broken.length === 0) continue
+    if (draft === undefined) {
+      if (isSound(state, key))
+        faults.add('', `With this, the flag ${quote(key)} would not work: ${broken[0]?.why}.`)
+      continue
+    }
+    for (const { within, why } of broken)
+      faults.add(draft.pointer + within, `The evaluator cannot take this: ${why}.`)
+  }
+}
+
+function isSound(state: State, flag: FlagKey): boolean {
+  const checked = check(state, [flag]).get(flag)
+  return checked !== undefined && checked.error === undefined && checked.skipped.length === 0
+}
+
+function rulePointer(config: FlagConfig | undefined, rule: string): string {
+  const index = config?.rules.findIndex(({ id }) => id === rule) ?? -1
+  return index === -1 ? '' : at('/rules', index)
+}
