@@ -8,6 +8,7 @@ import type { LogId } from '../domain/change.ts'
 type At = { readonly epoch: number; readonly revision: number }
 
 export type Ring = {
+  /** A delta that names every entry written since its base, those that are gone again included. */
   append(environment: LogId, delta: Delta): void
   /** The history of an environment is broken off: its state was taken whole, or it was closed. */
   clear(environment: LogId): void

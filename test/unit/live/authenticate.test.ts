@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest'
+import { digestOfKey, mintKey } from '../../../server/domain/keys.ts'
+import { createAuthenticate } from '../../../server/live/authenticate.ts'
+import type { Directory, KnownKey } from '../../../server/live/directory.ts'
+import type { Environment } from '../../../server/live/live.ts'
+import { Clock } from './support.ts'
+
+const environment = { id: 'env_1', key: 'production' } as Environment
+const textOf = (id: string, fill = 1) => mintKey('server', new Uint8Array(32).fill(fill), id)
+
+function known(id: string, over: Partial<KnownKey> = {}): [string, KnownKey] {
+  const principal = { kind: 'server', keyId: id, name: id, environment } as const
+  return [id, { kind: 'server', digest: digestOfKey(textOf(id)), expiresAt: undefined, principal, ...over }]
+}
+
+/** A directory that the tests change, and a store whose reads they count. */
+function house(...keys: [string, KnownKey][]) {
+  const clock = new Clock()
+  const state = {
+    keys: new Map(keys),
+    loaded: true,
+    answers: true,
+    reads: 0,
+    fails: false,
+    arriving: [] as typeof keys,
+  }
+  let directory = { key: (id: string) => state.keys.get(id) } as Directory
+  const authenticate = createAuthenticate({
+    directory: () => directory,
+    adminKey: 'a configured key of thirty-two characters',
+    clock,
+    loaded: () => state.loaded,
+    storeAnswers: () => state.answers,
+    async refresh() {
+      state.reads++
+      await Promise.resolve()
+      if (state.fails) throw new Error('down')
+      state.keys = new Map([...state.keys, ...state.arriving])
+    },
+  })
+  const change = (...next: [string, KnownKey][]) => {
+    state.keys = new Map(next)
+    const keysNow = state.keys
+    directory = { key: (id: string) => keysNow.get(id) } as Directory
+  }
+  return { authenticate, state, clock, change }
+}
+
+describe('authenticating a key', () => {
+  it('gives the principal of a key in force, again and again', async () => {
+    const { authenticate, state } = house(known('k1'))
+    for (let time = 0; time < 3; time++)
+      expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+    expect(state.reads).toBe(0)
+  })
+
+  it('refuses another secret under a known id, another kind, and what is no key, without asking the store', async () => {
+    const { authenticate, state } = house(known('k1'))
+    expect(await authenticate(textOf('k1', 2))).toBe('unknown')
+    expect(await authenticate(mintKey('client', new Uint8Array(32).fill(1), 'k1'))).toBe('unknown')
+    for (const text of ['', 'nonsense', `${textOf('k1')}x`, textOf('k1').slice(0, -1)]) {
+      expect(await authenticate(text)).toBe('unknown')
+    }
+    expect(state.reads).toBe(0)
+  })
+
+  it('knows the configured admin key, also before anything is loaded', async () => {
+    const { authenticate, state } = house()
+    state.loaded = false
+    const admin = await authenticate('a configured key of thirty-two characters')
+    expect(admin).toMatchObject({ kind: 'management', keyId: 'admin', grants: [{ role: 'admin' }] })
+  })
+
+  it('says unloaded, never unknown, while no truth is held', async () => {
+    const { authenticate, state } = house()
+    state.loaded = false
+    expect(await authenticate(textOf('k1'))).toBe('unloaded')
+  })
+
+  it('forgets a key as soon as the directory does', async () => {
+    const { authenticate, change } = house(known('k1'))
+    await authenticate(textOf('k1'))
+    change()
+    expect(await authenticate(textOf('k1'))).toBe('unknown')
+    change(known('k1', { digest: digestOfKey(textOf('k1', 9)) }))
+    expect(await authenticate(textOf('k1'))).toBe('unknown')
+  })
+
+  it('goes on knowing a key over changes of the directory that are not its own', async () => {
+    const { authenticate, change, state } = house(known('k1'))
+    await authenticate(textOf('k1'))
+    change(known('k1'), known('k2'))
+    expect(await authenticate(textOf('k1'))).toBe(state.keys.get('k1')?.principal)
+  })
+
+  it('refuses a key from the moment that it expires', async () => {
+    const { authenticate, clock } = house(known('k1', { expiresAt: 1_800_000_000_500 }))
+    expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+    clock.time = 1_800_000_000_500
+    expect(await authenticate(textOf('k1'))).toBe('unknown')
+  })
+
+  it('finds a key that another instance has just made, by one fresh read', async () => {
+    const { authenticate, state } = house()
+    state.arriving = [known('k1')]
+    expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+    expect(state.reads).toBe(1)
+  })
+
+  it('lets a flood of unknown keys cost a few reads, not one each', async () => {
+    const { authenticate, state } = house()
+    const answers = await Promise.all(Array.from({ length: 500 }, (_, at) => authenticate(textOf(`x${at}`))))
+    expect(new Set(answers)).toEqual(new Set(['unknown']))
+    expect(state.reads).toBeLessThanOrEqual(2)
+    expect(await authenticate(textOf('x7'))).toBe('unknown')
+    expect(state.reads).toBeLessThanOrEqual(2)
+  })
+
+  it('answers from what it holds where the store fails, and does not take that for an answer', async () => {
+    const { authenticate, state, clock } = house()
+    state.fails = true
+    expect(await authenticate(textOf('k1'))).toBe('unknown')
+    state.fails = false
+    state.arriving = [known('k1')]
+    clock.time += 1_000
+    expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+  })
+
+  it('keeps nobody waiting for a store that is known not to answer', async () => {
+    const { authenticate, state } = house()
+    state.answers = false
+    expect(await authenticate(textOf('k1'))).toBe('unknown')
+    expect(state.reads).toBe(0)
+  })
+})
