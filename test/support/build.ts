@@ -16,7 +16,7 @@ const SOURCES = ['package.json', 'tsconfig.base.json', 'scripts', 'migrations', 
 const OUTPUTS = ['sdk/dist/node/index.js', 'dist/main.js']
 
 /** vitest's global setup: builds where tests of the whole service are about to run. */
-export default async function setup(project: TestProject): Promise<void> {
+export async function setup(project: TestProject): Promise<void> {
   // What was named on the command line; vitest does not declare it. Without it, all files.
   const { filenamePattern: named } = project.vitest as { filenamePattern?: string[] }
   const { testFiles } = await project.globTestFiles(named)

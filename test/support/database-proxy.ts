@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { freePort } from './process.ts'
+import { freePort } from './postgres-process.ts'
 
 export type DatabaseProxy = {
   /** The database's URL, by way of the proxy. */

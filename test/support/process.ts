@@ -4,13 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { ROOT } from './build.ts'
+import { freshDatabase } from './postgres.ts'
+import { freePort } from './postgres-process.ts'
 import { until } from './until.ts'
 
 export type Ended = {
@@ -62,16 +62,21 @@ export type Processes = {
     settings?: Readonly<Record<string, string>>,
     args?: readonly string[],
   ) => Running
+  /** A temporary folder, gone when the test file ends. */
   readonly freshFolder: () => string
+  /** The URL of an empty database, gone when the test file ends. @param on the URL of another Postgres */
+  readonly freshDatabase: (on?: string) => Promise<string>
 }
 
 /** The processes of one test file; call it at the top of the file. */
 export function processes(): Processes {
   const running = new Set<Running>()
   const folders: string[] = []
+  const databases: (() => Promise<void>)[] = []
   afterAll(async () => {
     await Promise.all([...running].map((one) => one.kill()))
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+    await Promise.all(databases.map((drop) => drop()))
   })
 
   function freshFolder(): string {
@@ -118,19 +123,13 @@ export function processes(): Processes {
     startServer,
     startScript: (script, settings = {}, args = []) => run(script, args, settings),
     freshFolder,
+    freshDatabase: async (on) => {
+      const { url, drop } = await freshDatabase(on)
+      // A Postgres of the test's own takes its databases with it.
+      if (on === undefined) databases.push(drop)
+      return url
+    },
   }
-}
-
-/** The port may be taken by another process between this answer and its use; nothing on this machine races for it. */
-export async function freePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }
 
 /** Resolves when the address answers 2xx; rejects when the process ends before it does. */
@@ -178,7 +177,7 @@ function spawned(command: string, args: readonly string[], env: NodeJS.ProcessEn
 }
 
 /** This process's environment without anything that would configure a server or an SDK, or speaks of vitest. */
-function plainEnvironment(): NodeJS.ProcessEnv {
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(HALYARD_|DATABASE_URL|REDIS_URL|NODE_|VITEST|VITE_|TEST$|DEV$|PROD$|MODE$|HOST$|PORT$)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
