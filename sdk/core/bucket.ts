@@ -132,9 +132,19 @@ export function bucketOf(salt: string, unit: string): number {
   return bucketUnder(seedOf(salt), unit)
 }
 
-/** The index of the chunk of a segment's members that holds a unit: 0 to 255. */
+let lastUnit = ''
+let lastChunk = 0
+
+/**
+ * The index of the chunk of a segment's members that holds a unit: 0 to 255. The last one is remembered: one unit
+ * is asked about for many segments.
+ */
 export function chunkIndex(unit: string): number {
-  return murmur3(unit, 0) >>> 24
+  if (unit !== lastUnit) {
+    lastChunk = murmur3(unit, 0) >>> 24
+    lastUnit = unit
+  }
+  return lastChunk
 }
 
 /**
@@ -144,5 +154,10 @@ export function chunkIndex(unit: string): number {
  * @returns `00` to `ff`
  */
 export function memberChunk(unit: string): string {
-  return chunkIndex(unit).toString(16).padStart(2, '0')
+  return chunkName(chunkIndex(unit))
+}
+
+/** `00` to `ff`. */
+export function chunkName(index: number): string {
+  return index.toString(16).padStart(2, '0')
 }

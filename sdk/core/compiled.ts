@@ -1,16 +1,35 @@
 /**
- * The types of a compiled ruleset: what `compile` makes and `evaluate` runs. The public part is for whoever holds
- * one; `program` and `segments` are the evaluator's own.
+ * The types of a compiled ruleset: what `compile` makes and `evaluate` runs. `segments`, `program`, `linked`
+ * and `standing` are the evaluator's own; the rest is for whoever holds one.
  */
-import type { AttributePath, FlagKey, FlagType, SkippedRule, State, Visibility } from './ruleset.ts'
+import type {
+  CompiledFallthrough,
+  CompiledPrerequisite,
+  CompiledRule,
+  FlagBody,
+  TargetGroup,
+} from './flags.ts'
+import type {
+  AttributePath,
+  Decision,
+  Entry,
+  FlagKey,
+  FlagType,
+  SegmentKey,
+  SkippedRule,
+  State,
+  Visibility,
+} from './ruleset.ts'
+import type { CompiledSegment } from './segments.ts'
 
 export type Compiled = {
   readonly state: State
   readonly flags: ReadonlyMap<FlagKey, CompiledFlag>
-  /** Attributes of a context that any flag's evaluation can read, sorted. */
+  /** Attributes of a context that any flag's evaluation can read, sorted by code unit. */
   readonly reads: readonly AttributePath[]
   /** Epoch milliseconds, ascending, from which on some answer can be another: the thresholds of `$now`. */
   readonly instants: readonly number[]
+  readonly segments: ReadonlyMap<SegmentKey, CompiledSegment>
 }
 
 export type CompiledFlag = {
@@ -27,4 +46,43 @@ export type CompiledFlag = {
   readonly error?: string
   /** Rules that this process does not understand; `$fallthrough` for a fallthrough. */
   readonly skipped: readonly SkippedRule[]
+  readonly program: Program
+  readonly linked: LinkedFlag
+  readonly standing: Standing
 }
+
+/** What follows from the prerequisites of a flag. */
+export type Standing = {
+  /** The flags whose prerequisites lead in a circle with this one's. */
+  readonly cycle: readonly FlagKey[] | undefined
+  readonly dated: boolean
+  readonly deep: boolean
+}
+
+/** What is run. */
+export type Program = {
+  /** The answer to every context: of a flag that is killed, in error or not enabled. */
+  readonly settled: Decision | null
+  readonly prerequisites: readonly CompiledPrerequisite[]
+  readonly targets: readonly TargetGroup[]
+  readonly rules: readonly CompiledRule[]
+  readonly fallthrough: CompiledFallthrough
+  /** Whether its prerequisites are a long chain or a wide net, to be answered each once and without recursion. */
+  readonly deep: boolean
+}
+
+/** A flag with its segments and its kills, before prerequisites are looked at. */
+export type LinkedFlag = {
+  readonly key: FlagKey
+  readonly entry: Entry
+  readonly content: Content
+  readonly skipped: readonly SkippedRule[]
+  readonly reads: ReadonlySet<AttributePath>
+  readonly instants: ReadonlySet<number>
+}
+
+/** Of a killed flag nothing is looked at but its answer. */
+export type Content =
+  | { readonly kind: 'killed'; readonly answer: Decision }
+  | { readonly kind: 'broken'; readonly error: string }
+  | { readonly kind: 'whole'; readonly body: FlagBody; readonly rules: readonly CompiledRule[] }

@@ -17,6 +17,15 @@ export function entryDigest(kind: string, key: string, revision: number): number
   return murmur3(`${kind}/${key}@${revision}`, 0)
 }
 
+/** The digest of all entries of a state, from nothing. */
+export function digestOf(entries: State['entries']): number {
+  let sum = 0
+  for (const [kind, ofKind] of entries) {
+    for (const [key, { revision }] of ofKind) sum += entryDigest(kind, key, revision)
+  }
+  return modulo32(sum)
+}
+
 /**
  * The change from one state to a later one of the same log. Entries with the same revision are the same.
  *
@@ -81,7 +90,7 @@ export function apply(state: State, delta: Delta): State | Refusal {
 }
 
 /** Sums of many digests stay exact: 10 million entries are below 2^53. */
-export function modulo32(sum: number): number {
+function modulo32(sum: number): number {
   return ((sum % 0x1_0000_0000) + 0x1_0000_0000) % 0x1_0000_0000
 }
 

@@ -3,11 +3,12 @@
  * for contexts, bring it forward by deltas.
  */
 export { bucketOf, memberChunk, murmur3, unitOf } from './bucket.ts'
-export { advance, check, compile } from './compile.ts'
+export { check, type Finding } from './check.ts'
+export { advance, compile } from './compile.ts'
 export type { Compiled, CompiledFlag } from './compiled.ts'
-export { apply, diff, entryDigest, type Refusal } from './delta.ts'
+export { apply, diff, digestOf, entryDigest, type Refusal } from './delta.ts'
 export { evaluate } from './evaluate.ts'
-export { type Explanation, explain, type Step } from './explain.ts'
+export { type Explanation, explain } from './explain.ts'
 export { foldCase } from './folding.ts'
 export { LIMITS } from './limits.ts'
 export { OPERATORS, operandFault } from './operators.ts'
@@ -22,3 +23,4 @@ export {
   stateOf,
   tagOf,
 } from './state.ts'
+export type { ConditionStep, SplitStep, Step } from './steps.ts'

@@ -21,9 +21,11 @@ export function isCount(value: unknown): value is number {
 
 /** Freezes a value and all that it holds, however deep, and returns it. */
 export function deepFreeze<T extends Json>(value: T): T {
+  const seen = new Set<object>()
   const open: Json[] = [value]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (typeof next !== 'object' || next === null || Object.isFrozen(next)) continue
+    if (typeof next !== 'object' || next === null || seen.has(next)) continue
+    seen.add(next)
     Object.freeze(next)
     for (const inner of Object.values(next)) open.push(inner)
   }

@@ -31,8 +31,10 @@ export const LIMITS = {
   ranges: 1_000,
   /** UTF-16 code units of one regular expression. */
   regexChars: 512,
-  /** Instructions that the regular expressions of one condition compile to, together. */
-  regexProgram: 1_000,
+  /** Instructions that one regular expression compiles to: what nested counted repeats multiply. */
+  regexProgram: 200,
+  /** Regular expressions in one condition on an attribute. */
+  regexes: 100,
   /** UTF-16 code units of an attribute that a regular expression looks at; a longer one does not match. */
   regexInput: 1_024,
   /** Bytes of one evaluation context, as JSON. */
@@ -41,10 +43,10 @@ export const LIMITS = {
   contextDepth: 8,
   /** Attributes of one evaluation context, nested ones counted. */
   contextAttributes: 256,
-  /** Levels of a condition that the evaluator follows, so that a newer server may allow more than this one. */
-  evaluatedDepth: 64,
-  /** Nodes of a condition with every segment it names written out; more than this is not evaluated. */
-  evaluatedNodes: 20_000,
+  /** Levels that the evaluator follows, those of named segments included: a newer server may allow more than this one. */
+  evaluatedDepth: 256,
+  /** Nodes of a condition with every segment that it names written out, as often as it names it. */
+  evaluatedNodes: 100_000,
   /** Identifiers of ended kills that a client keeps. */
   endedKills: 10_000,
 } as const

@@ -1,31 +1,238 @@
-/** One table: operator -> (operands) -> (attribute) -> boolean. (In the making: signatures first.) */
-export const OPERATORS: ReadonlySet<string> = new Set([
+/**
+ * One table: operator -> (operands) -> (attribute) -> boolean. Operands are prepared once, when a ruleset is
+ * compiled; an attribute of the wrong type is false, an array matches when any element does.
+ */
+import { networksOf } from './cidr.ts'
+import { instantOf } from './dates.ts'
+import { foldCase } from './folding.ts'
+import { LIMITS } from './limits.ts'
+import { searchOf } from './regex.ts'
+import type { Operator } from './ruleset.ts'
+import { canonicalVersion, compareVersions, parseVersion, type Version } from './semver.ts'
+
+/** Whether an attribute matches, as found in a context: undefined and null are a missing one. Total. */
+export type AttributeTest = (found: unknown) => boolean
+
+/** The test for these operands (one or more), or why they are not understood. */
+type Prepare = (values: readonly unknown[], ignoreCase: boolean) => AttributeTest | string
+
+/** How a kind of operand or attribute is read, and what to write where one is expected. */
+type Operand<T> = { readonly read: (value: unknown) => T | undefined; readonly expected: string }
+
+const SCALAR: Operand<string | number | boolean> = {
+  read: (value) => (isScalar(value) ? value : undefined),
+  expected: 'a string, a finite number or a boolean',
+}
+const TEXT: Operand<string> = {
+  read: (value) => (typeof value === 'string' ? value : undefined),
+  expected: 'a string',
+}
+const NUMBER: Operand<number> = {
+  read: (value) => (Number.isFinite(value) ? (value as number) : undefined),
+  expected: 'a finite number',
+}
+const INSTANT: Operand<number> = {
+  read: instantOf,
+  expected: 'a date-time of RFC 3339 with its zone, or epoch milliseconds',
+}
+const VERSION: Operand<Version> = {
+  read: (value) => (typeof value === 'string' ? parseVersion(value) : undefined),
+  expected: 'a semantic version such as "2.3.1"',
+}
+
+const least = (a: number, b: number): number => Math.min(a, b)
+const most = (a: number, b: number): number => Math.max(a, b)
+const earliest = (a: Version, b: Version): Version => (compareVersions(a, b) <= 0 ? a : b)
+const latest = (a: Version, b: Version): Version => (compareVersions(a, b) >= 0 ? a : b)
+
+const TABLE: ReadonlyMap<string, Prepare> = new Map<Operator, Prepare>([
+  ['in', (values, ignoreCase) => prepare(values, SCALAR, (list) => membership(list, ignoreCase))],
+  ['notIn', (values, ignoreCase) => prepare(values, SCALAR, (list) => absence(list, ignoreCase))],
+  ['startsWith', textual((text, part) => text.startsWith(part))],
+  ['endsWith', textual((text, part) => text.endsWith(part))],
+  ['contains', textual((text, part) => text.includes(part))],
+  ['matches', searching],
+  ['lt', bounded(NUMBER, most, (found, bound) => found < bound)],
+  ['lte', bounded(NUMBER, most, (found, bound) => found <= bound)],
+  ['gt', bounded(NUMBER, least, (found, bound) => found > bound)],
+  ['gte', bounded(NUMBER, least, (found, bound) => found >= bound)],
+  ['before', bounded(INSTANT, most, (found, bound) => found < bound)],
+  ['after', bounded(INSTANT, least, (found, bound) => found > bound)],
+  ['semverEq', sameVersion],
+  ['semverLt', bounded(VERSION, latest, (found, bound) => compareVersions(found, bound) < 0)],
+  ['semverLte', bounded(VERSION, latest, (found, bound) => compareVersions(found, bound) <= 0)],
+  ['semverGt', bounded(VERSION, earliest, (found, bound) => compareVersions(found, bound) > 0)],
+  ['semverGte', bounded(VERSION, earliest, (found, bound) => compareVersions(found, bound) >= 0)],
+  ['cidr', inNetworks],
+  ['exists', () => exists],
+])
+
+const FOLDING: ReadonlySet<string> = new Set<Operator>([
   'in',
   'notIn',
   'startsWith',
   'endsWith',
   'contains',
   'matches',
-  'lt',
-  'lte',
-  'gt',
-  'gte',
-  'before',
-  'after',
-  'semverEq',
-  'semverLt',
-  'semverLte',
-  'semverGt',
-  'semverGte',
-  'cidr',
-  'exists',
 ])
 
-/** Why a server must refuse these operands; undefined where they are in order. */
+/** The operators that this version understands. */
+export const OPERATORS: ReadonlySet<string> = new Set(TABLE.keys())
+
+/**
+ * Prepares a condition on an attribute.
+ *
+ * @param op the operator's name
+ * @param values the operands; none for `exists`, one or more for the others
+ * @returns the test, or why these operands are not understood
+ */
+export function prepareTest(
+  op: string,
+  values: readonly unknown[],
+  ignoreCase: boolean,
+): AttributeTest | string {
+  const make = TABLE.get(op)
+  if (make === undefined) return `the operator ${shown(op)} is unknown`
+  if (ignoreCase && !FOLDING.has(op)) return `"${op}" takes no ignoreCase`
+  if (op === 'exists' && values.length > 0) return '"exists" takes no values'
+  if (op !== 'exists' && values.length === 0) return `"${op}" takes at least one value`
+  return make(values, ignoreCase)
+}
+
+/**
+ * Why a server must refuse these operands.
+ *
+ * @param values as in the document, of any type
+ * @returns one sentence for the person who wrote them; undefined where they are in order
+ */
 export function operandFault(
   op: string,
-  _values: readonly unknown[],
-  _ignoreCase: boolean,
+  values: readonly unknown[],
+  ignoreCase: boolean,
 ): string | undefined {
-  return OPERATORS.has(op) ? undefined : `unknown operator "${op}"`
+  const test = prepareTest(op, values, ignoreCase)
+  return typeof test === 'string' ? test : undefined
+}
+
+function prepare<T>(
+  values: readonly unknown[],
+  { read, expected }: Operand<T>,
+  make: (operands: readonly T[]) => AttributeTest,
+): AttributeTest | string {
+  const operands: T[] = []
+  for (const value of values) {
+    const operand = read(value)
+    if (operand === undefined) return `${shown(value)} is not ${expected}`
+    operands.push(operand)
+  }
+  return make(operands)
+}
+
+/** A value of a document in a message, cut where it is long. */
+function shown(value: unknown): string {
+  const text = String(JSON.stringify(value))
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+function anyElement(found: unknown, test: AttributeTest): boolean {
+  if (!Array.isArray(found)) return false
+  for (let i = 0; i < found.length; i++) if (test(found[i])) return true
+  return false
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
+}
+
+const exists: AttributeTest = (found) => found !== undefined && found !== null
+
+/** `in`, without the objects: arrays come element by element. */
+function membership(operands: readonly unknown[], ignoreCase: boolean): AttributeTest {
+  const single = oneOf(operands, ignoreCase)
+  const inArray = (found: unknown): boolean => anyElement(found, single)
+  if (ignoreCase) return (found) => (typeof found === 'object' ? inArray(found) : single(found))
+  if (operands.length === 1) {
+    const only = operands[0]
+    return (found) => found === only || (typeof found === 'object' && inArray(found))
+  }
+  const set = new Set(operands)
+  return (found) => (typeof found === 'object' ? inArray(found) : set.has(found))
+}
+
+function oneOf(operands: readonly unknown[], ignoreCase: boolean): AttributeTest {
+  const fold = (value: unknown): unknown =>
+    ignoreCase && typeof value === 'string' ? foldCase(value) : value
+  const set = new Set(operands.map(fold))
+  return (found) => set.has(fold(found))
+}
+
+/** `notIn`: present, of a type that could be in, and not in; of an array, some element is, and none is in. */
+function absence(operands: readonly unknown[], ignoreCase: boolean): AttributeTest {
+  const among = membership(operands, ignoreCase)
+  return (found) =>
+    (typeof found === 'object' ? anyElement(found, isScalar) : isScalar(found)) && !among(found)
+}
+
+function textual(holds: (text: string, part: string) => boolean): Prepare {
+  return (values, ignoreCase) =>
+    prepare(values, TEXT, (parts) => {
+      const wanted = ignoreCase ? parts.map(foldCase) : parts
+      const only = wanted.length === 1 ? wanted[0] : undefined
+      const single: AttributeTest = (found) => {
+        if (typeof found !== 'string') return false
+        const text = ignoreCase ? foldCase(found) : found
+        return only === undefined ? wanted.some((part) => holds(text, part)) : holds(text, only)
+      }
+      return orElement(single)
+    })
+}
+
+function orElement(single: AttributeTest): AttributeTest {
+  return (found) => (typeof found === 'object' ? anyElement(found, single) : single(found))
+}
+
+/** An order has one operand that decides for all: any below means below the highest. */
+function bounded<T>(
+  operand: Operand<T>,
+  decisive: (a: T, b: T) => T,
+  holds: (found: T, bound: T) => boolean,
+): Prepare {
+  const { read } = operand
+  return (values) =>
+    prepare(values, operand, (bounds) => {
+      const bound = bounds.reduce(decisive)
+      return orElement((found) => {
+        const value = read(found)
+        return value !== undefined && holds(value, bound)
+      })
+    })
+}
+
+function sameVersion(values: readonly unknown[]): AttributeTest | string {
+  return prepare(values, VERSION, (versions) => {
+    const wanted = new Set(versions.map(canonicalVersion))
+    return orElement((found) => {
+      const version = VERSION.read(found)
+      return version !== undefined && wanted.has(canonicalVersion(version))
+    })
+  })
+}
+
+function searching(values: readonly unknown[], ignoreCase: boolean): AttributeTest | string {
+  if (values.length > LIMITS.regexes) return `"matches" takes at most ${LIMITS.regexes} regular expressions`
+  const searches: ((text: string) => boolean)[] = []
+  for (const value of values) {
+    const search =
+      typeof value === 'string' ? searchOf(value, ignoreCase) : { fault: 'a regular expression is a string' }
+    if (typeof search !== 'function') return `${shown(value)}: ${search.fault}`
+    searches.push(search)
+  }
+  return orElement((found) => typeof found === 'string' && searches.some((search) => search(found)))
+}
+
+function inNetworks(values: readonly unknown[]): AttributeTest | string {
+  const within = networksOf(values)
+  if (typeof within !== 'function')
+    return `${shown(within.fault)} is not an IP address or network in CIDR notation`
+  return orElement((found) => typeof found === 'string' && within(found))
 }

@@ -3,7 +3,7 @@
  * nothing half-received is ever evaluated.
  */
 import { murmur3 } from './bucket.ts'
-import { entryDigest, modulo32 } from './delta.ts'
+import { digestOf } from './delta.ts'
 import { isCount, isObject } from './json.ts'
 import { withPending } from './pending.ts'
 import { BUCKETING, type Entry, type Kill, type Ruleset, SCHEMA, type State } from './ruleset.ts'
@@ -85,14 +85,6 @@ function pendingOf(pending: unknown): Ruleset['pending'] {
 
 function isKill(kill: unknown): kill is Kill {
   return isObject(kill) && typeof kill.id === 'string'
-}
-
-function digestOf(entries: State['entries']): number {
-  let sum = 0
-  for (const [kind, ofKind] of entries) {
-    for (const [key, { revision }] of ofKind) sum += entryDigest(kind, key, revision)
-  }
-  return modulo32(sum)
 }
 
 /** The wire form of a state. Maps become null-prototype objects, so that any key survives. */
