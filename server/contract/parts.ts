@@ -69,7 +69,12 @@ const keyed = ['invalid-request', 'unauthenticated', 'secret-key-in-browser', 't
 const always = ['internal', 'unavailable'] as const
 
 export const managed: readonly ProblemType[] = [...keyed, 'forbidden', ...always]
-export const bodied: readonly ProblemType[] = ['malformed-json', 'too-large', 'unsupported-media-type']
+export const bodied: readonly ProblemType[] = [
+  'malformed-json',
+  'too-large',
+  'unsupported-media-type',
+  'invalid-document',
+]
 export const guarded: readonly ProblemType[] = ['stale', 'precondition-required']
 export const projectParam: readonly ProblemType[] = ['project-not-found']
 export const environmentParam: readonly ProblemType[] = ['project-not-found', 'environment-not-found']

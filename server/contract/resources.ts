@@ -53,6 +53,7 @@ const stamp = {
 const EntryDiff = z.strictObject({
   kind: z.string(),
   key: z.string(),
+  environment: z.string().meta({ description: 'Where it is a document of an environment' }).exactOptional(),
   before: Json,
   after: Json.meta({ description: 'null: removed' }),
 })

@@ -19,13 +19,7 @@ const keyed: readonly ProblemType[] = [
 export const EvaluationContext = z
   .looseObject({ targetingKey: z.union([z.string(), z.number()]).optional() })
   .meta({ description: '16 KiB, depth 8 and 256 attributes at most' })
-const EvaluationRequest = z.looseObject({
-  context: EvaluationContext,
-  flagConfigEtag: z
-    .string()
-    .meta({ description: 'The state that an event named: this instance catches up to it first' })
-    .optional(),
-})
+const EvaluationRequest = z.looseObject({ context: EvaluationContext })
 
 const Metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).meta({
   description:
@@ -78,6 +72,13 @@ const events = (description: string) => ({
   200: { description, mediaType: 'text/event-stream', body: z.string() },
 })
 
+const bulkQuery = z.looseObject({
+  flagConfigEtag: z
+    .string()
+    .meta({ description: 'The state that an event named: this instance catches up to it before it answers' })
+    .optional(),
+})
+
 export const evaluationEndpoints = {
   'ofrep.evaluate': endpoint({
     id: 'ofrep.evaluate',
@@ -119,7 +120,7 @@ export const evaluationEndpoints = {
     description:
       'OpenFeature Remote Evaluation Protocol. The ETag changes with the flags, with the attributes that they read, and with time where a dated rule turns.',
     params: NONE,
-    query: NONE,
+    query: bulkQuery,
     headers: z.object({ 'if-none-match': z.string().optional() }),
     body: request,
     answers: {
@@ -139,11 +140,11 @@ export const evaluationEndpoints = {
     description:
       'Server-sent events: `{"type": "refetchEvaluation", "etag", "lastModified"}` after each change that can alter an answer. The address stands in `eventStreams` of a bulk answer.',
     params: NONE,
-    query: z.strictObject({ token: z.string().optional() }),
+    query: z.looseObject({ token: z.string().optional() }),
     headers: noHeaders,
     body: undefined,
     answers: events('Events, until the key ends'),
-    problems: ['unauthenticated', 'invalid-request', 'internal', 'unavailable'],
+    problems: ['unauthenticated', 'too-many-requests', 'internal', 'unavailable'],
   }),
   'sdk.ruleset': endpoint({
     id: 'sdk.ruleset',

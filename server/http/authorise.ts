@@ -1,0 +1,90 @@
+/**
+ * Who calls, and whether they may: decided on the matched route, before a body is read. Keys come in headers alone.
+ */
+import type { FastifyRequest } from 'fastify'
+import type { Access } from '../contract/endpoint.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Live, Principal } from '../live/live.ts'
+import { allows, allowsPart } from './grants.ts'
+
+/** Longer than any key. */
+const MOST_CHARACTERS = 512
+
+type Headers = FastifyRequest['headers']
+
+/** The key that a request carries: `Authorization: Bearer …`, or `X-API-Key`. */
+export function credentialOf(headers: Headers): string | undefined {
+  const { authorization } = headers
+  if (authorization !== undefined) {
+    return /^bearer /i.test(authorization) ? authorization.slice(7).trim() : undefined
+  }
+  const key = headers['x-api-key']
+  return typeof key === 'string' ? key.trim() : undefined
+}
+
+/** Whether a browser made the request: other clients send neither header. */
+export function fromBrowser(headers: Headers): boolean {
+  return headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
+}
+
+/**
+ * The principal of a request's key.
+ * @param onSecretInBrowser told of a secret key that a browser sent: its id, never its text
+ * @throws Problem `unauthenticated`, `unavailable` where no truth is held, or `secret-key-in-browser`
+ */
+export async function identify(
+  live: Live,
+  headers: Headers,
+  onSecretInBrowser: (principal: Principal) => void,
+): Promise<Principal> {
+  const key = credentialOf(headers)
+  if (key === undefined || key === '' || key.length > MOST_CHARACTERS) {
+    throw new Problem('unauthenticated', 'Send a key: Authorization: Bearer …, or X-API-Key.')
+  }
+  const principal = await live.authenticate(key)
+  if (principal === 'unknown') {
+    throw new Problem('unauthenticated', 'This key is not known here, was revoked, or has expired.')
+  }
+  if (principal === 'unloaded') {
+    throw new Problem('unavailable', 'Nothing is loaded yet, so no key can be checked. Try again.')
+  }
+  if (principal.kind !== 'client' && fromBrowser(headers)) {
+    onSecretInBrowser(principal)
+    throw new Problem(
+      'secret-key-in-browser',
+      'A page that holds this key gives it to everyone: revoke it, and use a client key (hly_pub_…).',
+    )
+  }
+  return principal
+}
+
+/** @throws Problem `forbidden` where the principal may not call an endpoint of this access with these parameters */
+export function authorise(principal: Principal, access: Access, params: unknown): void {
+  if (!mayCall(principal, access, params as { project?: string; env?: string })) {
+    throw new Problem('forbidden', refusalOf(principal, access))
+  }
+}
+
+function mayCall(principal: Principal, access: Access, params: { project?: string; env?: string }): boolean {
+  if (access.by === 'sdk') return principal.kind !== 'management' && access.keys.includes(principal.kind)
+  if (access.by !== 'management' || principal.kind !== 'management') return false
+  const { on, to } = access
+  const place =
+    on === 'service'
+      ? {}
+      : on === 'project'
+        ? { project: params.project }
+        : { project: params.project, environment: params.env }
+  // Reading a list shows the part that the grants cover.
+  return to === 'read' && on !== 'environment'
+    ? allowsPart(principal.grants, to, place)
+    : allows(principal.grants, to, place)
+}
+
+function refusalOf(principal: Principal, access: Access): string {
+  if (access.by === 'management' && principal.kind === 'management') {
+    return `The key’s grants do not give the right to ${access.to} here.`
+  }
+  const needed = access.by === 'sdk' ? `a ${access.keys.join(' or ')} key` : 'a management key'
+  return `This is a ${principal.kind} key, and ${needed} is needed.`
+}

@@ -1,0 +1,59 @@
+/** A management request as its handler sees it: parsed, authorised, and nothing of the framework. */
+import type { z } from 'zod'
+import type { Endpoint } from '../contract/endpoint.ts'
+import type { EndpointId, Endpoints } from '../contract/index.ts'
+import type { Actor } from '../domain/change.ts'
+import type { Live, Principal } from '../live/live.ts'
+
+export type Manager = Extract<Principal, { kind: 'management' }>
+
+/** The endpoints that management keys open. */
+export type ManagementId = {
+  [Id in EndpointId]: Endpoints[Id]['access'] extends { by: 'management' } ? Id : never
+}[EndpointId]
+
+type BodyOf<E extends Endpoint> = E['body'] extends { json: infer S extends z.ZodType; optional: true }
+  ? z.output<S> | undefined
+  : E['body'] extends { json: infer S extends z.ZodType }
+    ? z.output<S>
+    : undefined
+
+/** A body of lines, not read yet. */
+export type Lines = { readonly mediaType: string; readonly bytes: AsyncIterable<Buffer> }
+
+export type Call<E extends Endpoint = Endpoint> = {
+  readonly params: z.output<E['params']>
+  readonly query: z.output<E['query']>
+  readonly body: BodyOf<E>
+  /** Instead of `body`, where the endpoint takes lines and lines were sent. */
+  readonly lines: Lines | undefined
+  readonly manager: Manager
+  readonly ifMatch: string | undefined
+  readonly comment: string | undefined
+  readonly dryRun: boolean
+}
+
+/** What a handler answers. `body` is serialised as it is. */
+export type Answer<E extends Endpoint = Endpoint> = {
+  readonly status: keyof E['answers']
+  readonly body: object
+  readonly etag?: string | undefined
+}
+
+export type World = {
+  readonly live: Live
+  readonly randomBytes: (size: number) => Uint8Array
+}
+
+export type Handler<E extends Endpoint> = (
+  call: Call<E>,
+  world: World,
+) => Answer<NoInfer<E>> | Promise<Answer<NoInfer<E>>>
+
+export type Handlers<Ids extends ManagementId = ManagementId> = {
+  readonly [Id in Ids]: Handler<Endpoints[Id]>
+}
+
+export function actorOf({ keyId, name }: Manager): Actor {
+  return { kind: 'api-key', id: keyId, name }
+}

@@ -1,0 +1,61 @@
+/** Finds what an address names in the held states, or throws the problem that says what is missing. */
+import { type Entry, entryOf } from '@halyard/sdk/core'
+import type { LogId } from '../domain/change.ts'
+import { Problem, type ProblemType } from '../domain/problem.ts'
+import type { Environment, Held, Live, Project } from '../live/live.ts'
+import type { Manager } from './call.ts'
+import { allowsPart } from './grants.ts'
+import { unknownKey } from './problems.ts'
+
+export function findProject(live: Live, manager: Manager, key: string): Project {
+  const project = live.project(key)
+  if (project !== undefined) return project
+  throw unknownKey('project-not-found', 'project', key, visibleProjects(live, manager).map(keyOf))
+}
+
+export function findEnvironment(
+  live: Live,
+  manager: Manager,
+  params: { readonly project: string; readonly env: string },
+): Environment {
+  const project = findProject(live, manager, params.project)
+  const environment = live.environment(project.key, params.env)
+  if (environment !== undefined) return environment
+  const known = visibleEnvironments(live, manager, project).map(keyOf)
+  throw unknownKey('environment-not-found', 'environment', params.env, known)
+}
+
+export function visibleProjects(live: Live, { grants }: Manager): readonly Project[] {
+  return live.projects().filter(({ key }) => allowsPart(grants, 'read', { project: key }))
+}
+
+export function visibleEnvironments(
+  live: Live,
+  { grants }: Manager,
+  project: Project,
+): readonly Environment[] {
+  return live
+    .environments(project)
+    .filter(({ key }) => allowsPart(grants, 'read', { project: project.key, environment: key }))
+}
+
+/** A log as held. It may be missing for a moment after another instance opened it. */
+export function heldLog(live: Live, log: LogId): Held {
+  const held = live.held(log)
+  if (held !== undefined) return held
+  throw new Problem('unavailable', 'This is not loaded here yet. Try again in a moment.')
+}
+
+/** An entry of a log, or the problem that it is missing, with the nearest key. */
+export function findEntry(held: Held, kind: string, key: string, missing: ProblemType): Entry {
+  const entry = entryOf(held.state, kind, key)
+  if (entry !== undefined) return entry
+  throw unknownKey(missing, missing.replace('-not-found', ''), key, keysOf(held, kind))
+}
+
+/** All keys of a kind. */
+export function keysOf(held: Held, kind: string): readonly string[] {
+  return [...(held.state.entries.get(kind)?.keys() ?? [])]
+}
+
+const keyOf = ({ key }: { readonly key: string }) => key

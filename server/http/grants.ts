@@ -1,0 +1,42 @@
+/** What a management key may do: roles and the projects and environments that they are granted for. */
+import type { Power } from '../contract/endpoint.ts'
+import type { Grant, Role } from '../live/live.ts'
+
+const POWERS: Readonly<Record<Role, ReadonlySet<Power>>> = {
+  admin: new Set(['read', 'read-kills', 'kill', 'edit', 'administer']),
+  editor: new Set(['read', 'read-kills', 'kill', 'edit']),
+  viewer: new Set(['read', 'read-kills']),
+  killer: new Set(['read-kills', 'kill']),
+}
+
+/** Where something is done: the whole service, a project, or an environment of it. Keys as they stand in the address. */
+export type Place = { readonly project?: string | undefined; readonly environment?: string | undefined }
+
+/** Does any grant give this power over the whole of the place? */
+export function allows(grants: readonly Grant[], power: Power, place: Place): boolean {
+  return grants.some((grant) => has(grant, power) && covers(grant, place))
+}
+
+/** Does any grant give this power over the place or a part of it? */
+export function allowsPart(grants: readonly Grant[], power: Power, place: Place): boolean {
+  return grants.some((grant) => has(grant, power) && touches(grant, place))
+}
+
+// A role that this version does not know gives nothing.
+function has(grant: Grant, power: Power): boolean {
+  return Object.hasOwn(POWERS, grant.role) && POWERS[grant.role].has(power)
+}
+
+function covers({ projects, environments }: Grant, { project, environment }: Place): boolean {
+  if (projects !== undefined && (project === undefined || !projects.includes(project))) return false
+  if (environments === undefined) return true
+  return environment !== undefined && environments.includes(`${project}/${environment}`)
+}
+
+function touches(grant: Grant, place: Place): boolean {
+  const { projects, environments } = grant
+  if (place.environment !== undefined) return covers(grant, place)
+  if (projects !== undefined && place.project !== undefined && !projects.includes(place.project)) return false
+  if (environments === undefined || place.project === undefined) return true
+  return environments.some((environment) => environment.startsWith(`${place.project}/`))
+}

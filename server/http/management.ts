@@ -1,0 +1,205 @@
+/**
+ * The management API: one function binds every endpoint of the contract to its handler: parse, authorise, call,
+ * serialise. An endpoint without a handler, or a handler without one, is a type error.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Endpoint } from '../contract/endpoint.ts'
+import { endpoints } from '../contract/index.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Principal } from '../live/live.ts'
+import { authorise, identify } from './authorise.ts'
+import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
+import { configurationHandlers, killHandlers } from './handlers/configurations.ts'
+import { flagHandlers } from './handlers/flags.ts'
+import { memberHandlers } from './handlers/members.ts'
+import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
+import { commitHandlers, keyHandlers, segmentHandlers } from './handlers/segments.ts'
+import { JSON_TYPES, parseJson } from './json-body.ts'
+import type { Metrics } from './metrics.ts'
+import { misaddressed, misshapen } from './problems.ts'
+import type { RateLimit } from './rate-limit.ts'
+import type { Log } from './types.ts'
+
+export const MANAGEMENT_BYTES = 8 * 1024 * 1024
+export const MANAGEMENT_DEPTH = 64
+
+const handlers: Handlers = {
+  ...projectHandlers,
+  ...environmentHandlers,
+  ...flagHandlers,
+  ...configurationHandlers,
+  ...killHandlers,
+  ...segmentHandlers,
+  ...memberHandlers,
+  ...commitHandlers,
+  ...keyHandlers,
+}
+
+export type Management = World & {
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly rateLimit: RateLimit
+  readonly onSecretInBrowser: (principal: Principal) => void
+}
+
+type AnyHandler = (call: Call, world: World) => Answer | Promise<Answer>
+
+export function serveManagement(scope: FastifyInstance, management: Management): void {
+  readBodies(scope)
+  for (const id of Object.keys(handlers) as ManagementId[]) {
+    // The table is checked handler by handler; here every call is made from the endpoint that its handler is for.
+    bind(scope, endpoints[id], handlers[id] as unknown as AnyHandler, management)
+  }
+}
+
+/** Binds an endpoint to its handler. */
+function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, management: Management): void {
+  const { live, metrics, log, rateLimit, randomBytes } = management
+  const world: World = { live, randomBytes }
+  const limited = endpoint.problems.includes('too-many-requests')
+  scope.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    bodyLimit: MANAGEMENT_BYTES,
+    config: { endpoint },
+    onRequest: async (request) => {
+      const principal = await identify(live, request.headers, management.onSecretInBrowser)
+      request.principal = principal
+      authorise(principal, endpoint.access, request.params)
+      const retryAfter = limited ? rateLimit.take(principal.keyId) : 0
+      if (retryAfter > 0) {
+        throw new Problem('too-many-requests', 'This key has used up its requests a second.', { retryAfter })
+      }
+    },
+    handler: async (request, reply) => {
+      const call = callOf(endpoint, request)
+      const { status, body, etag } = await handler(call, world)
+      reply.code(status).header('content-type', 'application/json; charset=utf-8')
+      reply.header('cache-control', 'no-store')
+      if (etag !== undefined) reply.header('etag', etag)
+      return reply.send(JSON.stringify(body))
+    },
+    onResponse: async (request: FastifyRequest, reply: FastifyReply) => {
+      metrics.answered(endpoint.id, reply.statusCode, reply.elapsedTime / 1_000)
+      const { method, id, principal } = request
+      log.info(
+        {
+          request: id,
+          endpoint: endpoint.id,
+          method,
+          path: request.url.split('?', 1)[0],
+          status: reply.statusCode,
+          milliseconds: Math.round(reply.elapsedTime),
+          key: principal?.keyId,
+          address: request.ip,
+        },
+        'management request',
+      )
+    },
+  })
+}
+
+/** The request as the contract describes it. @throws Problem where it is not as described */
+function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
+  const query = endpoint.query.safeParse({ ...(request.query as object) })
+  if (!query.success) throw misaddressed('query parameter', query.error.issues)
+  const headers = endpoint.headers.safeParse(request.headers)
+  if (!headers.success) throw misaddressed('header', headers.error.issues)
+  const params = endpoint.params.safeParse({ ...(request.params as object) })
+  if (!params.success) throw new Problem('invalid-request', 'The address is not well-formed.')
+  const { body, lines } = bodyOf(endpoint, request.body)
+  const { 'if-match': ifMatch, 'halyard-comment': comment } = headers.data as {
+    'if-match'?: string
+    'halyard-comment'?: string
+  }
+  return {
+    params: params.data,
+    query: query.data,
+    body: body as undefined,
+    lines,
+    manager: request.principal as Manager,
+    ifMatch,
+    comment: commentIn(body) ?? (comment === undefined ? undefined : utf8Of(comment)),
+    dryRun: query.data.dryRun === true,
+  }
+}
+
+function bodyOf(endpoint: Endpoint, given: unknown): { body: unknown; lines: Lines | undefined } {
+  if (endpoint.body === undefined) return { body: undefined, lines: undefined }
+  if (given instanceof LineBody) return { body: undefined, lines: given }
+  if (given === undefined) {
+    if (endpoint.body.optional) return { body: undefined, lines: undefined }
+    throw new Problem(
+      'invalid-request',
+      'A body is needed: send JSON, with Content-Type: application/json.',
+      {
+        errors: [{ pointer: '', message: 'The body is missing.' }],
+      },
+    )
+  }
+  const parsed = endpoint.body.json.safeParse(given)
+  if (!parsed.success) throw misshapen(parsed.error.issues)
+  return { body: parsed.data, lines: undefined }
+}
+
+/** An action's or a commit's own comment. */
+function commentIn(body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'comment')) return undefined
+  const { comment } = body as { comment: unknown }
+  return typeof comment === 'string' ? comment : undefined
+}
+
+/** Header bytes come as Latin-1, and people type UTF-8. */
+function utf8Of(header: string): string {
+  const bytes = Buffer.from(header, 'latin1')
+  const text = bytes.toString('utf8')
+  return text.includes('\ufffd') ? header : text
+}
+
+class LineBody implements Lines {
+  readonly mediaType: string
+  readonly bytes: AsyncIterable<Buffer>
+  constructor(mediaType: string, bytes: AsyncIterable<Buffer>) {
+    this.mediaType = mediaType
+    this.bytes = bytes
+  }
+}
+
+/** How bodies are read: JSON whole and looked over, lines as they come, anything else refused. */
+function readBodies(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, bytes, done) => {
+    try {
+      refuseEncoded(request)
+      const ignored = request.routeOptions.config.endpoint?.body === undefined
+      done(null, ignored ? undefined : parseJson(bytes as Buffer, { depth: MANAGEMENT_DEPTH }))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+  scope.addContentTypeParser('*', (request, payload, done) => {
+    const { body } = request.routeOptions.config.endpoint ?? {}
+    const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+    if (body === undefined) {
+      payload.resume()
+      done(null, undefined)
+    } else if (body.lines?.includes(mediaType)) {
+      try {
+        refuseEncoded(request)
+        done(null, new LineBody(mediaType, payload))
+      } catch (error) {
+        done(error as Error)
+      }
+    } else {
+      const known = ['application/json', ...(body.lines ?? [])].join(', ')
+      done(new Problem('unsupported-media-type', `Send the body as ${known}, and say so in Content-Type.`))
+    }
+  })
+}
+
+/** A compressed body could be any size once it is inflated, so none is taken. */
+function refuseEncoded(request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding']
+  if (encoding === undefined || encoding === 'identity') return
+  throw new Problem('unsupported-media-type', 'Send the body without Content-Encoding.')
+}

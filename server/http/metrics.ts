@@ -1,0 +1,142 @@
+/**
+ * What Prometheus scrapes. Labels come from closed sets (endpoints, statuses, problem types, kinds): no key of a
+ * user's ever becomes a series. Hot routes count plain numbers, which are read when they are scraped.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Live, LiveMetrics } from '../live/live.ts'
+
+export type Metrics = {
+  readonly registry: Registry
+  /** A management request was answered. `seconds`: from its arrival. */
+  answered(endpoint: string, status: number, seconds: number): void
+  problem(type: string): void
+  secretInBrowser(): void
+  /** Evaluations answered, by route and outcome. */
+  readonly evaluations: { single: number; bulk: number; notModified: number; refused: number }
+  readonly rulesets: { sent: number; notModified: number }
+}
+
+/** Growing numbers of the live room, and what they are. */
+const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, string]>>> = {
+  polls: ['polls_total', 'Looks at the store’s revisions'],
+  pollFailures: ['poll_failures_total', 'Looks that failed'],
+  catchUps: ['catch_ups_total', 'States read from the store after another instance wrote'],
+  catchUpFailures: ['catch_up_failures_total', 'Such reads that failed'],
+  commitsOvertaken: ['commits_overtaken_total', 'Commits that another commit overtook'],
+  framesBuilt: ['stream_frames_built_total', 'Frames serialised'],
+  framesSent: ['stream_frames_sent_total', 'Frames written to streams'],
+  bytesSent: ['stream_bytes_total', 'Bytes written to streams'],
+  streamsRefused: ['streams_refused_total', 'Streams that were not admitted'],
+  streamsDropped: ['streams_dropped_total', 'Streams ended because their peer did not read'],
+  streamsRevoked: ['streams_revoked_total', 'Streams ended because their key ended'],
+  evaluationCacheHits: ['evaluation_cache_hits_total', 'Bulk evaluations answered from memory'],
+  evaluationCacheMisses: ['evaluation_cache_misses_total', 'Bulk evaluations computed'],
+  rulesetsBuilt: ['rulesets_built_total', 'Rulesets serialised and compressed'],
+}
+
+export function createMetrics(live: Live): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  // Event loop lag, memory, garbage collection, handles.
+  collectDefaultMetrics({ register: registry })
+
+  const evaluations = { single: 0, bulk: 0, notModified: 0, refused: 0 }
+  const rulesets = { sent: 0, notModified: 0 }
+
+  /** A counter that is read where it is kept. */
+  const read = (name: string, help: string, values: () => Readonly<Record<string, number>>, label?: string) =>
+    new Counter({
+      name: `halyard_${name}`,
+      help,
+      registers,
+      labelNames: label === undefined ? [] : [label],
+      collect() {
+        this.reset()
+        for (const [kind, value] of Object.entries(values())) {
+          if (label === undefined) this.inc(value)
+          else this.inc({ [label]: kind }, value)
+        }
+      },
+    })
+  const gauge = (
+    name: string,
+    help: string,
+    values: () => Readonly<Record<string, number>>,
+    label?: string,
+  ) =>
+    new Gauge({
+      name: `halyard_${name}`,
+      help,
+      registers,
+      labelNames: label === undefined ? [] : [label],
+      collect() {
+        for (const [kind, value] of Object.entries(values())) {
+          if (label === undefined) this.set(value)
+          else this.set({ [label]: kind }, value)
+        }
+      },
+    })
+
+  for (const [field, [name, help] = ['', '']] of Object.entries(COUNTED)) {
+    read(name, help, () => ({ value: live.metrics[field as keyof LiveMetrics] as number }))
+  }
+  read('evaluations_total', 'OFREP evaluations answered', () => evaluations, 'outcome')
+  read('rulesets_total', 'Rulesets asked for', () => rulesets, 'outcome')
+  gauge('evaluation_cache_bytes', 'Bytes of cached bulk evaluations', () => ({
+    value: live.metrics.evaluationCacheBytes,
+  }))
+  gauge('streams', 'Streams open now', () => live.streams(), 'kind')
+  gauge('ready', '1 where this instance is ready', () => ({ value: live.status().ready ? 1 : 0 }))
+  gauge('store_up', '1 where the database answered when it was last asked', () => ({
+    value: live.status().store.ok ? 1 : 0,
+  }))
+  gauge(
+    'environments',
+    'Environments held, by health',
+    () => {
+      const { environments } = live.status()
+      const ok = environments.filter((environment) => environment.ok).length
+      return { ok, failing: environments.length - ok }
+    },
+    'health',
+  )
+  gauge('flags_in_error', 'Flags that answer PARSE_ERROR, over all environments', () => ({
+    value: live.status().environments.reduce((sum, { flagsInError }) => sum + flagsInError.length, 0),
+  }))
+
+  const propagation = new Histogram({
+    name: 'halyard_propagation_seconds',
+    help: 'From a change’s commit on another instance to its being held here',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15],
+    registers,
+  })
+  live.metrics.observePropagation = (seconds) => propagation.observe(seconds)
+
+  const durations = new Histogram({
+    name: 'halyard_management_request_seconds',
+    help: 'Management requests, by endpoint and status',
+    labelNames: ['endpoint', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers,
+  })
+  const problems = new Counter({
+    name: 'halyard_problems_total',
+    help: 'Problems answered, by type',
+    labelNames: ['type'],
+    registers,
+  })
+  const secrets = new Counter({
+    name: 'halyard_secret_keys_in_browsers_total',
+    help: 'Server and management keys that a browser sent',
+    registers,
+  })
+
+  return {
+    registry,
+    evaluations,
+    rulesets,
+    answered: (endpoint, status, seconds) => durations.observe({ endpoint, status: String(status) }, seconds),
+    problem: (type) => problems.inc({ type }),
+    secretInBrowser: () => secrets.inc(),
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * The OpenFeature Remote Evaluation Protocol. Its routes are the service's hottest: a body is parsed and looked over
+ * once, the answer comes as bytes, and nothing else happens in between.
+ */
+import { type Context, compareStates, LIMITS } from '@halyard/sdk/core'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { endpoints } from '../contract/index.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Live, Principal } from '../live/live.ts'
+import { authorise, identify } from './authorise.ts'
+import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
+import { decode, inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
+import type { Metrics } from './metrics.ts'
+import { instanceOf, problemBody, problemOf, sendProblem } from './problems.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { stream } from './sse.ts'
+
+export type Edge = {
+  readonly live: Live
+  readonly metrics: Metrics
+  readonly clock: { now(): number }
+  /** Undefined: evaluations are unlimited. */
+  readonly evaluations: RateLimit | undefined
+  readonly onProblem: (request: FastifyRequest, problem: Problem) => void
+  readonly onSecretInBrowser: (principal: Principal) => void
+}
+
+type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+/** Room for what stands around the context in a body. */
+const ENVELOPE_BYTES = 1_024
+const CONTEXT_LIMITS = { depth: LIMITS.contextDepth, members: LIMITS.contextAttributes }
+/** A named state is looked for in the store at most this often an environment, milliseconds. */
+const CATCH_UP_APART_MS = 100
+
+export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
+  const { live, metrics, clock, evaluations, onProblem } = edge
+  const caughtUpAt = new Map<string, number>()
+
+  // The body stays bytes: OFREP has its own answer to what is no JSON, with the flag's key in it.
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error)
+    onProblem(request, problem)
+    allowOrigin(request, reply)
+    const body = problemBody(problem, instanceOf(request))
+    return sendProblem(request, reply, problem, { ...body, errorDetails: problem.message })
+  })
+  answerPreflights(scope, live, '/ofrep/v1')
+
+  function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
+    const { origin } = request.headers
+    if (origin === undefined) return
+    const { principal } = request
+    const known = principal !== undefined && principal.kind !== 'management'
+    reply.headers(known ? corsHeaders(principal.environment, origin) : corsHeadersOfAny(live, origin))
+  }
+
+  async function admit(request: FastifyRequest): Promise<void> {
+    const principal = await identify(live, request.headers, edge.onSecretInBrowser)
+    authorise(principal, endpoints['ofrep.evaluate'].access, undefined)
+    request.principal = principal
+    if (evaluations === undefined) return
+    const retryAfter = evaluations.take(`${principal.keyId} ${request.ip}`)
+    if (retryAfter === 0) return
+    metrics.evaluations.refused++
+    throw new Problem('too-many-requests', 'This key has used up its evaluations a second.', { retryAfter })
+  }
+
+  /** Another instance told this client of a newer state than the one held here. Held states serve on if it fails. */
+  async function catchUp(environment: string, named: string): Promise<void> {
+    const asked = /^"?(\d{1,15})-(\d{1,15})(?:\+\w+)?"?$/.exec(named)
+    const held = live.live(environment)?.state
+    if (asked === null || held === undefined) return
+    if (compareStates({ epoch: Number(asked[1]), revision: Number(asked[2]) }, held) <= 0) return
+    const last = caughtUpAt.get(environment) ?? Number.NEGATIVE_INFINITY
+    if (clock.now() - last < CATCH_UP_APART_MS) return
+    try {
+      await live.catchUp(environment)
+    } catch (error) {
+      if (!(error instanceof Problem) || error.type !== 'unavailable') throw error
+    } finally {
+      caughtUpAt.set(environment, clock.now())
+    }
+  }
+
+  const body = { bodyLimit: LIMITS.contextBytes + ENVELOPE_BYTES, onRequest: admit }
+
+  scope.post<{ Params: { key: string } }>(
+    endpoints['ofrep.evaluate'].path,
+    { ...body, config: { endpoint: endpoints['ofrep.evaluate'] } },
+    (request, reply) => {
+      const { key } = request.params
+      const { environment, kind } = request.principal as SdkPrincipal
+      if (request.headers.origin !== undefined) allowOrigin(request, reply)
+      reply.header('content-type', JSON_TYPE)
+      const context = contextOf(request.body as Buffer | undefined)
+      if (typeof context === 'string') {
+        metrics.evaluations.refused++
+        reply.code(400).send(JSON.stringify({ key, errorCode: 'INVALID_CONTEXT', errorDetails: context }))
+        return
+      }
+      const answer = live.answer(environment.id, kind, key, context)
+      metrics.evaluations.single++
+      reply.code(answer.status).send(answer.body)
+    },
+  )
+
+  scope.post<{ Querystring: { flagConfigEtag?: unknown } }>(
+    endpoints['ofrep.evaluate-all'].path,
+    { ...body, config: { endpoint: endpoints['ofrep.evaluate-all'] } },
+    (request, reply) => {
+      const principal = request.principal as SdkPrincipal
+      if (request.headers.origin !== undefined) allowOrigin(request, reply)
+      const context = contextOf(request.body as Buffer | undefined)
+      if (typeof context === 'string') {
+        metrics.evaluations.refused++
+        reply.code(400).header('content-type', JSON_TYPE)
+        reply.send(JSON.stringify({ errorCode: 'INVALID_CONTEXT', errorDetails: context }))
+        return
+      }
+      const { flagConfigEtag } = request.query
+      if (typeof flagConfigEtag !== 'string') {
+        answerAll(request, reply, principal, context)
+        return
+      }
+      catchUp(principal.environment.id, flagConfigEtag).then(
+        () => answerAll(request, reply, principal, context),
+        (error: unknown) => reply.send(error),
+      )
+    },
+  )
+
+  function answerAll(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { environment, kind, keyId }: SdkPrincipal,
+    context: Context,
+  ): void {
+    const { body, etag, from } = live.evaluateAll(environment.id, { scope: kind, keyId }, context)
+    reply.header('etag', etag)
+    if (matchesEtag(request.headers['if-none-match'], etag)) {
+      metrics.evaluations.notModified++
+      reply.code(304).send()
+      return
+    }
+    metrics.evaluations.bulk++
+    reply.header('content-type', JSON_TYPE).header('x-evaluation-cache', from).send(body)
+  }
+
+  scope.get<{ Querystring: { token?: unknown } }>(
+    endpoints['ofrep.stream'].path,
+    { config: { endpoint: endpoints['ofrep.stream'] } },
+    (request, reply) => {
+      const { token } = request.query
+      const bearer = typeof token === 'string' ? live.verifyStreamToken(token) : undefined
+      if (bearer === undefined) {
+        throw new Problem(
+          'unauthenticated',
+          'This token is not known here, or past its time. Evaluate again: the answer names a new one.',
+        )
+      }
+      const { environment, keyId, scope: sees } = bearer
+      const lastEventId = request.headers['last-event-id']
+      stream(reply, streamCors(environment, request.headers.origin), (sink) =>
+        live.openRefetchStream(
+          environment,
+          keyId,
+          sees,
+          sink,
+          typeof lastEventId === 'string' ? lastEventId : undefined,
+        ),
+      )
+    },
+  )
+
+  function streamCors(id: string, origin: string | undefined): Readonly<Record<string, string>> {
+    const state = live.live(id)?.state
+    if (origin === undefined || state === undefined) return {}
+    const environment = live.environment(state.project, state.environment)
+    return environment === undefined ? {} : corsHeaders(environment, origin)
+  }
+}
+
+/** Whether If-None-Match names this ETag (RFC 9110, 13.1.2: weakly compared). */
+export function matchesEtag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false
+  if (header === etag) return true
+  return header.split(',').some((candidate) => {
+    const tag = candidate.trim()
+    return tag === '*' || tag === etag || tag === `W/${etag}`
+  })
+}
+
+/**
+ * The context of an evaluation's body, or what is wrong with it.
+ * @throws Problem `too-large`
+ */
+function contextOf(bytes: Buffer | undefined): Context | string {
+  if (bytes === undefined || bytes.length === 0) return NO_CONTEXT
+  let text: string
+  let body: unknown
+  try {
+    text = decode(bytes)
+    body = parse(text)
+  } catch (error) {
+    if (error instanceof Problem) return error.message
+    throw error
+  }
+  const context: unknown =
+    typeof body === 'object' && body !== null && Object.hasOwn(body, 'context')
+      ? (body as { context: unknown }).context
+      : undefined
+  if (typeof context !== 'object' || context === null || Array.isArray(context)) return NO_CONTEXT
+  const fault = inspect(context, CONTEXT_LIMITS, mayHoldUnfitText(text))
+  if (fault !== undefined) return `/context${fault.pointer}: ${fault.message}`
+  if (bytes.length > LIMITS.contextBytes && sizeOf(context) > LIMITS.contextBytes) {
+    throw new Problem('too-large', `A context has at most ${LIMITS.contextBytes} bytes.`)
+  }
+  return context as Context
+}
+const NO_CONTEXT = 'Send {"context": {…}}: the context is missing, or no object.'
+
+function sizeOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value))
+}

@@ -1,0 +1,78 @@
+/** What server SDKs call: the ruleset as one precompressed buffer, and the stream of its changes. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { endpoints } from '../contract/index.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Encoded, Principal } from '../live/live.ts'
+import { rulesetEtag } from '../live/ruleset-download.ts'
+import { authorise, identify } from './authorise.ts'
+import { type Edge, matchesEtag } from './ofrep.ts'
+import { stream } from './sse.ts'
+
+type ServerPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
+
+export function serveSdks(
+  scope: FastifyInstance,
+  edge: Pick<Edge, 'live' | 'metrics' | 'onSecretInBrowser'>,
+): void {
+  const { live, metrics } = edge
+
+  async function admit(request: FastifyRequest): Promise<void> {
+    const principal = await identify(live, request.headers, edge.onSecretInBrowser)
+    authorise(principal, endpoints['sdk.ruleset'].access, undefined)
+    request.principal = principal
+  }
+
+  scope.get(
+    endpoints['sdk.ruleset'].path,
+    { onRequest: admit, config: { endpoint: endpoints['sdk.ruleset'] } },
+    async (request, reply) => {
+      const { environment } = request.principal as ServerPrincipal
+      const encoding = bestEncoding(request.headers['accept-encoding'])
+      reply.header('vary', 'Accept-Encoding').header('cache-control', 'no-store')
+      const held = live.live(environment.id)
+      if (held === undefined) {
+        throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again.')
+      }
+      const known = rulesetEtag(held.state, encoding)
+      if (matchesEtag(request.headers['if-none-match'], known)) {
+        metrics.rulesets.notModified++
+        return reply.code(304).header('etag', known).send()
+      }
+      const { body, etag } = await live.ruleset(environment.id, encoding)
+      metrics.rulesets.sent++
+      reply.header('content-type', 'application/json; charset=utf-8').header('etag', etag)
+      if (encoding !== 'identity') reply.header('content-encoding', encoding)
+      return reply.send(body)
+    },
+  )
+
+  scope.get(
+    endpoints['sdk.stream'].path,
+    { onRequest: admit, config: { endpoint: endpoints['sdk.stream'] } },
+    (request, reply) => {
+      const { environment, keyId } = request.principal as ServerPrincipal
+      const lastEventId = request.headers['last-event-id']
+      stream(reply, {}, (sink) =>
+        live.openStream(
+          environment.id,
+          keyId,
+          typeof lastEventId === 'string' ? lastEventId : undefined,
+          sink,
+        ),
+      )
+    },
+  )
+}
+
+/** The smallest encoding that a client takes (RFC 9110, 12.5.3). */
+export function bestEncoding(header: string | string[] | undefined): Encoded['encoding'] {
+  const weights = new Map<string, number>()
+  for (const part of String(header ?? '').split(',')) {
+    const [name = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase())
+    const quality = parameters.find((parameter) => parameter.startsWith('q='))
+    weights.set(name, quality === undefined ? 1 : Number(quality.slice(2)))
+  }
+  const takes = (name: string) => (weights.get(name) ?? weights.get('*') ?? 0) > 0
+  if (takes('br')) return 'br'
+  return takes('gzip') ? 'gzip' : 'identity'
+}

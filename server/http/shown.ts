@@ -1,0 +1,74 @@
+/** Documents of the logs as the management API shows them: with their stamp, without what is inside alone. */
+import { type Entry, entryOf, type FlagConfig, type Json, type Kill, type Segment } from '@halyard/sdk/core'
+import type { EnvironmentDocument, Identity, ProjectDocument, SdkKeyDocument } from '../domain/documents.ts'
+import { countMembers } from '../domain/members.ts'
+import type { Held } from '../live/live.ts'
+import type { Provenance } from '../store/store.ts'
+
+/** Where and when a document was last changed. */
+export type Stamp = {
+  readonly epoch: number
+  readonly revision: number
+  readonly changedAt: string
+  readonly changedBy: Provenance['by']
+}
+
+/** Shows a definition of one kind. `held` is for what stands beside it. */
+export type Show = (key: string, definition: Json, held: Held) => object
+
+export function stampOf(epoch: number, revision: number, provenance: Provenance | undefined): Stamp {
+  return {
+    epoch,
+    revision,
+    changedAt: new Date(provenance?.at ?? 0).toISOString(),
+    changedBy: provenance?.by ?? { kind: 'system', id: 'halyard', name: 'Halyard' },
+  }
+}
+
+/** An entry as its GET shows it. */
+export function shownEntry(show: Show, held: Held, key: string, entry: Entry): object {
+  const provenance = held.provenance.get(entry.revision)
+  return { ...show(key, entry.definition, held), ...stampOf(held.head.epoch, entry.revision, provenance) }
+}
+
+export function etagOf({ epoch, revision }: Pick<Stamp, 'epoch' | 'revision'>): string {
+  return `"${epoch}-${revision}"`
+}
+
+export const showProject: Show = (_, definition) => {
+  const { key, name } = definition as unknown as ProjectDocument
+  return { key, name }
+}
+
+export const showEnvironment: Show = (_, definition) => {
+  const { key, name, settings } = definition as unknown as EnvironmentDocument
+  return { key, name, settings }
+}
+
+export const showFlag: Show = (_, definition) => {
+  const { archived, deleted: _deleted, ...identity } = definition as unknown as Identity
+  return { ...identity, archived: archived === null ? null : { at: archived.at, by: archived.by } }
+}
+
+export const showConfiguration: Show = (key, definition, held) => ({
+  key,
+  ...(definition as unknown as FlagConfig),
+  kill: killOf(held, key),
+})
+
+export const showSegment: Show = (key, definition, held) => ({
+  key,
+  ...(definition as unknown as Segment),
+  members: countMembers(held.state, key),
+})
+
+export const showSdkKey: Show = (_, definition) => {
+  const { id, kind, name, createdAt, expiresAt } = definition as unknown as SdkKeyDocument
+  return { id, kind, name, createdAt, ...(expiresAt === undefined ? {} : { expiresAt }) }
+}
+
+/** The kill of a flag: in the log, or accepted and not there yet. */
+export function killOf(held: Held, flag: string): Kill | null {
+  const kill = entryOf(held.state, 'kill', flag)?.definition as unknown as Kill | undefined
+  return kill ?? held.state.pending.get(flag)?.[0] ?? null
+}

@@ -1,0 +1,42 @@
+/** What the HTTP edge is given, and what it hangs on Fastify's requests and routes. */
+import type { Endpoint } from '../contract/endpoint.ts'
+import type { Live, Principal } from '../live/live.ts'
+
+/** A structured logger; pino's shape. It never gets keys, contexts, or tokens. */
+export type Log = {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export type HttpDeps = {
+  readonly live: Live
+  readonly config: {
+    /** As Fastify takes it: whom to believe about X-Forwarded-For. */
+    readonly trustProxy: boolean | number | string
+    /** Of each management key. */
+    readonly managementRequestsPerSecond: number
+    /** Of each SDK key and address; undefined: unlimited. */
+    readonly evaluationsPerSecond: number | undefined
+  }
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+  readonly log: Log
+  /** The service's version, as shown. */
+  readonly version?: string | undefined
+  /** From a cryptographic source; Node's by default. */
+  readonly randomBytes?: (size: number) => Uint8Array
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set where the endpoint asks for a key. */
+    principal: Principal | undefined
+  }
+  interface FastifyContextConfig {
+    /** What the contract says of the route; a route without it, or `open`, is not registered. */
+    endpoint?: Endpoint
+    /** A route that is no endpoint, and needs no key: why. */
+    open?: string
+  }
+}
