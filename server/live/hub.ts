@@ -184,10 +184,10 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
     return fly()
   }
 
-  /** What goes wrong here must not turn a committed write into a refused one: catching up shows it, and mends it. */
-  function absorbed(log: LogId, delta: Delta, provenance: Provenance): boolean {
+  /** What goes wrong in holding a commit must not make a refusal of it: catching up shows it, and mends it. */
+  function holds(log: LogId, hold: () => boolean): boolean {
     try {
-      return absorb(log, delta, [[delta.revision, provenance]]) === 'held'
+      return hold()
     } catch (cause) {
       conditions.fail(subjectOf(log), 'a committed change could not be held', cause)
       return false
@@ -197,10 +197,17 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
   async function commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> {
     const committed = await store.commit<R>({ ...request, known: (log) => logs.get(log)?.state })
     if (request.dryRun) return committed
-    for (const loaded of committed.opened) adopt(loaded)
     const overtaken: LogId[] = []
+    for (const loaded of committed.opened) {
+      const taken = (): boolean => {
+        adopt(loaded)
+        return true
+      }
+      if (!holds(loaded.log, taken)) overtaken.push(loaded.log)
+    }
     for (const [log, delta] of committed.deltas) {
-      if (!absorbed(log, delta, committed.provenance)) overtaken.push(log)
+      const provenance: [number, Provenance][] = [[delta.revision, committed.provenance]]
+      if (!holds(log, () => absorb(log, delta, provenance) === 'held')) overtaken.push(log)
     }
     for (const log of committed.closed) drop(log)
     metrics.commitsOvertaken += overtaken.length

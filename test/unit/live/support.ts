@@ -89,7 +89,7 @@ export class Peer implements Sink {
   onDrain(callback: () => void): void {
     this.#drained.push(callback)
   }
-  readonly pendingBytes = (): number => this.#unread
+  pendingBytes = (): number => this.#unread
   end(discard?: boolean): void {
     this.ended = discard ? 'abruptly' : 'gracefully'
   }

@@ -1,0 +1,139 @@
+/**
+ * What the live room's integration tests share: a real store, edits of it in one line, and a bus of notices between
+ * instances that loses, delays and reorders as the test decides.
+ */
+import type { Json } from '@halyard/sdk/core'
+import type { Actor, Change, LogId, Opening } from '../../../server/domain/change.ts'
+import { SYSTEM } from '../../../server/domain/change.ts'
+import { digestOfKey, mintKey } from '../../../server/domain/keys.ts'
+import type { Log } from '../../../server/live/conditions.ts'
+import { createLive, type LiveDeps } from '../../../server/live/create.ts'
+import type { Live } from '../../../server/live/live.ts'
+import { openEmbedded } from '../../../server/store/embedded.ts'
+import type { CommitRequest, Committed, Store } from '../../../server/store/store.ts'
+import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
+
+export const ACTOR: Actor = { kind: 'system', id: 'test', name: 'test' }
+
+type Committer = { commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> }
+type Edits = Readonly<Record<string, Json>>
+
+const listed = (edits: Edits) =>
+  Object.entries(edits).map(([name, definition]) => {
+    const kind = name.slice(0, name.indexOf('/'))
+    return { kind, key: name.slice(kind.length + 1), definition }
+  })
+
+/** Writes documents of one log; names are `kind/key`, null removes. */
+export function put(at: Committer, log: LogId, edits: Edits, dryRun = false): Promise<Committed<undefined>> {
+  return at.commit({
+    scope: { path: [log] },
+    actor: ACTOR,
+    dryRun,
+    edit: (): Change<undefined> => ({
+      action: 'test.put',
+      edits: new Map([[log, listed(edits)]]),
+      warnings: [],
+      result: undefined,
+    }),
+  })
+}
+
+let count = 0
+
+/** A project with one environment, `shop<n>/production`. */
+export async function openProject(
+  at: Committer,
+): Promise<{ project: LogId; environment: LogId; key: string }> {
+  const n = `${process.pid}x${count++}`
+  const [project, environment, key] = [`prj_${n}`, `env_${n}`, `shop${n}`]
+  await at.commit({
+    scope: { path: [SYSTEM] },
+    actor: ACTOR,
+    edit: (): Change<undefined> => ({
+      action: 'test.open',
+      edits: new Map([[SYSTEM, listed({ [`project/${key}`]: { id: project, key, name: key } })]]),
+      opens: [
+        opening(project, 'project', SYSTEM, key, '', {
+          'environment/production': { id: environment, key: 'production', name: 'Production', settings: {} },
+        }),
+        opening(environment, 'environment', project, key, 'production', {}),
+      ],
+      warnings: [],
+      result: undefined,
+    }),
+  })
+  return { project, environment, key }
+}
+
+function opening(
+  id: LogId,
+  kind: 'project' | 'environment',
+  parent: LogId,
+  project: string,
+  environment: string,
+  edits: Edits,
+): Opening {
+  return { id, kind, parent, project, environment, entries: listed(edits) }
+}
+
+/** Closes an environment, as its deletion does. */
+export function closeEnvironment(
+  at: Committer,
+  project: LogId,
+  environment: LogId,
+): Promise<Committed<undefined>> {
+  return at.commit({
+    scope: { path: [project, environment] },
+    actor: ACTOR,
+    edit: (): Change<undefined> => ({
+      action: 'test.close',
+      edits: new Map([[project, listed({ 'environment/production': null })]]),
+      closes: [environment],
+      warnings: [],
+      result: undefined,
+    }),
+  })
+}
+
+/** A key's text, and the document that makes it known. */
+export function keyFor(environment: LogId, id: string, kind: 'server' | 'client' = 'server') {
+  const text = mintKey(kind, new Uint8Array(32).fill(id.length), id)
+  const document = {
+    id,
+    kind,
+    environment,
+    name: id,
+    digest: digestOfKey(text),
+    createdAt: '2027-01-01T00:00:00Z',
+  }
+  return { text, document }
+}
+
+export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }
+
+export function openLive(store: Store, over: Partial<LiveDeps> = {}): Live {
+  return createLive({
+    store,
+    clock: { now: () => Date.now() },
+    random: Math.random,
+    secret: Buffer.alloc(32, 1),
+    log: silent,
+    limits: { maxStreams: 100 },
+    pollMs: 20,
+    ...over,
+  })
+}
+
+/** A store on a new embedded database. */
+export async function embeddedStore(): Promise<{ store: Store; close(): Promise<void> }> {
+  const folder = temporaryFolder()
+  const store = await openEmbedded({ dir: folder.dir, prepared: await preparedEmbedded() })
+  return {
+    store,
+    async close() {
+      await store.close()
+      folder.remove()
+    },
+  }
+}
