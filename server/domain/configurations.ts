@@ -26,7 +26,8 @@ export function putConfiguration(
   options: RangesOption = {},
 ): Edit<FlagConfig> {
   return configure(environment, flag, 'flag.configure', options, (logs, view) => {
-    if (entryOf(view.state, 'flag', flag) === undefined) findIdentity(logs, view, flag)
+    const refusal = entryOf(view.state, 'flag', flag) === undefined && whyNotHere(logs, view, flag)
+    if (refusal) throw refusal
     expectMatch(view.state, 'flag', flag, expect)
     return { input }
   })
@@ -43,7 +44,6 @@ export function patchConfiguration(
   return configure(environment, flag, 'flag.configure', options, (logs, view) => {
     const current = currentConfiguration(logs, view, flag)
     expectMatch(view.state, 'flag', flag, expect)
-    checkPatch(patch)
     return { input: mergePatch(current, patch) }
   })
 }
@@ -143,7 +143,6 @@ export function patchRule(
   return amend(environment, flag, 'flag.rule.update', expect, (current) => {
     const rules = listOf(current.rules)
     const index = ruleIndex(rules, flag, id)
-    checkPatch(patch)
     const rule = mergePatch(rules[index], patch)
     const given = fieldOf(patch, 'id')
     if (given !== undefined && given !== id) {
@@ -193,9 +192,7 @@ function configure(
   return (logs, moment): Change<FlagConfig> => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { input, within = '' } = plan(logs, view)
-    const faults = collectFaults((pointer) =>
-      pointer.startsWith(within) ? pointer.slice(within.length) : pointer,
-    )
+    const faults = collectFaults((pointer) => relative(pointer, within))
     checkJson(input, faults)
     const { config, moved } = draftConfiguration(logs, view, flag, input, moment, {
       faults,
@@ -206,12 +203,15 @@ function configure(
     const edits = settle(view, [{ kind: 'flag', key: flag, definition: asJson(config), pointer: '' }], faults)
     return {
       action,
-      edits: new Map([[environment, edits]]),
+      edits: new Map(edits),
       warnings: flagWarnings(config, moved),
       result: config,
     }
   }
 }
+
+const relative = (pointer: string, within: string): string =>
+  `${pointer}/`.startsWith(`${within}/`) ? pointer.slice(within.length) : pointer
 
 /** Reads a configuration that is to replace the flag's current one. Nothing can be relied on where faults were added. */
 export function draftConfiguration(
@@ -241,10 +241,7 @@ export function draftConfiguration(
 /** The flag's configuration as it is; a Problem where there is none, or where it is too broken to be amended. */
 function currentConfiguration(logs: LockedLogs, view: LogView, flag: FlagKey): Fields {
   const entry = entryOf(view.state, 'flag', flag)
-  if (entry === undefined) {
-    findIdentity(logs, view, flag)
-    throw new Problem('flag-not-found', `The flag ${quote(flag)} has no configuration here; PUT one.`)
-  }
+  if (entry === undefined) throw absentFlag(logs, view, flag)
   const { definition } = entry
   if (isObject(definition)) return definition
   throw new Problem('invalid-document', 'What is stored of this configuration is broken; PUT a whole one.')
@@ -255,18 +252,23 @@ const identityAbove = (logs: LockedLogs, { parent }: LogView, flag: FlagKey): Id
   return project && identityOf(project.state, flag)
 }
 
-/** The identity of a flag that has no configuration here; a Problem where it is archived or unknown. */
-export function findIdentity(logs: LockedLogs, view: LogView, flag: FlagKey): Identity {
+/** Why a flag without a configuration here cannot be given one; nothing where it can. */
+export function whyNotHere(logs: LockedLogs, view: LogView, flag: FlagKey): Problem | undefined {
   const identity = identityAbove(logs, view, flag)
-  if (identity?.archived) {
-    throw new Problem('flag-archived', `The flag ${quote(flag)} is archived; unarchive it to change it.`)
+  if (identity === undefined) {
+    const didYouMean = nearest(flag, entriesOf(view.state, 'flag').keys())
+    return new Problem('flag-not-found', `There is no flag ${quote(flag)}.`, { didYouMean })
   }
-  return identity ?? unknownFlag(view, flag)
+  if (identity.archived === null) return undefined
+  return new Problem('flag-archived', `The flag ${quote(flag)} is archived; unarchive it first.`)
 }
 
-export function unknownFlag({ state }: LogView, flag: FlagKey): never {
-  const didYouMean = nearest(flag, entriesOf(state, 'flag').keys())
-  throw new Problem('flag-not-found', `There is no flag ${quote(flag)}.`, { didYouMean })
+/** What to tell of a flag that has no configuration here. */
+export function absentFlag(logs: LockedLogs, view: LogView, flag: FlagKey): Problem {
+  return (
+    whyNotHere(logs, view, flag) ??
+    new Problem('flag-not-found', `The flag ${quote(flag)} has no configuration here; PUT one.`)
+  )
 }
 
 function expectVariant(current: Fields, flag: FlagKey, variant: string): void {
@@ -287,11 +289,4 @@ function ruleIndex(rules: readonly unknown[], flag: FlagKey, id: string): number
     ids.filter((known) => typeof known === 'string'),
   )
   throw new Problem('rule-not-found', `The flag ${quote(flag)} has no rule ${quote(id)}.`, { didYouMean })
-}
-
-/** A patch is merged by recursion, so its depth is checked first. */
-export function checkPatch(patch: unknown): void {
-  const faults = collectFaults()
-  checkJson(patch, faults)
-  faults.refuse()
 }

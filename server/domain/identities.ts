@@ -1,19 +1,330 @@
-/** Edits of flag identities. Scope: the project's log with descendants (update and delete: the project's log). */
-import type { FlagKey } from '@halyard/sdk/core'
-import type { Edit, LogId } from './change.ts'
-import type { Identity } from './documents.ts'
+/**
+ * Edits of flag identities: what a flag is in the whole project. Scope: the project's log with descendants (to
+ * update or delete one: the project's log alone).
+ */
+import { entryOf, type FlagConfig, type FlagKey, type FlagType, LIMITS } from '@halyard/sdk/core'
+import type { Edit, EntryEdit, LockedLogs, LogId, LogView, Moment } from './change.ts'
+import { asJson, documentsOf, entriesOf, flagOf, type Identity, identityOf, lockedLog } from './documents.ts'
+import { editsOf } from './edits.ts'
+import { expectMatch } from './expectations.ts'
+import { at, collectFaults, nearest, quote } from './faults.ts'
+import { FLAG_TYPES, readFlagConfig } from './flags.ts'
 import type { CreateFlagInput, Expectation, FlagPatch } from './inputs.ts'
+import { checkJson } from './json-text.ts'
+import { Problem } from './problem.ts'
+import {
+  type Fields,
+  fieldOf,
+  inside,
+  isObject,
+  READ_ONLY,
+  type Reading,
+  readBoolean,
+  readFields,
+  readInstant,
+  readKey,
+  readList,
+  readText,
+  readWord,
+} from './reading.ts'
+import { dependantsOf } from './references.ts'
+import { refuseRequired, settle } from './settle.ts'
+import { flagWarnings } from './warnings.ts'
 
-const later = (): never => {
-  throw new Error('Not built yet.')
+const OWN_FIELDS = ['type', 'description', 'tags', 'owner', 'temporary', 'expiresAt'] as const
+const CREATE_FIELDS = [
+  'key',
+  ...OWN_FIELDS,
+  'variants',
+  'offVariant',
+  'fallthrough',
+  'visibility',
+  'valueSchema',
+]
+const PATCH_IGNORES: ReadonlySet<string> = new Set([...READ_ONLY, 'initial'])
+const LONGEST_DESCRIPTION = 4_096
+const LONGEST_OWNER = 256
+const MOST_TAGS = 64
+const LONGEST_TAG = 128
+
+/** Creates a flag: its identity, and a disabled configuration in every environment. */
+export function createFlag(project: LogId, input: CreateFlagInput): Edit<Identity> {
+  return (logs, { mint }) => {
+    const view = lockedLog(logs, project, 'project-not-found')
+    const faults = collectFaults()
+    checkJson(input, faults)
+    const reading = { faults, pointer: '' }
+    const fields = readFields(input, reading, 'A flag', CREATE_FIELDS, READ_ONLY)
+    const key = readKey(fields.key, inside(reading, 'key'), 'A flag’s key')
+    const type = readWord(fields.type, inside(reading, 'type'), 'A flag’s type', FLAG_TYPES)
+    const own = readOwn(fields, NEW, reading)
+    const initial = readFlagConfig(initialInput(fields, type, reading), reading, {
+      key,
+      type,
+      previous: undefined,
+      keepRanges: false,
+      mint,
+      moved: () => {},
+    })
+    refuseTaken(view, key)
+    faults.refuse()
+    refuseOneTooMany(view)
+
+    const identity: Identity = { key, type, ...own, initial, archived: null }
+    const draft = { kind: 'flag', key, definition: asJson(initial), pointer: '' } as const
+    const edits = new Map([
+      ...editsOf(view, identityEdit(identity)),
+      ...environmentsOf(logs, project).flatMap((environment) => settle(environment, [draft], faults)),
+    ])
+    return { action: 'flag.create', edits, warnings: flagWarnings(initial, []), result: identity }
+  }
 }
-export const createFlag = (_project: LogId, _input: CreateFlagInput): Edit<Identity> => later
-export const updateFlag = (
-  _project: LogId,
-  _key: FlagKey,
-  _patch: FlagPatch,
-  _expect: Expectation,
-): Edit<Identity> => later
-export const archiveFlag = (_project: LogId, _key: FlagKey): Edit<Identity> => later
-export const unarchiveFlag = (_project: LogId, _key: FlagKey): Edit<Identity> => later
-export const deleteFlag = (_project: LogId, _key: FlagKey, _expect: Expectation): Edit<Identity> => later
+
+/** Changes what people say about a flag. */
+export function updateFlag(
+  project: LogId,
+  key: FlagKey,
+  patch: FlagPatch,
+  expect: Expectation,
+): Edit<Identity> {
+  return (logs) => {
+    const view = lockedLog(logs, project, 'project-not-found')
+    const identity = findIdentity(view, key)
+    expectMatch(view.state, 'identity', key, expect)
+    const faults = collectFaults()
+    checkJson(patch, faults)
+    const reading = { faults, pointer: '' }
+    const fields = readFields(patch, reading, 'A change of a flag', OWN_FIELDS, PATCH_IGNORES)
+    if (fields.type !== undefined && fields.type !== identity.type) {
+      faults.add('/type', `The flag is of type ${identity.type}, for ever; another type is another flag.`)
+    }
+    const own = readOwn(fields, identity, reading)
+    faults.refuse()
+    const { type, initial, archived } = identity
+    const result: Identity = { key, type, ...own, initial, archived }
+    return {
+      action: 'flag.update',
+      edits: new Map([[project, [identityEdit(result)]]]),
+      warnings: [],
+      result,
+    }
+  }
+}
+
+/** Takes a flag out of every environment, and keeps what it was there. Problem `flag-required` while another needs it. */
+export function archiveFlag(project: LogId, key: FlagKey): Edit<Identity> {
+  return (logs, { now, actor }) => {
+    const view = lockedLog(logs, project, 'project-not-found')
+    const identity = findIdentity(view, key)
+    if (identity.archived !== null) return unchanged('flag.archive', identity)
+    const faults = collectFaults()
+    const edits = new Map<LogId, readonly EntryEdit[]>()
+    const configurations = new Map<LogId, FlagConfig>()
+    for (const { id, state } of environmentsOf(logs, project)) {
+      const current = flagOf(state, key)
+      if (current === undefined) continue
+      refuseRequired(
+        key,
+        dependantsOf(state, new Set([key])).get(key) ?? [],
+        at('/environments', state.environment),
+        faults,
+      )
+      configurations.set(id, current)
+      edits.set(id, [{ kind: 'flag', key, definition: null }])
+    }
+    faults.refuse('flag-required')
+    const archived = {
+      at: new Date(now).toISOString(),
+      by: actor.name,
+      configurations: Object.fromEntries(configurations),
+    }
+    const result: Identity = { ...identity, archived }
+    edits.set(project, [identityEdit(result)])
+    return { action: 'flag.archive', edits, warnings: [], result }
+  }
+}
+
+/** Puts an archived flag back where it was, if it can stand there today; environments made since get what is initial. */
+export function unarchiveFlag(project: LogId, key: FlagKey): Edit<Identity> {
+  return (logs, moment) => {
+    const view = lockedLog(logs, project, 'project-not-found')
+    const identity = findIdentity(view, key)
+    const { archived } = identity
+    if (archived === null) return unchanged('flag.unarchive', identity)
+    refuseOneTooMany(view)
+    const result: Identity = { ...identity, archived: null }
+    const edits = new Map([
+      ...editsOf(view, identityEdit(result)),
+      ...environmentsOf(logs, project).flatMap((environment) => {
+        const kept = fieldOf(archived.configurations, environment.id) ?? identity.initial
+        return restore(environment, identity, kept, moment)
+      }),
+    ])
+    return { action: 'flag.unarchive', edits, warnings: [], result }
+  }
+}
+
+/** Deletes an archived flag for good. Its key stays reserved, so that no app ever meets another flag under it. */
+export function deleteFlag(project: LogId, key: FlagKey, expect: Expectation): Edit<Identity> {
+  return (logs) => {
+    const view = lockedLog(logs, project, 'project-not-found')
+    const identity = findIdentity(view, key)
+    expectMatch(view.state, 'identity', key, expect)
+    const { type, initial, archived } = identity
+    if (archived === null) {
+      throw new Problem(
+        'flag-not-archived',
+        `Archive the flag ${quote(key)} first: then no app gets it any more.`,
+      )
+    }
+    const { variants } = initial
+    const tombstone: Identity = {
+      key,
+      type,
+      ...NEW,
+      initial: { ...EMPTY_CONFIG, type, variants },
+      archived: { ...archived, configurations: {} },
+      deleted: true,
+    }
+    return {
+      action: 'flag.delete',
+      edits: new Map([[project, [identityEdit(tombstone)]]]),
+      warnings: [],
+      result: identity,
+    }
+  }
+}
+
+const identityEdit = (identity: Identity): EntryEdit => ({
+  kind: 'identity',
+  key: identity.key,
+  definition: asJson(identity),
+})
+
+const unchanged = (action: string, identity: Identity) => ({
+  action,
+  edits: new Map(),
+  warnings: [],
+  result: identity,
+})
+
+/** The locked environments of a project. */
+export const environmentsOf = (logs: LockedLogs, project: LogId): LogView[] =>
+  [...logs.values()].filter(({ kind, parent }) => kind === 'environment' && parent === project)
+
+function findIdentity({ state }: LogView, key: FlagKey): Identity {
+  const identity = identityOf(state, key)
+  if (identity !== undefined) return identity
+  const didYouMean = nearest(key, entriesOf(state, 'identity').keys())
+  throw new Problem('flag-not-found', `There is no flag ${quote(key)}.`, { didYouMean })
+}
+
+function refuseTaken({ state }: LogView, key: FlagKey): void {
+  if (entryOf(state, 'identity', key) === undefined) return
+  const identity = identityOf(state, key)
+  const how =
+    identity === undefined
+      ? 'was deleted; its key stays reserved, so that no app meets another flag under it'
+      : identity.archived === null
+        ? 'exists'
+        : 'exists, and is archived; unarchive it'
+  throw new Problem('already-exists', `The flag ${quote(key)} ${how}.`)
+}
+
+function refuseOneTooMany({ state }: LogView): void {
+  let active = 0
+  for (const { archived } of documentsOf<Identity>(state, 'identity')) if (archived === null) active += 1
+  if (active < LIMITS.flags) return
+  throw new Problem('invalid-document', `A project has at most ${LIMITS.flags} flags; archive some.`)
+}
+
+function restore(
+  environment: LogView,
+  { key, type }: Identity,
+  kept: unknown,
+  { mint }: Moment,
+): ReturnType<typeof settle> {
+  const faults = collectFaults()
+  const pointer = at('/environments', environment.state.environment)
+  const config = readFlagConfig(
+    kept,
+    { faults, pointer },
+    { key, type, previous: kept, keepRanges: true, mint, moved: () => {} },
+  )
+  faults.refuse()
+  return settle(environment, [{ kind: 'flag', key, definition: asJson(config), pointer }], faults)
+}
+
+type Own = Pick<Identity, 'description' | 'tags' | 'owner' | 'temporary' | 'expiresAt'>
+const NEW: Own = { description: '', tags: [], owner: null, temporary: false }
+const EMPTY_CONFIG = {
+  enabled: false,
+  visibility: 'server',
+  offVariant: null,
+  prerequisites: [],
+  targets: [],
+  rules: [],
+  fallthrough: null,
+} as const
+
+/** What people say about a flag: each field as given, null as if new, absent as it was. */
+function readOwn(fields: Fields, before: Own, reading: Reading): Own {
+  const given = <T>(name: string, otherwise: T, initial: T, read: (value: unknown, at: Reading) => T): T => {
+    const value = fields[name]
+    if (value === undefined) return otherwise
+    return value === null ? initial : read(value, inside(reading, name))
+  }
+  const temporary = given('temporary', before.temporary, NEW.temporary, (value, here) =>
+    readBoolean(value, here, 'temporary'),
+  )
+  const expiresAt = given<string | undefined>(
+    'expiresAt',
+    temporary ? before.expiresAt : undefined,
+    undefined,
+    (value, here) => readInstant(value, here, 'expiresAt'),
+  )
+  if (expiresAt !== undefined && !temporary) {
+    reading.faults.add(
+      at(reading.pointer, 'expiresAt'),
+      'Only a temporary flag expires: set temporary to true.',
+    )
+  }
+  return {
+    description: given('description', before.description, NEW.description, (value, here) =>
+      readText(value, here, 'A description', { most: LONGEST_DESCRIPTION }),
+    ),
+    tags: given('tags', before.tags, NEW.tags, readTags),
+    owner: given('owner', before.owner, NEW.owner, (value, here) =>
+      readText(value, here, 'An owner', { most: LONGEST_OWNER }),
+    ),
+    temporary,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  }
+}
+
+function readTags(value: unknown, reading: Reading): readonly string[] {
+  const tags = readList(value, reading, 'Tags', MOST_TAGS).map((tag, index) =>
+    readText(tag, inside(reading, index), 'A tag', { least: 1, most: LONGEST_TAG }),
+  )
+  return [...new Set(tags)]
+}
+
+/** The configuration that a new flag starts with: for a boolean one most of it goes without saying. */
+function initialInput(fields: Fields, type: FlagType, { faults, pointer }: Reading): Fields {
+  const simple = type === 'boolean'
+  const variants = fields.variants ?? (simple ? { on: true, off: false } : undefined)
+  const offGoesWithoutSaying = simple && (!isObject(variants) || fieldOf(variants, 'off') !== undefined)
+  if (fields.offVariant === undefined && !offGoesWithoutSaying) {
+    faults.add(
+      at(pointer, 'offVariant'),
+      'Name the variant that the flag gives while it is off, or null for the default in the app’s code.',
+    )
+  }
+  const offVariant = fields.offVariant === undefined && offGoesWithoutSaying ? 'off' : fields.offVariant
+  const { visibility, valueSchema } = fields
+  const fallthrough =
+    fields.fallthrough === undefined && simple && typeof offVariant === 'string'
+      ? { variant: offVariant }
+      : fields.fallthrough
+  return { type, enabled: false, visibility, variants, offVariant, fallthrough, valueSchema }
+}

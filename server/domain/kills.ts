@@ -2,9 +2,18 @@
  * Kill and un-kill: they work on a flag of any shape, broken ones too, and nothing of the flag's own edits can undo
  * a kill. Scope: the environment's log.
  */
-import { compile, entryOf, evaluate, type FlagKey, type Json, type Kill, type State } from '@halyard/sdk/core'
+import {
+  compile,
+  type Entry,
+  entryOf,
+  evaluate,
+  type FlagKey,
+  type Json,
+  type Kill,
+  type State,
+} from '@halyard/sdk/core'
 import type { Edit, LogId } from './change.ts'
-import { findIdentity, unknownFlag } from './configurations.ts'
+import { absentFlag } from './configurations.ts'
 import { asJson, killOf, lockedLog } from './documents.ts'
 import { quote } from './faults.ts'
 import { asText } from './json-text.ts'
@@ -33,10 +42,8 @@ export function kill(
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
-    if (entryOf(state, 'flag', flag) === undefined) {
-      findIdentity(logs, view, flag)
-      unknownFlag(view, flag)
-    }
+    const current = entryOf(state, 'flag', flag)
+    if (current === undefined) throw absentFlag(logs, view, flag)
     const first = killOf(state, flag)
     const comment = input.comment ?? moment.comment
     const entry: Kill = first ?? {
@@ -54,7 +61,7 @@ export function kill(
       result: {
         kill: entry,
         already: first !== undefined,
-        serves: servedWhenKilled(state, flag, entry, moment.now),
+        serves: servedWhenKilled(state, flag, current, entry, moment.now),
         alsoOff: allDependantsOf(state, flag),
       },
     }
@@ -67,7 +74,7 @@ export function unkill(environment: LogId, flag: FlagKey): Edit<{ readonly ended
     const view = lockedLog(logs, environment, 'environment-not-found')
     const ended = killOf(view.state, flag)
     if (ended === undefined) {
-      if (entryOf(view.state, 'flag', flag) === undefined) findIdentity(logs, view, flag)
+      if (entryOf(view.state, 'flag', flag) === undefined) throw absentFlag(logs, view, flag)
       throw new Problem('not-killed', `The flag ${quote(flag)} is not killed: there is nothing to end.`)
     }
     return {
@@ -80,13 +87,12 @@ export function unkill(environment: LogId, flag: FlagKey): Edit<{ readonly ended
 }
 
 /** Asks the evaluator itself, with this flag alone. */
-function servedWhenKilled(state: State, flag: FlagKey, entry: Kill, now: number): Served {
+function servedWhenKilled(state: State, flag: FlagKey, current: Entry, entry: Kill, now: number): Served {
   const { revision } = state
-  const current = entryOf(state, 'flag', flag)
   const alone: State = {
     ...state,
     entries: new Map([
-      ['flag', new Map(current === undefined ? [] : [[flag, current]])],
+      ['flag', new Map([[flag, current]])],
       ['kill', new Map([[flag, { revision, definition: asJson(entry) }]])],
     ]),
   }

@@ -1,14 +1,26 @@
-/** JSON Merge Patch, RFC 7396. Depth is the patch's own, which is bounded before it comes here. */
+/** JSON Merge Patch, RFC 7396. */
 import type { Json } from '@halyard/sdk/core'
+import { collectFaults } from './faults.ts'
+import { checkJson } from './json-text.ts'
 import { isObject } from './reading.ts'
 
-/** The target with the patch applied: null removes a member, an object merges, anything else replaces. */
-export function mergePatch(target: unknown, patch: Json | undefined): unknown {
+/**
+ * The target with the patch applied: null removes a member, an object merges, anything else replaces.
+ * @throws Problem `invalid-document` for a patch that is too deep to be followed, or holds text that cannot be kept.
+ */
+export function mergePatch(target: unknown, patch: Json): unknown {
+  const faults = collectFaults()
+  checkJson(patch, faults)
+  faults.refuse()
+  return merge(target, patch)
+}
+
+function merge(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch
   const result = new Map(isObject(target) ? Object.entries(target) : [])
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) result.delete(name)
-    else result.set(name, mergePatch(result.get(name), value as Json))
+    else if (value !== undefined) result.set(name, merge(result.get(name), value))
   }
   return Object.fromEntries(result)
 }

@@ -3,18 +3,10 @@
  * deletes, and checks the state that would result. So flags that name each other can arrive together, and nothing
  * that does not compile is ever committed.
  */
-import {
-  check,
-  type Entry,
-  entryOf,
-  type FlagConfig,
-  type FlagKey,
-  LIMITS,
-  type State,
-} from '@halyard/sdk/core'
-import { canonical } from './canonical.ts'
-import type { EntryEdit, LogView } from './change.ts'
+import { check, entryOf, type FlagConfig, type FlagKey, LIMITS, type State } from '@halyard/sdk/core'
+import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf, flagOf } from './documents.ts'
+import { checkSize, growthOf, stateWith, weigh } from './edits.ts'
 import { at, collectFaults, type Faults, quote } from './faults.ts'
 import { fieldOf, isObject, listOf } from './reading.ts'
 import {
@@ -30,7 +22,7 @@ import {
 export type Draft = EntryEdit & { readonly kind: 'flag' | 'segment'; readonly pointer: string }
 
 /**
- * The entries that change, after every check on the state that results.
+ * The entries that change (none: no log), after every check on the state that results.
  * @param also entries of other kinds that change with the drafts.
  * @throws Problem `invalid-document`, or `flag-required`, `segment-referenced` for what is deleted and still named.
  */
@@ -39,12 +31,12 @@ export function settle(
   drafts: readonly Draft[],
   faults: Faults,
   also: readonly EntryEdit[] = [],
-): readonly EntryEdit[] {
+): [LogId, readonly EntryEdit[]][] {
   const { state } = view
   const weighed = drafts.map((draft) => ({ draft, ...weigh(state, draft) })).filter(({ changed }) => changed)
   const changed = weighed.map(({ draft }) => draft)
   const edits = [...changed.map(({ kind, key, definition }) => ({ kind, key, definition })), ...also]
-  if (edits.length === 0) return edits
+  if (edits.length === 0) return []
 
   const next = stateWith(state, edits)
   checkCounts(state, next, faults)
@@ -72,44 +64,7 @@ export function settle(
   if (segments.size > 0) for (const flag of flagsUnder(next, segments.keys())) affected.add(flag)
   checkCompiles(state, next, flags, affected, faults)
   faults.refuse()
-  return edits
-}
-
-/** Whether an edit changes anything, and by how many bytes of canonical text. */
-function weigh(state: State, { kind, key, definition }: EntryEdit): { changed: boolean; growth: number } {
-  const current = entryOf(state, kind, key)
-  const before = current === undefined ? '' : canonical(current.definition)
-  const after = definition === null ? '' : canonical(definition)
-  return { changed: before !== after, growth: Buffer.byteLength(after) - Buffer.byteLength(before) }
-}
-
-/** By how many bytes of canonical text the edits grow a state. */
-export const growthOf = (state: State, edits: readonly EntryEdit[]): number =>
-  edits.reduce((sum, edit) => sum + weigh(state, edit).growth, 0)
-
-/** A fault where an environment would grow beyond its size; what shrinks it is always let through. */
-export function checkSize({ bytes }: LogView, growth: number, faults: Faults): void {
-  if (growth <= 0 || bytes + growth <= LIMITS.rulesetBytes) return
-  faults.add(
-    '',
-    `An environment holds at most ${LIMITS.rulesetBytes} bytes; with this it would be ${bytes + growth}.`,
-  )
-}
-
-/** The state with some entries replaced; only the maps of their kinds are copied. */
-export function stateWith(state: State, edits: readonly EntryEdit[]): State {
-  const kinds = new Map<string, ReadonlyMap<string, Entry>>(state.entries)
-  const revision = state.revision + 1
-  const copies = new Map<string, Map<string, Entry>>()
-  for (const { kind, key, definition } of edits) {
-    if (kind === 'members') continue
-    const copy = copies.get(kind) ?? new Map(entriesOf(state, kind))
-    copies.set(kind, copy)
-    kinds.set(kind, copy)
-    if (definition === null) copy.delete(key)
-    else copy.set(key, { revision, definition })
-  }
-  return { ...state, revision, entries: kinds }
+  return [[view.id, edits]]
 }
 
 function checkCounts(state: State, next: State, faults: Faults): void {

@@ -1,0 +1,119 @@
+/**
+ * A segment's members as they are kept: 256 chunks by the top byte of a unit's murmur3, each with two sorted lists.
+ * So an edit of one member of a million rewrites a few thousand of them, not the list.
+ */
+import { foldCase, type Members, memberChunk, type SegmentKey, type State } from '@halyard/sdk/core'
+import type { EntryEdit } from './change.ts'
+import { asJson, membersOf } from './documents.ts'
+
+const CHUNKS: readonly string[] = Array.from({ length: 256 }, (_, index) =>
+  index.toString(16).padStart(2, '0'),
+)
+const EMPTY: Members = { included: [], excluded: [] }
+
+export type MemberCounts = { readonly included: number; readonly excluded: number }
+
+/** A chunk's lists; empty where there is none. */
+export const chunkOf = (state: State, segment: SegmentKey, chunk: string): Members =>
+  membersOf(state, segment, chunk) ?? EMPTY
+
+/** How many members a segment has: a look at each chunk, none at a member. */
+export function countMembers(state: State, segment: SegmentKey): MemberCounts {
+  let included = 0
+  let excluded = 0
+  for (const chunk of CHUNKS) {
+    const members = membersOf(state, segment, chunk)
+    if (members === undefined) continue
+    included += members.included.length
+    excluded += members.excluded.length
+  }
+  return { included, excluded }
+}
+
+/** A chunk rewritten; an empty one is no entry at all. */
+export function chunkEdit(segment: SegmentKey, chunk: string, members: Members): EntryEdit {
+  const empty = members.included.length + members.excluded.length === 0
+  return { kind: 'members', key: `${segment}/${chunk}`, definition: empty ? null : asJson(members) }
+}
+
+/** Removes all members. */
+export function removeMembers(state: State, segment: SegmentKey): EntryEdit[] {
+  return CHUNKS.filter((chunk) => membersOf(state, segment, chunk) !== undefined).map((chunk) =>
+    chunkEdit(segment, chunk, EMPTY),
+  )
+}
+
+/** Whether a list, sorted by code unit, has a unit. */
+export function hasUnit(sorted: readonly string[], unit: string): boolean {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] as string) < unit) low = middle + 1
+    else high = middle
+  }
+  return sorted[low] === unit
+}
+
+/** Members by chunk, each list without repetitions and sorted. */
+export function chunked(included: Iterable<string>, excluded: Iterable<string>): Map<string, Members> {
+  const sets = new Map<string, { readonly included: Set<string>; readonly excluded: Set<string> }>()
+  const chunkOfUnit = (unit: string) => {
+    const chunk = memberChunk(unit)
+    const known = sets.get(chunk)
+    if (known !== undefined) return known
+    const fresh = { included: new Set<string>(), excluded: new Set<string>() }
+    sets.set(chunk, fresh)
+    return fresh
+  }
+  for (const unit of included) chunkOfUnit(unit).included.add(unit)
+  for (const unit of excluded) chunkOfUnit(unit).excluded.add(unit)
+  return new Map(
+    [...sets].map(([chunk, set]) => [
+      chunk,
+      { included: [...set.included].sort(), excluded: [...set.excluded].sort() },
+    ]),
+  )
+}
+
+/** What changes when the members are replaced: the chunks that differ, by name. */
+export function replaceChunks(
+  state: State,
+  segment: SegmentKey,
+  next: ReadonlyMap<string, Members>,
+): EntryEdit[] {
+  return CHUNKS.flatMap((chunk) => {
+    const before = chunkOf(state, segment, chunk)
+    const after = next.get(chunk) ?? EMPTY
+    const same = sameList(before.included, after.included) && sameList(before.excluded, after.excluded)
+    return same ? [] : [chunkEdit(segment, chunk, after)]
+  })
+}
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((unit, index) => unit === b[index])
+
+/** The members folded, for a segment that from now on compares without regard to case. */
+export function foldMembers(
+  state: State,
+  segment: SegmentKey,
+): { readonly edits: EntryEdit[]; readonly inBoth: string[] } {
+  const next = chunked(
+    allMembers(state, segment, 'included', foldCase),
+    allMembers(state, segment, 'excluded', foldCase),
+  )
+  const inBoth = [...next.values()].flatMap(({ included, excluded }) =>
+    included.filter((unit) => hasUnit(excluded, unit)),
+  )
+  return { edits: replaceChunks(state, segment, next), inBoth }
+}
+
+/** Every member of a list, chunk by chunk. */
+export function* allMembers(
+  state: State,
+  segment: SegmentKey,
+  list: keyof Members,
+  as: (unit: string) => string = (unit) => unit,
+): Iterable<string> {
+  for (const chunk of CHUNKS) for (const unit of chunkOf(state, segment, chunk)[list]) yield as(unit)
+}
