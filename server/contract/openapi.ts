@@ -11,13 +11,17 @@ import { allEndpoints } from './index.ts'
 import { PROBLEM_DOCS, ProblemBody, problemUri } from './problems.ts'
 import * as resources from './resources.ts'
 
-type Node = { [field: string]: unknown }
+/** A part of the document. */
+export type Node = { [field: string]: unknown }
 
 const componentUri = (id: string) => `#/components/schemas/${id}`
 const pascal = (id: string) => id.replace(/(?:^|[.-])(\w)/g, (_, letter: string) => letter.toUpperCase())
 
 /** Every schema under a name: the documents' own, and one made of the endpoint's id for the others. */
-function nameSchemas() {
+export function describeSchemas(): {
+  readonly schemas: Readonly<Record<string, Node>>
+  readonly ref: (schema: z.ZodType) => Node
+} {
   const registry = z.registry<{ id: string }>()
   const ids = new Map<z.ZodType, string>()
   const add = (schema: z.ZodType, id: string) => {
@@ -42,11 +46,11 @@ function nameSchemas() {
     Reflect.deleteProperty(schema, '$id')
   }
   const ref = (schema: z.ZodType): Node => ({ $ref: componentUri(ids.get(schema) ?? 'Problem') })
-  return { schemas, ref }
+  return { schemas: schemas as Record<string, Node>, ref }
 }
 
 /** Parameters of one place, from an object schema. */
-function parameters(place: 'path' | 'query' | 'header', object: z.ZodObject): Node[] {
+export function parameters(place: 'path' | 'query' | 'header', object: z.ZodObject): Node[] {
   const { properties = {}, required = [] } = z.toJSONSchema(object, { io: 'input' })
   return Object.entries(properties).map(([name, property]) => {
     const schema = property as Node
@@ -114,7 +118,7 @@ function requestBody(endpoint: Endpoint, ref: (schema: z.ZodType) => Node): Node
  * @param version of the service, as it stands in `info.version`
  */
 export function openapi(version: string): Node {
-  const { schemas, ref } = nameSchemas()
+  const { schemas, ref } = describeSchemas()
   const paths: Record<string, Node> = {}
   for (const endpoint of allEndpoints) {
     const path = endpoint.path.replace(/:(\w+)/g, '{$1}')
