@@ -7,9 +7,10 @@ import type { FlagKey, Json } from '../core/index.ts'
 import { TransportError } from '../transport/errors.ts'
 import { createAlarm } from './alarm.ts'
 import { type CacheFile, createCacheFile } from './cache-file.ts'
+import { changedFlags } from './changed.ts'
 import { createEvaluation, type Facts, type Getters } from './evaluation.ts'
 import { type ClientEvents, createEmitter, type Listener } from './events.ts'
-import { changedFlags, createHolder, type Source } from './holder.ts'
+import { createHolder, type Source } from './holder.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { type ConnectOptions, type Settings, settingsOf } from './options.ts'
 import { type Running, run } from './source.ts'
@@ -67,7 +68,7 @@ export async function connectIn(options: ConnectOptions, surroundings: Surroundi
       '@halyard/sdk/node holds a secret key and all rules: it must not run in a browser. Use @halyard/sdk/browser.',
     )
   }
-  const { client, started } = open(settingsOf(options, process.env), surroundings)
+  const { client, started } = open(settingsOf(options, process.env, surroundings.timing.pollMs), surroundings)
   await started
   return client
 }

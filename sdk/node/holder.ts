@@ -9,7 +9,6 @@ import {
   compareStates,
   compile,
   type Delta,
-  type FlagKey,
   type Ruleset,
   type State,
   withPending,
@@ -140,15 +139,4 @@ function samePending(a: State, b: State): boolean {
   }
   for (const id of a.endedKills) if (!b.endedKills.has(id)) return false
   return true
-}
-
-/**
- * The flags whose answer may be another, sorted. Advancing keeps the compiled form of what a change does not touch,
- * directly or through what it requires, so identity tells.
- */
-export function changedFlags(before: Compiled | undefined, after: Compiled): readonly FlagKey[] {
-  const changed: FlagKey[] = []
-  for (const [key, flag] of after.flags) if (before?.flags.get(key) !== flag) changed.push(key)
-  for (const key of before?.flags.keys() ?? []) if (!after.flags.has(key)) changed.push(key)
-  return changed.sort()
 }

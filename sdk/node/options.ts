@@ -78,8 +78,12 @@ const NAMES: ReadonlySet<string> = new Set([
 const DEFAULT_STALE_MS = 60_000
 const MOST_URLS = 16
 
-/** @throws TypeError that says what to do */
-export function settingsOf(options: ConnectOptions, environment: Environment): Settings {
+/**
+ * @param environment the process's variables
+ * @param pollMs the default of `pollIntervalMs`
+ * @throws TypeError that says what to do
+ */
+export function settingsOf(options: ConnectOptions, environment: Environment, pollMs: number): Settings {
   if (typeof options !== 'object' || options === null)
     throw new TypeError('connect takes an object of options.')
   for (const name of Object.keys(options)) {
@@ -89,7 +93,11 @@ export function settingsOf(options: ConnectOptions, environment: Environment): S
   const logger = guarded(loggerOf(options.logger))
   const mode = oneOf('mode', options.mode ?? 'stream', ['stream', 'poll', 'once'] as const)
   const onStale = oneOf('onStale', options.onStale ?? 'hold', ['hold', 'default'] as const)
-  const pollIntervalMs = milliseconds('pollIntervalMs', options.pollIntervalMs ?? 10_000, 1_000)
+  const pollIntervalMs = milliseconds(
+    'pollIntervalMs',
+    options.pollIntervalMs ?? pollMs,
+    Math.min(pollMs, 1_000),
+  )
   if (onStale === 'default' && options.maxStalenessMs === undefined) {
     throw new TypeError(
       'onStale: "default" needs maxStalenessMs: from which age on may the state not be used?',

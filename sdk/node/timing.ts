@@ -9,6 +9,8 @@ export type Timing = Omit<BackoffOptions, 'random'> & {
   readonly heartbeatMs: number
   /** How long a stream may take to its first event; longer means that something between buffers it. */
   readonly firstEventMs: number
+  /** Between polls where no stream works. */
+  readonly pollMs: number
   /** Between polls beside a stream that works. */
   readonly pollBesideStreamMs: number
   /** Between attempts while the key is refused. */
@@ -29,6 +31,7 @@ export const TIMING: Timing = {
   healthyMs: 60_000,
   heartbeatMs: 15_000,
   firstEventMs: 10_000,
+  pollMs: 10_000,
   pollBesideStreamMs: 60_000,
   refusedMs: 180_000,
   reloadGapMs: 1_000,
