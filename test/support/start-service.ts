@@ -1,0 +1,127 @@
+/**
+ * The whole service in this process, composed as in production, on an embedded database in a temporary folder.
+ * Requests are injected; `listen()` opens a port on loopback for those tests that need a socket.
+ */
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { pino } from 'pino'
+import { compose } from '../../server/compose.ts'
+import type { Config } from '../../server/config.ts'
+import { SYSTEM } from '../../server/domain/change.ts'
+import type { GrantInput } from '../../server/domain/inputs.ts'
+import { createApiKey } from '../../server/domain/system.ts'
+import type { Live } from '../../server/live/live.ts'
+import { preparedEmbedded, temporaryFolder } from './postgres-embedded.ts'
+
+export const ADMIN_KEY = 'an-admin-key-for-the-tests-of-halyard'
+
+export type TestService = {
+  readonly http: FastifyInstance
+  readonly live: Live
+  /** What was logged, a JSON line each. */
+  readonly logged: readonly string[]
+  /** An injected request with the configured admin key; `key: null` sends none. */
+  ask(method: string, url: string, options?: AskOptions): Promise<Asked>
+  /** A management key of these grants. @returns its text */
+  managementKey(grants: readonly GrantInput[]): Promise<string>
+  /** An SDK key. @returns its text */
+  sdkKey(kind: 'server' | 'client', environment?: string, project?: string): Promise<string>
+  /** @returns the base URL */
+  listen(): Promise<string>
+  close(): Promise<void>
+}
+export type AskOptions = {
+  readonly body?: unknown
+  readonly key?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+export type Asked = {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: an answer's body is whatever came; tests say what they expect of it.
+  readonly body: any
+  readonly headers: LightMyRequestResponse['headers']
+  readonly text: string
+  readonly etag: string
+}
+
+export async function startService(changes: Partial<Config> = {}): Promise<TestService> {
+  const folder = temporaryFolder()
+  cpSync(await preparedEmbedded(), join(folder.dir, 'postgres'), { recursive: true })
+  const logged: string[] = []
+  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
+  const service = await compose(
+    {
+      database: 'embedded',
+      secret: 'a-secret-for-the-tests-that-is-long-enough',
+      dataDir: folder.dir,
+      host: '127.0.0.1',
+      port: 0,
+      adminKey: ADMIN_KEY,
+      logLevel: 'debug',
+      trustProxy: false,
+      managementRequestsPerSecond: 1_000_000,
+      evaluationsPerSecond: undefined,
+      maxStreams: 1_000,
+      ...changes,
+    },
+    log,
+  )
+  const { http, live } = service
+  await http.ready()
+  await service.start()
+
+  const ask: TestService['ask'] = async (method, url, { body, key = ADMIN_KEY, headers = {} } = {}) => {
+    const isText = typeof body === 'string' || Buffer.isBuffer(body)
+    const response = await http.inject({
+      method: method as NonNullable<InjectOptions['method']>,
+      url,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: isText ? body : JSON.stringify(body) }),
+    })
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: response.payload,
+      body: /json/.test(String(response.headers['content-type'])) ? JSON.parse(response.payload) : undefined,
+      etag: String(response.headers.etag ?? ''),
+    }
+  }
+  return {
+    http,
+    live,
+    logged,
+    ask,
+    async managementKey(grants) {
+      const { result } = await live.commit({
+        scope: { path: [SYSTEM] },
+        actor: { kind: 'system', id: 'tests', name: 'Tests' },
+        edit: createApiKey(
+          { name: 'a key of the tests', grants },
+          crypto.getRandomValues(new Uint8Array(32)),
+        ),
+      })
+      return result.secret
+    },
+    async sdkKey(kind, environment = 'development', project = 'default') {
+      const path = `/api/v1/projects/${project}/environments/${environment}/keys`
+      const made = await ask('POST', path, { body: { kind, name: `${kind} of the tests` } })
+      if (made.status !== 201) throw new Error(`No key was made: ${made.text}`)
+      return made.body.secret
+    },
+    async listen() {
+      await http.listen({ host: '127.0.0.1', port: 0 })
+      const address = http.server.address()
+      if (address === null || typeof address === 'string') throw new Error('No port was opened.')
+      return `http://127.0.0.1:${address.port}`
+    },
+    async close() {
+      await service.close()
+      folder.remove()
+    },
+  }
+}
