@@ -1,0 +1,122 @@
+/**
+ * The composition root: the only place that chooses adapters. It puts the rooms together and does nothing else;
+ * a test starts the same service through it.
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { keptSecret, makeDataFolder, subkey } from './data-folder.ts'
+import { type Change, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
+import { bootstrap, createApiKey } from './domain/index.ts'
+import { createHttp } from './http/index.ts'
+import { createLive } from './live/create.ts'
+import type { Live } from './live/live.ts'
+import { retryDelay } from './live/poll.ts'
+import { openEmbedded } from './store/embedded.ts'
+import { openPostgres } from './store/postgres.ts'
+import type { Store } from './store/store.ts'
+
+export type Service = {
+  /** Does not listen yet. */
+  readonly http: FastifyInstance
+  readonly live: Live
+  /**
+   * Loads the state, and makes the default project and the first admin key where there is none. Retries for as
+   * long as the database is away; the service answers (not ready, 503) meanwhile.
+   * @returns the first admin key's text, when this start made it: it is shown nowhere else
+   */
+  start(): Promise<{ readonly adminKey: string | undefined }>
+  /** Goodbye to streams, then in-flight requests, then the database. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Which store a database URL asks for, by its scheme. */
+const STORES: Readonly<Record<string, (config: Config, log: Logger) => Promise<Store>>> = {
+  embedded: (config, log) => openEmbedded({ dir: config.dataDir, log }),
+  'postgres:': (config, log) => openPostgres({ url: config.database, log }),
+  'postgresql:': (config, log) => openPostgres({ url: config.database, log }),
+}
+
+const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
+
+/**
+ * Puts a service together; nothing is connected or listening until `start()` and `http.listen()`.
+ * @param config as parsed
+ * @param log structured logger; never gets keys, contexts or tokens
+ * @throws where this machine stands in the way: a data folder that cannot be written, or that another process uses
+ */
+export async function compose(config: Config, log: Logger): Promise<Service> {
+  makeDataFolder(config.dataDir)
+  const clock = { now: () => Date.now() }
+  const open = STORES[config.database === 'embedded' ? 'embedded' : new URL(config.database).protocol]
+  if (open === undefined) throw new Error(`No store for ${config.database.split(':')[0]}`)
+  const store = await open(config, log)
+  const live = createLive({
+    store,
+    clock,
+    random: Math.random,
+    secret: subkey(config.secret ?? keptSecret(config.dataDir), 'stream-tokens'),
+    adminKey: config.adminKey,
+    limits: { maxStreams: config.maxStreams },
+    log,
+  })
+  const http = createHttp({ live, config, clock, log })
+
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    await live.drain()
+    await http.close()
+    await live.close()
+    await store.close()
+  }
+  /** Before anything is loaded, so that a service that is ready has its defaults. Where they are there, nothing is written. */
+  const makeDefaults = async () => {
+    const scope = { path: [SYSTEM] }
+    const [system] = await store.load(scope.path)
+    const has = (kind: string) => (system?.state.entries.get(kind)?.size ?? 0) > 0
+    if (!has('project')) await store.commit({ scope, actor: HALYARD, edit: bootstrap() })
+    if (has('api-key') || config.adminKey !== undefined) return undefined
+    return (await store.commit({ scope, actor: HALYARD, edit: firstAdminKey(randomBytes(32)) })).result
+  }
+  const untilItWorks = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    for (let attempt = 0; closing === undefined; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        log.warn({ err: error }, 'the defaults cannot be looked up or made yet; trying again')
+        await sleep(retryDelay(attempt, Math.random), undefined, { ref: false })
+      }
+    }
+    return undefined
+  }
+  return {
+    http,
+    live,
+    start: async () => {
+      const adminKey = await untilItWorks(makeDefaults)
+      if (closing === undefined) await live.start()
+      return { adminKey }
+    },
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+/** Makes an admin key only where no management key exists, under the row lock: two instances make one. */
+const firstAdminKey =
+  (secret: Uint8Array) =>
+  (logs: LockedLogs, moment: Moment): Change<string | undefined> => {
+    const keys = logs.get(SYSTEM)?.state.entries.get('api-key')
+    if (keys !== undefined && keys.size > 0) {
+      return { action: 'api-key.create', edits: new Map(), warnings: [], result: undefined }
+    }
+    const change = createApiKey({ name: 'first admin key', grants: [{ role: 'admin' }] }, secret)(
+      logs,
+      moment,
+    )
+    return { ...change, result: change.result.secret }
+  }
