@@ -42,25 +42,30 @@ say(
   `data folder: ${config.dataDir}  ·  database: ${config.database === 'embedded' ? 'embedded' : 'Postgres'}`,
 )
 const { adminKey } = await service.start()
-if (adminKey !== undefined) showAdminKey(adminKey)
-say(tryThis(address, adminKey))
+say(tryThis(address, adminKey === undefined ? '<your admin key>' : showAdminKey(adminKey)))
 
-/** Once, and only to a person: where no terminal listens, the key goes to a file that this user alone can read. */
-function showAdminKey(key: string): void {
+/**
+ * Once, and only to a person: where no terminal listens, the key goes to a file that this user alone can read.
+ * @returns how to write the key in a shell line
+ */
+function showAdminKey(key: string): string {
   if (process.stdout.isTTY) {
     say(`\nYour admin key, shown only this once:\n\n  ${key}\n`)
-  } else {
-    say(`The first admin key is in ${keepAdminKey(config.dataDir, key)}`)
+    return key
   }
+  const path = keepAdminKey(config.dataDir, key)
+  say(`The first admin key is in ${path}`)
+  return `$(cat '${path}')`
 }
 
-function tryThis(url: string, key: string | undefined): string {
-  const shown = key !== undefined && process.stdout.isTTY ? key : '<your admin key>'
+function tryThis(url: string, key: string): string {
+  const project = '$HALYARD_URL/api/v1/projects/default'
+  const authorized = '-H "Authorization: Bearer $HALYARD_API_KEY"'
   return [
     'Ready. Try:',
-    `  export HALYARD_URL=${url} HALYARD_API_KEY=${shown}`,
-    `  curl -sS $HALYARD_URL/api/v1/projects/default/flags -H "Authorization: Bearer $HALYARD_API_KEY" -H 'Content-Type: application/json' -d '{"key":"checkout","type":"boolean"}'`,
-    `  curl -sS -X POST $HALYARD_URL/api/v1/projects/default/environments/development/flags/checkout/enable -H "Authorization: Bearer $HALYARD_API_KEY"`,
+    `  export HALYARD_URL=${url} HALYARD_API_KEY=${key}`,
+    `  curl -sS ${project}/flags ${authorized} -H 'Content-Type: application/json' -d '{"key":"checkout","type":"boolean"}'`,
+    `  curl -sS -X POST ${project}/environments/development/flags/checkout/enable ${authorized}`,
   ].join('\n')
 }
 
