@@ -6,9 +6,11 @@ import type { Compiled, Decision, DecisionMetadata, Failed, FlagKey } from '@hal
 import type { Answer } from './live.ts'
 import { type Scope, viewOf } from './view.ts'
 
-/** A decision's text up to the state's part. Decisions are the flag's own, but nothing promises it: hence the key. */
-type Head = { readonly key: FlagKey; readonly texts: Record<Scope, string | undefined> }
-const heads = new WeakMap<Decision, Head>()
+/** A decision as text: what it is in every state, and the whole of it in the newest. */
+type Text = { readonly head: string; tail: string; body: string }
+/** Decisions are the flag's own, but nothing promises it: hence the key. */
+type Texts = { readonly key: FlagKey; server: Text | undefined; client: Text | undefined }
+const texts = new WeakMap<Decision, Texts>()
 
 /** What ends every success of a state. */
 const tails = new WeakMap<Compiled, string>()
@@ -24,7 +26,7 @@ export function answerOf(decision: Decision, key: FlagKey, scope: Scope, compile
       body: failureOf(decision, key, scope),
     }
   }
-  return { status: 200, body: headOf(decision, key, scope) + tailOf(compiled) }
+  return { status: 200, body: successOf(decision, key, scope, tailOf(compiled)) }
 }
 
 /** What a flag that does not exist, a malformed key, and a flag that the scope does not see have in common. */
@@ -41,15 +43,24 @@ function failureOf({ errorCode, errorDetails }: Failed, key: FlagKey, scope: Sco
   return JSON.stringify({ key, errorCode, errorDetails: details })
 }
 
-function headOf(decision: Exclude<Decision, Failed>, key: FlagKey, scope: Scope): string {
-  let head = heads.get(decision)
-  if (head === undefined) {
-    head = { key, texts: { server: undefined, client: undefined } }
-    heads.set(decision, head)
+function successOf(decision: Exclude<Decision, Failed>, key: FlagKey, scope: Scope, tail: string): string {
+  let known = texts.get(decision)
+  if (known === undefined) {
+    known = { key, server: undefined, client: undefined }
+    texts.set(decision, known)
   }
-  if (head.key !== key) return writeHead(decision, key, scope)
-  head.texts[scope] ??= writeHead(decision, key, scope)
-  return head.texts[scope]
+  if (known.key !== key) return writeHead(decision, key, scope) + tail
+  let text = known[scope]
+  if (text === undefined) {
+    text = { head: writeHead(decision, key, scope), tail: '', body: '' }
+    known[scope] = text
+  }
+  if (text.tail !== tail) {
+    text.tail = tail
+    // Joined, not added: a flat string, where a sum is a tree that every bulk answer would walk again.
+    text.body = [text.head, tail].join('')
+  }
+  return text.body
 }
 
 /** Value and variant are left out together: the code default applies. */

@@ -13,7 +13,10 @@ import { singleFlight } from './single-flight.ts'
 export type Poll = {
   /** Resolves after the first whole load (or `stop`); polls from then on. */
   start(): Promise<void>
-  /** One round now, single flight; what it reads is read after the call. Rejects where the store fails. */
+  /**
+   * One round now, single flight: what it reads is read after the call. Resolves when the system's and the projects'
+   * logs are up to date; environments follow, each at its own pace. Rejects where the store fails.
+   */
   refresh(): Promise<void>
   /** Logs that the store has and that could not be loaded, with why. */
   unloaded(): ReadonlyMap<LogId, Head>
@@ -49,6 +52,7 @@ export function retryDelay(attempt: number, random: () => number, { first, most 
 export function createPoll(deps: PollDeps): Poll {
   const { store, hub, conditions, metrics, clock, random, pollMs } = deps
   const unloaded = new Map<LogId, Head>()
+  const catchingUp = new Set<LogId>()
   let loaded = false
   let lastOkAt: number | undefined
   let stopped = false
@@ -89,21 +93,38 @@ export function createPoll(deps: PollDeps): Poll {
   async function catchUpAll(heads: readonly Head[], before: ReadonlyMap<LogId, HeldLog>): Promise<void> {
     const open = new Set<LogId>()
     const late: LogId[] = []
+    const lateEnvironments: LogId[] = []
     const missing: Head[] = []
     for (const head of heads) {
       open.add(head.log)
       const held = hub.held(head.log)
       const order = held === undefined ? 0 : compareStates(head, held.state)
       if (held === undefined) missing.push(head)
-      else if (order > 0) late.push(head.log)
+      else if (order > 0) (head.kind === 'environment' ? lateEnvironments : late).push(head.log)
       else if (order < 0) lookBehind(head, before.get(head.log))
       else conditions.clear(subjectOf(head.log))
     }
-    // A log that came to be held while the heads were read is not in them, and yet not closed.
-    for (const log of before.keys()) if (!open.has(log)) hub.drop(log)
     for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
     if (missing.length > 0) await load(missing)
-    await abreast(late, (log) => hub.catchUp(log).catch(() => undefined))
+    // Not waited for: one that hangs until its deadline must not keep the others from the next poll.
+    void abreast(lateEnvironments, catchUp)
+    await abreast(late, catchUp)
+    // Last, so that what names a closed log is gone before it. A log that came to be held while the heads were
+    // read is not in them either, and yet not closed.
+    for (const log of before.keys()) if (!open.has(log)) hub.drop(log)
+  }
+
+  /** What goes wrong is the log's condition, and tried again by the next poll. */
+  async function catchUp(log: LogId): Promise<void> {
+    if (catchingUp.has(log)) return
+    catchingUp.add(log)
+    try {
+      await hub.catchUp(log)
+    } catch {
+      // The hub has noted it.
+    } finally {
+      catchingUp.delete(log)
+    }
   }
 
   /** Compared with what was held before the heads were read: a commit meanwhile is no going back. */

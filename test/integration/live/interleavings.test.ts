@@ -7,6 +7,7 @@ import { createHub, type Hub } from '../../../server/live/hub.ts'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
 import { createPoll, type Poll } from '../../../server/live/poll.ts'
 import type { Notice, Store } from '../../../server/store/store.ts'
+import { until } from '../../support/until.ts'
 import { closeEnvironment, embeddedStore, openProject, put, silent } from './support.ts'
 
 /** A poll that is only made by hand: a day between two. */
@@ -161,6 +162,9 @@ it('any interleaving of commits, notices, lost notices and polls ends with the n
         for (const { poll } of both) await poll.refresh()
         const truth = await store.load((await store.heads()).map(({ log }) => log))
         for (const { hub, faults, poll } of both) {
+          await until('every environment is caught up', () =>
+            truth.every(({ log, revision }) => hub.held(log)?.state.revision === revision),
+          )
           expect(faults).toEqual([])
           expect(hub.logs().size).toBe(truth.length)
           for (const { log, state, provenance } of truth) {

@@ -1,0 +1,232 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { SYSTEM } from '../../../server/domain/change.ts'
+import { Problem } from '../../../server/domain/problem.ts'
+import type { LiveDeps } from '../../../server/live/create.ts'
+import type { Live } from '../../../server/live/live.ts'
+import type { Store } from '../../../server/store/store.ts'
+import { until } from '../../support/until.ts'
+import { boolean, Peer } from '../../unit/live/support.ts'
+import { embeddedStore, keyFor, openLive, openProject, put } from './support.ts'
+
+let store: Store
+let close: () => Promise<void>
+let environment: string
+let project: string
+const key = keyFor('', 'k1')
+beforeAll(async () => {
+  ;({ store, close } = await embeddedStore())
+  ;({ environment, project } = await openProject(store))
+  await put(store, environment, { 'flag/a': boolean() })
+  await put(store, project, { 'sdk-key/k1': { ...key.document, environment } })
+})
+afterAll(() => close())
+
+const opened: Live[] = []
+afterEach(async () => {
+  for (const live of opened.splice(0)) await live.close()
+})
+
+/** The real store behind a switch: while it is off, every call fails as with a database that is away. */
+function switched() {
+  const faults: { all: boolean; only: ((call: string, log: unknown) => boolean) | undefined } = {
+    all: false,
+    only: undefined,
+  }
+  const guard =
+    <A extends unknown[], T>(name: string, call: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      const logs = Array.isArray(args[0]) ? args[0] : [args[0]]
+      if (faults.all || logs.some((log) => faults.only?.(name, log)))
+        throw new Problem('unavailable', 'The database is away.')
+      return call(...args)
+    }
+  const guarded: Store = {
+    ...store,
+    commit: store.commit,
+    heads: guard('heads', store.heads),
+    load: guard('load', store.load),
+    newer: guard('newer', store.newer),
+    listen: guard('listen', store.listen),
+    ping: guard('ping', store.ping),
+  }
+  return { faults, store: guarded }
+}
+
+function open(guarded: Store, over: Partial<LiveDeps> = {}): { live: Live; errors: string[] } {
+  const errors: string[] = []
+  const log = {
+    info: () => {},
+    warn: () => {},
+    error: (_fields: object, message: string) => errors.push(message),
+  }
+  const live = openLive(guarded, { random: () => 0.1, log, ...over })
+  opened.push(live)
+  return { live, errors }
+}
+
+describe('while the store does not answer', () => {
+  it('a start waits for it, is not ready, refuses no key, and goes on by itself', async () => {
+    const { faults, store: guarded } = switched()
+    faults.all = true
+    const { live, errors } = open(guarded)
+    const starting = live.start()
+    await until('some tries have failed', () => live.metrics.pollFailures > 2)
+    expect(live.status()).toMatchObject({
+      ready: false,
+      store: { ok: false, error: expect.stringContaining('away') },
+    })
+    expect(await live.authenticate(key.text)).toBe('unloaded')
+    expect(() => live.evaluate(environment, 'a', {})).toThrow(
+      expect.objectContaining({ type: 'unavailable' }),
+    )
+    await expect(live.ruleset(environment, 'gzip')).rejects.toMatchObject({ type: 'unavailable' })
+    expect(errors.filter((message) => message.startsWith('the store'))).toHaveLength(1)
+    faults.all = false
+    await starting
+    expect(live.status()).toMatchObject({ ready: true, store: { ok: true } })
+    expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
+  })
+
+  it('everything that is held is answered as before, known keys open, unknown ones do not', async () => {
+    const { faults, store: guarded } = switched()
+    const { live, errors } = open(guarded)
+    await live.start()
+    faults.all = true
+    await until('the poll has noticed', () => !live.status().store.ok)
+    expect(live.status().ready).toBe(true)
+    expect(live.evaluate(environment, 'a', {})).toMatchObject({ value: true })
+    expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
+    expect(await live.authenticate(keyFor(environment, 'nobody').text)).toBe('unknown')
+    expect((await live.ruleset(environment, 'identity')).body.toString()).toContain('"flag"')
+    const peer = new Peer()
+    live.openStream(environment, 'k1', undefined, peer)
+    expect(peer.names).toEqual(['reload'])
+    await expect(live.catchUp(environment)).rejects.toMatchObject({ type: 'unavailable' })
+    const failures = live.metrics.pollFailures
+    await until('the polls go on', () => live.metrics.pollFailures > failures + 3)
+    expect(errors.filter((message) => message.startsWith('the store'))).toHaveLength(1)
+  })
+
+  it('what was written meanwhile is held soon after it is back', async () => {
+    const { faults, store: guarded } = switched()
+    const { live } = open(guarded)
+    await live.start()
+    faults.all = true
+    await put(store, environment, { 'flag/later': boolean() })
+    faults.all = false
+    await until('it is held', () => live.evaluate(environment, 'later', {}).value === true)
+    expect(live.status().store).toMatchObject({ ok: true })
+  })
+})
+
+describe('an environment that fails', () => {
+  it('at the start leaves the others to serve, is shown, and is loaded when it can be', async () => {
+    const other = await openProject(store)
+    const { faults, store: guarded } = switched()
+    faults.only = (call, log) => call === 'load' && log === other.environment
+    const { live } = open(guarded)
+    await live.start()
+    expect(live.evaluate(environment, 'a', {})).toMatchObject({ value: true })
+    expect(live.status().ready).toBe(true)
+    expect(live.status().environments).toContainEqual(
+      expect.objectContaining({
+        environment: `${other.key}/production`,
+        ok: false,
+        error: expect.stringContaining('away'),
+      }),
+    )
+    expect(() => live.evaluate(other.environment, 'a', {})).toThrow(
+      expect.objectContaining({ type: 'unavailable' }),
+    )
+    faults.only = undefined
+    await until('it is loaded', () => live.live(other.environment))
+    expect(live.status().environments.every(({ ok }) => ok)).toBe(true)
+  })
+
+  it('later keeps its last good state, is told once, and does not keep the others back', async () => {
+    const other = await openProject(store)
+    const { faults, store: guarded } = switched()
+    const { live, errors } = open(guarded)
+    await live.start()
+    faults.only = (call, log) => call === 'newer' && log === other.environment
+    await put(store, other.environment, { 'flag/a': boolean() })
+    await put(store, environment, { 'flag/b': boolean() })
+    await until('the healthy one has moved on', () => live.evaluate(environment, 'b', {}).value === true)
+    await until('the failing one was tried again', () => live.metrics.catchUpFailures > 2)
+    expect(live.held(other.environment)?.state.revision).toBe(1)
+    expect(live.status().environments).toContainEqual(expect.objectContaining({ revision: 1, ok: false }))
+    expect(errors).toHaveLength(1)
+    faults.only = undefined
+    await until('it has caught up', () => live.held(other.environment)?.state.revision === 2)
+    expect(live.status().environments.every(({ ok }) => ok)).toBe(true)
+  })
+})
+
+it('an environment whose reading hangs keeps no other from being polled', async () => {
+  const other = await openProject(store)
+  let release = (): void => {}
+  const hanging = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const slow: Store = {
+    ...store,
+    async newer(log, since) {
+      if (log === other.environment) await hanging
+      return store.newer(log, since)
+    },
+  }
+  const { live } = open(slow)
+  await live.start()
+  await put(store, other.environment, { 'flag/a': boolean() })
+  await put(store, environment, { 'flag/c': boolean() })
+  await until('the healthy one has moved on', () => live.evaluate(environment, 'c', {}).value === true)
+  const polls = live.metrics.polls
+  await until('the polls go on', () => live.metrics.polls > polls + 3)
+  expect(live.held(other.environment)?.state.revision).toBe(1)
+  release()
+  await until('it has caught up', () => live.held(other.environment)?.state.revision === 2)
+})
+
+describe('a store that is behind what was served', () => {
+  it('does not take anyone back, and is shown', async () => {
+    const other = await openProject(store)
+    await put(store, other.environment, { 'flag/a': boolean() })
+    const before = await store.heads()
+    await put(store, other.environment, { 'flag/b': boolean() })
+    let restored = false
+    const { live } = open({ ...store, heads: async () => (restored ? before : store.heads()) })
+    await live.start()
+    restored = true
+    await until('it is shown', () =>
+      live.status().environments.some(({ error }) => error?.includes('backup')),
+    )
+    expect(live.held(other.environment)?.state.revision).toBe(3)
+    restored = false
+    await until('it is over', () => live.status().environments.every(({ ok }) => ok))
+  })
+})
+
+it('the drain says goodbye, refuses newcomers, and is not ready', async () => {
+  const { live } = open(store)
+  await live.start()
+  const peer = new Peer()
+  live.openStream(environment, 'k1', undefined, peer)
+  await live.drain()
+  expect(peer.names).toEqual(['reload', 'goodbye'])
+  expect(peer.ended).toBe('gracefully')
+  expect(live.status()).toMatchObject({ ready: false, draining: true })
+  expect(() => live.openStream(environment, 'k1', undefined, new Peer())).toThrow(Problem)
+  await put(live, environment, { 'flag/drained': boolean() })
+  expect(live.evaluate(environment, 'drained', {})).toMatchObject({ value: true })
+})
+
+it('closing while the store is away ends the waiting start', async () => {
+  const { faults, store: guarded } = switched()
+  faults.all = true
+  const { live } = open(guarded)
+  const starting = live.start()
+  await until('a try has failed', () => live.metrics.pollFailures > 0)
+  await live.close()
+  await starting
+  expect(live.held(SYSTEM)).toBeUndefined()
+})
