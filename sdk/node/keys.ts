@@ -63,7 +63,6 @@ export function createKeys(key: string | KeyFunction, withinMs: number, signal: 
     } finally {
       clearTimeout(timer)
       if (abort !== undefined) signal.removeEventListener('abort', abort)
-      asking = undefined
     }
   }
 
@@ -71,7 +70,9 @@ export function createKeys(key: string | KeyFunction, withinMs: number, signal: 
     async current() {
       if (known !== undefined) return known
       if (typeof key === 'string') return key
-      asking ??= ask(key)
+      asking ??= ask(key).finally(() => {
+        asking = undefined
+      })
       return asking
     },
     refused(which) {
