@@ -12,6 +12,8 @@ export type MemberLines = {
   readonly excluded: readonly string[]
   readonly invalid: readonly { readonly line: number; readonly message: string }[]
   readonly invalidCount: number
+  /** A problem whose pointers lead into the lists, with the numbers of the lines instead. */
+  readonly inLines: (problem: Problem) => Problem
 }
 
 type Read = { readonly unit: string; readonly list: 'included' | 'excluded' } | { readonly message: string }
@@ -24,6 +26,7 @@ const UNFIT_TEXT = /[\0\p{Surrogate}]/u
 /** @throws Problem `too-large` for more lines than a segment can have members, or more bytes than they need */
 export async function readMembers({ mediaType, bytes }: Lines): Promise<MemberLines> {
   const lists = { included: [] as string[], excluded: [] as string[] }
+  const lineOf = { included: [] as number[], excluded: [] as number[] }
   const invalid: { line: number; message: string }[] = []
   let invalidCount = 0
   let line = 0
@@ -36,6 +39,7 @@ export async function readMembers({ mediaType, bytes }: Lines): Promise<MemberLi
     const found = text.length > MOST_LINE ? { message: 'The line is too long.' } : read(trimmed)
     if ('unit' in found) {
       lists[found.list].push(found.unit)
+      lineOf[found.list].push(line)
       if (lists.included.length + lists.excluded.length > LIMITS.members) {
         throw new Problem('too-large', `A segment has at most ${LIMITS.members} members.`)
       }
@@ -43,7 +47,21 @@ export async function readMembers({ mediaType, bytes }: Lines): Promise<MemberLi
       invalid.push({ line, message: found.message })
     }
   }
-  return { ...lists, invalid, invalidCount }
+  return { ...lists, invalid, invalidCount, inLines: (problem) => withLines(problem, lineOf) }
+}
+
+function withLines(
+  problem: Problem,
+  lineOf: Readonly<Record<'included' | 'excluded', readonly number[]>>,
+): Problem {
+  const { errors } = problem.details
+  if (errors === undefined) return problem
+  const named = errors.map((fault) => {
+    const [, list, at] = /^\/(included|excluded)(?:\/add)?\/(\d+)$/.exec(fault.pointer) ?? []
+    const line = list === undefined ? undefined : lineOf[list as 'included' | 'excluded'][Number(at)]
+    return line === undefined ? fault : { pointer: '', message: `Line ${line}: ${fault.message}` }
+  })
+  return new Problem(problem.type, problem.message, { ...problem.details, errors: named })
 }
 
 /** The lines of a body. Of one that is too long, its beginning. */

@@ -12,6 +12,7 @@ import { SYSTEM } from '../../server/domain/change.ts'
 import type { GrantInput } from '../../server/domain/inputs.ts'
 import { createApiKey } from '../../server/domain/system.ts'
 import type { Live } from '../../server/live/live.ts'
+import { contradictions } from './conforms.ts'
 import { preparedEmbedded, temporaryFolder } from './postgres-embedded.ts'
 
 export const ADMIN_KEY = 'an-admin-key-for-the-tests-of-halyard'
@@ -21,7 +22,10 @@ export type TestService = {
   readonly live: Live
   /** What was logged, a JSON line each. */
   readonly logged: readonly string[]
-  /** An injected request with the configured admin key; `key: null` sends none. */
+  /**
+   * An injected request with the configured admin key; `key: null` sends none. Every answer is held against the
+   * contract: one that it does not describe fails the test that asked.
+   */
   ask(method: string, url: string, options?: AskOptions): Promise<Asked>
   /** A management key of these grants. @returns its text */
   managementKey(grants: readonly GrantInput[]): Promise<string>
@@ -83,13 +87,19 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
       },
       ...(body === undefined ? {} : { payload: isText ? body : JSON.stringify(body) }),
     })
-    return {
+    const type = String(response.headers['content-type'])
+    const answer = {
       status: response.statusCode,
       headers: response.headers,
       text: response.payload,
-      body: /json/.test(String(response.headers['content-type'])) ? JSON.parse(response.payload) : undefined,
+      body: type.includes('json') && response.payload !== '' ? JSON.parse(response.payload) : undefined,
       etag: String(response.headers.etag ?? ''),
     }
+    const wrong = [...contradictions(method, url, answer.status, type, answer.body)]
+    if (answer.status === 500)
+      wrong.push(`a fault of ours: ${logged.findLast((line) => line.includes('"level":50'))}`)
+    if (wrong.length > 0) throw new Error(`${method} ${url}: ${wrong.join('; ')}\n${answer.text}`)
+    return answer
   }
   return {
     http,

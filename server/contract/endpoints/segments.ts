@@ -165,7 +165,7 @@ export const segmentEndpoints = {
     access: edit,
     summary: 'Add and remove members',
     description:
-      'As JSON: up to 10,000 changes. As `text/csv` (unit, then optionally `included` or `excluded`) or `application/x-ndjson` (a unit, or `{"unit", "list"}`, a line): up to a segment’s limit; `mode=add` adds, `mode=replace` makes the lines the whole of both lists. Lines that can’t be used are left out and reported.',
+      'As JSON: up to 10,000 changes. As `text/csv` (unit, then optionally `included` or `excluded`) or `application/x-ndjson` (a unit, or `{"unit", "list"}`, a line); `mode=add` adds up to 10,000, `mode=replace` makes the lines the whole of the lists that they name. Lines that can’t be used are left out and reported.',
     params: atSegment,
     query: z.strictObject({
       ...dryRun,

@@ -1,12 +1,13 @@
 /** A segment's members: pages of them, changes as JSON or lines, and the question whether someone is one. */
 import { entryOf, foldCase, type Members, memberChunk, type Segment, unitOf } from '@halyard/sdk/core'
+import type { Endpoints } from '../../contract/index.ts'
 import type { Edit } from '../../domain/change.ts'
 import { editMembers, type MembersEdited, replaceMembers } from '../../domain/members.ts'
 import { Problem } from '../../domain/problem.ts'
 import type { Held } from '../../live/live.ts'
-import type { Handlers, Lines } from '../call.ts'
+import type { Call, Handlers } from '../call.ts'
 import { findEntry, findEnvironment, heldLog } from '../find.ts'
-import { readMembers } from '../lines.ts'
+import { type MemberLines, readMembers } from '../lines.ts'
 import { makeCursor, readCursor } from '../listing.ts'
 import { commit, outcomeOf } from '../write.ts'
 
@@ -31,25 +32,35 @@ function membersOf(held: Held, segment: string, chunk: string): readonly Member[
   ].sort((a, b) => (a.unit < b.unit ? -1 : 1))
 }
 
+type MemberEdit = {
+  readonly edit: Edit<MembersEdited>
+  readonly invalid: MemberLines['invalid']
+  readonly invalidCount: number
+  readonly explain: (problem: Problem) => Problem
+}
+
+/** The edit that a body asks for. Lines that replace are the whole of the lists that they name. */
 async function editOf(
   environment: string,
   segment: string,
-  body: Parameters<typeof editMembers>[2],
-  lines: Lines | undefined,
-  mode: 'add' | 'replace' | undefined,
-) {
-  const none = { invalid: [], invalidCount: 0 }
+  { body, lines, query }: Pick<Call<Endpoints['members.edit']>, 'body' | 'lines' | 'query'>,
+): Promise<MemberEdit> {
+  const { mode } = query
   if (lines === undefined) {
     if (mode !== undefined)
       throw new Problem('invalid-request', 'The query parameter mode is for lines alone.')
-    return { edit: editMembers(environment, segment, body), ...none }
+    const edit = editMembers(environment, segment, body)
+    return { edit, invalid: [], invalidCount: 0, explain: (problem) => problem }
   }
-  const { included, excluded, ...invalid } = await readMembers(lines)
-  const edit: Edit<MembersEdited> =
+  const { included, excluded, invalid, invalidCount, inLines } = await readMembers(lines)
+  const edit =
     mode === 'replace'
-      ? replaceMembers(environment, segment, { included, excluded })
+      ? replaceMembers(environment, segment, {
+          ...(included.length > 0 && { included }),
+          ...(excluded.length > 0 && { excluded }),
+        })
       : editMembers(environment, segment, { included: { add: included }, excluded: { add: excluded } })
-  return { edit, ...invalid }
+  return { edit, invalid, invalidCount, explain: inLines }
 }
 
 export const memberHandlers: Handlers<'members.list' | 'members.edit' | 'members.check'> = {
@@ -79,14 +90,14 @@ export const memberHandlers: Handlers<'members.list' | 'members.edit' | 'members
     const environment = findEnvironment(live, call.manager, call.params)
     const { segment } = call.params
     findEntry(heldLog(live, environment.id), 'segment', segment, 'segment-not-found')
-    const { edit, invalid, invalidCount } = await editOf(
-      environment.id,
-      segment,
-      call.body,
-      call.lines,
-      call.query.mode,
-    )
-    const committed = await commit(live, call, { scope: { path: [environment.id] }, edit, environment })
+    const { edit, invalid, invalidCount, explain } = await editOf(environment.id, segment, call)
+    const committed = await commit(live, call, {
+      scope: { path: [environment.id] },
+      edit,
+      environment,
+    }).catch((error: unknown) => {
+      throw error instanceof Problem ? explain(error) : error
+    })
     const { included, excluded, counts } = committed.result
     const body = {
       key: segment,
