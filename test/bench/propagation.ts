@@ -44,7 +44,7 @@ async function overDatabase(
       workers.push(fork(script, [server.url, key, String(SDKS / PROCESSES)]))
     }
     await Promise.all(workers.map((worker) => once(worker, 'message')))
-    const { connected } = await ask(workers)
+    const connected = await allConnected(workers)
     const edits = await edit(
       call,
       shapes.map((shape) => shape.key),
@@ -108,6 +108,16 @@ async function ask(workers: readonly ChildProcess[]): Promise<Report> {
   return {
     heard: answers.flatMap(({ heard }, worker) => heard.map((one) => ({ ...one, worker }))),
     connected: answers.reduce((sum, { connected }) => sum + connected, 0),
+  }
+}
+
+/** Waits until every SDK has its stream, for ten seconds at most. */
+async function allConnected(workers: readonly ChildProcess[]): Promise<number> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const { connected } = await ask(workers)
+    if (connected === SDKS || performance.now() > deadline) return connected
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 

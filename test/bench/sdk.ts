@@ -92,13 +92,7 @@ function verify(
 }
 
 async function halyard(shapes: readonly FlagShape[], ask: readonly Question[]): Promise<Peer> {
-  const flags = await connect({
-    url: 'http://127.0.0.1:9',
-    key: 'hly_srv_bench',
-    mode: 'once',
-    startTimeoutMs: 0,
-    bootstrap: ruleset(shapes),
-  })
+  const flags = await connect({ bootstrap: ruleset(shapes) })
   return {
     name: 'Halyard',
     pass: () => {

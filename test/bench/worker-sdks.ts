@@ -24,8 +24,8 @@ const clients = await Promise.all(
       app: { name: 'bench', version: '1.0.0' },
       startTimeoutMs: 20_000,
     })
-    flags.on('change', ({ revision }) => {
-      heard.push({ sdk, epoch: flags.status().epoch ?? 0, revision, at: now() })
+    flags.on('change', ({ epoch, revision }) => {
+      heard.push({ sdk, epoch, revision, at: now() })
     })
     return flags
   }),
