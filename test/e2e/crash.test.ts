@@ -113,11 +113,11 @@ describe.each(['embedded', 'Postgres'] as const)('a killed server on %s', (kind)
 })
 
 async function fill(api: Rest): Promise<void> {
-  await api.must('PUT', SEGMENT, { when: null }, { 'if-match': '*' })
+  await api.must('PUT', SEGMENT, { when: null })
   const lines = Array.from({ length: MEMBERS }, (_, index) => `user-${index}\n`).join('')
   const { members } = await api.must<{ members: { included: number } }>(
     'PATCH',
-    `${SEGMENT}/members?mode=add`,
+    `${SEGMENT}/members?mode=replace`,
     lines,
     { 'content-type': 'text/csv' },
   )

@@ -2,7 +2,7 @@
  * SIGTERM: nothing that was begun is cut off, streams are told to go, and the process ends by itself.
  */
 import { once } from 'node:events'
-import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { processes, type Server } from '../support/process.ts'
 import { DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
@@ -59,7 +59,6 @@ describe('a server that gets SIGTERM', () => {
     server = await server.again()
     const flag = await rest(server.url, server.adminKey).must('GET', `${DEVELOPMENT}/flags/begun`)
     expect(flag).toMatchObject({ key: 'begun' })
-    await app.see('the server again', ({ event }) => event === 'ready')
     const { revision } = await rest(server.url, server.adminKey).must<{ revision: number }>(
       'POST',
       `${DEVELOPMENT}/flags/begun/enable`,
@@ -81,11 +80,12 @@ async function follow(url: string, headers: Record<string, string>) {
   return { ended: answer.text() }
 }
 
-/** Sends a write whose body is half there. */
+/** Sends a write whose body is half there, over a connection that the client would keep for more. */
 function begin(server: Server, path: string, body: unknown) {
   const text = JSON.stringify(body)
   const half = text.length >> 1
   const sending: ClientRequest = request(`${server.url}${path}`, {
+    agent: new Agent({ keepAlive: true }),
     method: 'POST',
     headers: {
       authorization: `Bearer ${server.adminKey}`,

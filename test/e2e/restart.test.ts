@@ -46,7 +46,7 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
       },
     })
     await api.must('POST', `${DEVELOPMENT}/flags/half/enable`)
-    await api.must('PUT', `${DEVELOPMENT}/segments/beta`, { when: null }, { 'if-match': '*' })
+    await api.must('PUT', `${DEVELOPMENT}/segments/beta`, { when: null })
     await api.must('PATCH', `${DEVELOPMENT}/segments/beta/members`, { included: { add: ['ada', 7] } })
     key = await sdkKey(api, 'server')
   })

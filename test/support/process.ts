@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 import { ROOT } from './build.ts'
 import { freshDatabase } from './postgres.ts'
 import { freePort } from './postgres-process.ts'
@@ -70,6 +70,8 @@ export type Processes = {
 
 /** The processes of one test file; call it at the top of the file. */
 export function processes(): Processes {
+  // Real processes on a busy machine: what waits for a condition should fail before the test does.
+  vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
   const running = new Set<Running>()
   const folders: string[] = []
   const databases: (() => Promise<void>)[] = []

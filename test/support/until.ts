@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  withinMs = 20_000,
+  withinMs = 15_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs
   for (;;) {
