@@ -48,8 +48,9 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'key-not-found': 'The environment has no SDK key of this id.',
   'method-not-allowed': 'The address exists, with other methods: `Allow` lists them.',
   'already-exists': 'The key is taken, or reserved by a flag that was deleted. Choose another.',
-  'flag-archived': 'An archived flag can’t be changed. Unarchive it first.',
-  'flag-not-archived': 'Deleting and unarchiving need an archived flag: archive it first.',
+  'flag-archived': 'An archived flag has no configurations to change. Unarchive it first.',
+  'flag-not-archived':
+    'Only an archived flag can be deleted: archive it first, and see that nobody misses it.',
   'flag-required': 'Other flags name this one as a prerequisite. Change them first; `detail` names them.',
   'segment-referenced': 'A flag or a segment names this segment. See its references; change them first.',
   'not-killed': 'There is no kill to take back.',

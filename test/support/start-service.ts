@@ -10,12 +10,15 @@ import { compose } from '../../server/compose.ts'
 import type { Config } from '../../server/config.ts'
 import { SYSTEM } from '../../server/domain/change.ts'
 import type { GrantInput } from '../../server/domain/inputs.ts'
+import { createSdkKey } from '../../server/domain/sdk-keys.ts'
 import { createApiKey } from '../../server/domain/system.ts'
 import type { Live } from '../../server/live/live.ts'
 import { contradictions } from './conforms.ts'
 import { preparedEmbedded, temporaryFolder } from './postgres-embedded.ts'
 
 export const ADMIN_KEY = 'an-admin-key-for-the-tests-of-halyard'
+
+const TESTS = { kind: 'system', id: 'tests', name: 'Tests' } as const
 
 export type TestService = {
   readonly http: FastifyInstance
@@ -109,7 +112,7 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
     async managementKey(grants) {
       const { result } = await live.commit({
         scope: { path: [SYSTEM] },
-        actor: { kind: 'system', id: 'tests', name: 'Tests' },
+        actor: TESTS,
         edit: createApiKey(
           { name: 'a key of the tests', grants },
           crypto.getRandomValues(new Uint8Array(32)),
@@ -118,10 +121,15 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
       return result.secret
     },
     async sdkKey(kind, environment = 'development', project = 'default') {
-      const path = `/api/v1/projects/${project}/environments/${environment}/keys`
-      const made = await ask('POST', path, { body: { kind, name: `${kind} of the tests` } })
-      if (made.status !== 201) throw new Error(`No key was made: ${made.text}`)
-      return made.body.secret
+      const found = live.environment(project, environment)
+      if (found === undefined) throw new Error(`There is no ${project}/${environment}.`)
+      const input = { kind, name: `${kind} of the tests` }
+      const { result } = await live.commit({
+        scope: { path: [found.project.id] },
+        actor: TESTS,
+        edit: createSdkKey(found.project.id, found.id, input, crypto.getRandomValues(new Uint8Array(32))),
+      })
+      return result.secret
     },
     async listen() {
       await http.listen({ host: '127.0.0.1', port: 0 })

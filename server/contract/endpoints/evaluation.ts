@@ -11,7 +11,6 @@ const keyed: readonly ProblemType[] = [
   'unauthenticated',
   'forbidden',
   'secret-key-in-browser',
-  'too-many-requests',
   'internal',
   'unavailable',
 ]
@@ -108,7 +107,7 @@ export const evaluationEndpoints = {
       400: malformed(EvaluationFailure),
       404: { description: 'There is no such flag for this key', body: FlagNotFound },
     },
-    problems: [...keyed, ...bodied],
+    problems: [...keyed, ...bodied, 'too-many-requests'],
   }),
   'ofrep.evaluate-all': endpoint({
     id: 'ofrep.evaluate-all',
@@ -128,7 +127,7 @@ export const evaluationEndpoints = {
       304: { description: 'As the ETag in If-None-Match says' },
       400: malformed(BulkFailure),
     },
-    problems: [...keyed, ...bodied],
+    problems: [...keyed, ...bodied, 'too-many-requests'],
   }),
   'ofrep.stream': endpoint({
     id: 'ofrep.stream',

@@ -54,7 +54,7 @@ export const flagEndpoints = {
     headers: writeHeaders,
     body: { json: FlagInput, size: 'management', example: { key: 'checkout', type: 'boolean' } },
     answers: { 201: { description: 'The flag', body: written(Flag) } },
-    problems: [...managed, ...bodied, ...projectParam, 'already-exists', 'invalid-document'],
+    problems: [...managed, ...bodied, ...projectParam, 'already-exists'],
   }),
   'flags.get': endpoint({
     id: 'flags.get',
@@ -84,15 +84,7 @@ export const flagEndpoints = {
     headers: guardedHeaders,
     body: { json: FlagPatch, size: 'management', example: { owner: 'payments', tags: ['checkout'] } },
     answers: { 200: { description: 'The flag', body: written(Flag) } },
-    problems: [
-      ...managed,
-      ...bodied,
-      ...guarded,
-      ...projectParam,
-      ...flagParam,
-      'flag-archived',
-      'invalid-document',
-    ],
+    problems: [...managed, ...bodied, ...guarded, ...projectParam, ...flagParam],
   }),
   'flags.archive': endpoint({
     id: 'flags.archive',
@@ -102,13 +94,13 @@ export const flagEndpoints = {
     access: { by: 'management', on: 'project', to: 'edit' },
     summary: 'Archive a flag',
     description:
-      'Apps then get their code default, as for an unknown flag. Its configurations are kept for unarchiving.',
+      'Apps then get their code default, as for an unknown flag. Its configurations are kept for unarchiving. An archived flag stays as it is.',
     params: atFlag,
     query: write,
     headers: writeHeaders,
     body: { json: ActionBody, size: 'management', optional: true },
     answers: { 200: { description: 'The flag', body: written(Flag) } },
-    problems: [...managed, ...bodied, ...projectParam, ...flagParam, 'flag-archived', 'flag-required'],
+    problems: [...managed, ...bodied, ...projectParam, ...flagParam, 'flag-required'],
   }),
   'flags.unarchive': endpoint({
     id: 'flags.unarchive',
@@ -123,7 +115,7 @@ export const flagEndpoints = {
     headers: writeHeaders,
     body: { json: ActionBody, size: 'management', optional: true },
     answers: { 200: { description: 'The flag', body: written(Flag) } },
-    problems: [...managed, ...bodied, ...projectParam, ...flagParam, 'flag-not-archived', 'invalid-document'],
+    problems: [...managed, ...bodied, ...projectParam, ...flagParam],
   }),
   'flags.delete': endpoint({
     id: 'flags.delete',

@@ -32,7 +32,7 @@ const kill = {
     'It serves its off variant to everyone, whatever its rules say and even if they are broken. The answer says what apps get now, and which other flags are off with it. Killing a killed flag answers the first kill.',
   body: { json: ActionBody, size: 'management', optional: true, example: { comment: 'Payments fail' } },
   answers: { 200: { description: 'It is killed', body: Killed } },
-  problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'flag-archived', 'invalid-document'],
+  problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'flag-archived'],
 } as const
 
 export const killEndpoints = {
@@ -52,13 +52,6 @@ export const killEndpoints = {
     description: 'Removes exactly the kill; the configuration decides again.',
     body: undefined,
     answers: { 200: { description: 'It is no longer killed', body: Unkilled } },
-    problems: [
-      ...managed,
-      ...environmentParam,
-      ...flagParam,
-      'flag-archived',
-      'not-killed',
-      'invalid-document',
-    ],
+    problems: [...managed, ...environmentParam, ...flagParam, 'flag-archived', 'not-killed'],
   }),
 } as const

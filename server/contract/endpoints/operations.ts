@@ -38,7 +38,7 @@ export const operationEndpoints = {
     answers: {
       200: { description: 'It does', body: z.strictObject({ status: z.literal('ok'), version: z.string() }) },
     },
-    problems: ['internal'],
+    problems: [],
   }),
   'health.ready': endpoint({
     ...open,
@@ -69,7 +69,7 @@ export const operationEndpoints = {
     summary: 'This interface as OpenAPI 3.1',
     description: '',
     answers: { 200: { description: 'The document', body: z.looseObject({ openapi: z.string() }) } },
-    problems: ['internal'],
+    problems: [],
   }),
   docs: endpoint({
     ...open,
@@ -78,6 +78,6 @@ export const operationEndpoints = {
     summary: 'This interface as a page',
     description: '',
     answers: { 200: { description: 'The page', mediaType: 'text/html', body: z.string() } },
-    problems: ['internal'],
+    problems: [],
   }),
 } as const

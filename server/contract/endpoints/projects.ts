@@ -62,7 +62,7 @@ export const projectEndpoints = {
     headers: writeHeaders,
     body: { json: ProjectInput, size: 'management', example: { key: 'shop', name: 'Web shop' } },
     answers: { 201: { description: 'The project', body: written(Project) } },
-    problems: [...managed, ...bodied, 'already-exists', 'invalid-document'],
+    problems: [...managed, ...bodied, 'already-exists'],
   }),
   'projects.get': endpoint({
     id: 'projects.get',
@@ -92,7 +92,7 @@ export const projectEndpoints = {
     headers: guardedHeaders,
     body: { json: ProjectPatch, size: 'management', example: { name: 'The web shop' } },
     answers: { 200: { description: 'The project', body: written(Project) } },
-    problems: [...managed, ...bodied, ...guarded, ...projectParam, 'invalid-document'],
+    problems: [...managed, ...bodied, ...guarded, ...projectParam],
   }),
   'projects.delete': endpoint({
     id: 'projects.delete',
@@ -138,7 +138,7 @@ export const projectEndpoints = {
     headers: writeHeaders,
     body: { json: EnvironmentInput, size: 'management', example: { key: 'qa', name: 'QA', from: 'staging' } },
     answers: { 201: { description: 'The environment', body: written(Environment) } },
-    problems: [...managed, ...bodied, ...projectParam, 'already-exists', 'invalid-document'],
+    problems: [...managed, ...bodied, ...projectParam, 'already-exists'],
   }),
   'environments.get': endpoint({
     id: 'environments.get',
@@ -172,7 +172,7 @@ export const projectEndpoints = {
       example: { settings: { corsOrigins: ['https://shop.example'] } },
     },
     answers: { 200: { description: 'The environment', body: written(Environment) } },
-    problems: [...managed, ...bodied, ...guarded, ...environmentParam, 'invalid-document'],
+    problems: [...managed, ...bodied, ...guarded, ...environmentParam],
   }),
   'environments.delete': endpoint({
     id: 'environments.delete',

@@ -48,7 +48,7 @@ export const sdkKeyEndpoints = {
     headers: writeHeaders,
     body: { json: SdkKeyInput, size: 'management', example: { kind: 'server', name: 'shop backend' } },
     answers: { 201: { description: 'The key, with its secret', body: SdkKeyMade } },
-    problems: [...managed, ...bodied, ...environmentParam, 'invalid-document'],
+    problems: [...managed, ...bodied, ...environmentParam],
   }),
   'keys.delete': endpoint({
     id: 'keys.delete',
@@ -63,6 +63,6 @@ export const sdkKeyEndpoints = {
     headers: writeHeaders,
     body: undefined,
     answers: { 200: { description: 'It is gone', body: Deleted } },
-    problems: [...managed, ...environmentParam, 'key-not-found', 'invalid-document'],
+    problems: [...managed, ...environmentParam, 'key-not-found'],
   }),
 } as const

@@ -95,7 +95,7 @@ export const segmentEndpoints = {
       200: { description: 'The segment', body: written(SegmentDocument) },
       201: { description: 'The segment, made now', body: written(SegmentDocument) },
     },
-    problems: [...reads, ...bodied, ...guarded, 'invalid-document'],
+    problems: [...reads, ...bodied, ...guarded],
   }),
   'segments.patch': endpoint({
     id: 'segments.patch',
@@ -110,7 +110,7 @@ export const segmentEndpoints = {
     headers: guardedHeaders,
     body: { json: SegmentPatch, size: 'management', example: { ignoreCase: true } },
     answers: { 200: { description: 'The segment', body: written(SegmentDocument) } },
-    problems: [...at, ...bodied, ...guarded, 'invalid-document'],
+    problems: [...at, ...bodied, ...guarded],
   }),
   'segments.delete': endpoint({
     id: 'segments.delete',
@@ -179,7 +179,7 @@ export const segmentEndpoints = {
       example: { included: { add: ['user-1'] }, excluded: { remove: ['user-2'] } },
     },
     answers: { 200: { description: 'What was done', body: MembersWritten } },
-    problems: [...at, ...bodied, 'invalid-document'],
+    problems: [...at, ...bodied],
   }),
   'members.check': endpoint({
     id: 'members.check',
@@ -226,15 +226,6 @@ export const segmentEndpoints = {
       },
     },
     answers: { 200: { description: 'What changed', body: CommitWritten } },
-    problems: [
-      ...reads,
-      ...bodied,
-      'flag-not-found',
-      'segment-not-found',
-      'flag-archived',
-      'segment-referenced',
-      'revision-conflict',
-      'invalid-document',
-    ],
+    problems: [...reads, ...bodied, 'revision-conflict'],
   }),
 } as const

@@ -142,13 +142,11 @@ async function ask(id: EndpointId, caller: string, more: Record<string, string> 
     ...(endpoint.body === undefined ? {} : { body: JSON.stringify(endpoint.body.example ?? {}) }),
   })
   const type = response.headers.get('content-type') ?? ''
-  const body = type.includes('problem+json') ? await response.json() : {}
+  const body = type.includes('problem+json') ? ((await response.json()) as { type: string }) : { type: '' }
   cut.abort()
   return {
     status: response.status,
-    type: String(body.type ?? '')
-      .split('/')
-      .at(-1),
+    type: body.type.split('/').at(-1),
   }
 }
 

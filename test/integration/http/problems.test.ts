@@ -1,0 +1,263 @@
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { allEndpoints, type Endpoint, PROBLEM_TYPES, problemUri } from '../../../server/contract/index.ts'
+import { Problem, type ProblemType } from '../../../server/domain/problem.ts'
+import { createHttp } from '../../../server/http/index.ts'
+import type { Live } from '../../../server/live/live.ts'
+import { type AskOptions, startService, type TestService } from '../../support/start-service.ts'
+
+const PROJECT = '/api/v1/projects/default'
+const ENVIRONMENT = `${PROJECT}/environments/development`
+
+let service: TestService
+let limited: TestService
+const keys: Record<string, string> = {}
+
+beforeAll(async () => {
+  service = await startService()
+  limited = await startService({ managementRequestsPerSecond: 1, evaluationsPerSecond: 1, maxStreams: 1 })
+  keys.server = await service.sdkKey('server')
+  keys.client = await service.sdkKey('client')
+  keys.management = await service.managementKey([{ role: 'admin' }])
+  const make = (body: object) => service.ask('POST', `${PROJECT}/flags`, { body })
+  for (const key of ['plain', 'archived', 'base', 'dependent', 'killed']) await make({ key, type: 'boolean' })
+  await service.ask('POST', `${PROJECT}/flags/archived/archive`)
+  await service.ask('PATCH', `${ENVIRONMENT}/flags/dependent`, {
+    body: { prerequisites: [{ flag: 'base', variants: ['on'] }] },
+    headers: { 'if-match': '*' },
+  })
+  await make({ key: 'broken', type: 'boolean' })
+  await breakFlag('broken')
+  await service.ask('PUT', `${ENVIRONMENT}/segments/used`, { body: {} })
+  await service.ask('PUT', `${ENVIRONMENT}/segments/free`, { body: {} })
+  await service.ask('POST', `${ENVIRONMENT}/flags/plain/rules`, {
+    body: { id: 'first', when: { segment: 'used' }, serve: { variant: 'on' } },
+  })
+})
+afterAll(() => Promise.all([service.close(), limited.close()]))
+
+/** As SQL by hand would: a configuration whose value is of no type that the flag has. */
+async function breakFlag(key: string): Promise<void> {
+  const environment = service.live.environment('default', 'development')
+  if (environment === undefined) throw new Error('There is no environment.')
+  const definition = {
+    ...{ type: 'boolean', enabled: true, visibility: 'server', variants: { on: 'text', off: false } },
+    ...{ offVariant: 'off', prerequisites: [], fallthrough: { variant: 'on' } },
+    targets: [{ variant: 'on', by: 'targetingKey', units: ['u'] }],
+    rules: [{ id: 'first', serve: { variant: 'on' } }],
+  }
+  await service.live.commit({
+    scope: { path: [environment.id] },
+    actor: { kind: 'system', id: 'tests', name: 'Tests' },
+    edit: () => ({
+      action: 'flag.break',
+      edits: new Map([[environment.id, [{ kind: 'flag', key, definition }]]]),
+      warnings: [],
+      result: undefined,
+    }),
+  })
+}
+
+type Request = { readonly params?: Record<string, string>; readonly query?: string } & AskOptions
+
+const PARAMS: Readonly<Record<string, string>> = {
+  project: 'default',
+  env: 'development',
+  flag: 'plain',
+  segment: 'used',
+  variant: 'on',
+  rule: 'first',
+}
+
+/** A request that the endpoint would take, changed by what a problem needs. */
+function send(target: TestService, endpoint: Endpoint, request: Request = {}) {
+  const dry = 'dryRun' in endpoint.query.shape ? '?dryRun=true' : ''
+  const { params = {}, query = dry, ...options } = request
+  const known: Record<string, string> = { ...PARAMS, key: endpoint.access.by === 'sdk' ? 'plain' : 'no-key' }
+  const path = endpoint.path.replace(/:(\w+)/g, (_, name: string) => params[name] ?? known[name] ?? 'x')
+  const key = endpoint.access.by === 'management' ? keys.management : keys.server
+  const ifMatch = 'if-match' in endpoint.headers.shape ? { 'if-match': '*' } : {}
+  return target.ask(endpoint.method, path + query, {
+    ...(endpoint.body === undefined ? {} : { body: endpoint.body.example ?? {} }),
+    key: key ?? null,
+    ...options,
+    headers: 'headers' in options ? { ...options.headers } : ifMatch,
+  })
+}
+
+/** How each problem is met: by which request, at any endpoint that declares it. */
+const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Request>>> = {
+  'malformed-json': () => ({ body: '{"key": ' }),
+  'invalid-request': () => ({ query: '?nonsense=1' }),
+  unauthenticated: () => ({ key: null }),
+  forbidden: ({ access }) => ({ key: (access.by === 'management' ? keys.client : keys.management) ?? null }),
+  'secret-key-in-browser': () => ({ headers: { origin: 'https://page.example' } }),
+  'project-not-found': () => ({ params: { project: 'nowhere' } }),
+  'environment-not-found': () => ({ params: { env: 'nowhere' } }),
+  'flag-not-found': () => ({ params: { flag: 'nope' } }),
+  'segment-not-found': () => ({ params: { segment: 'nope' } }),
+  'variant-not-found': () => ({ params: { variant: 'nope' } }),
+  'rule-not-found': ({ id }) =>
+    id === 'configurations.rules.add'
+      ? { body: { before: 'nope', serve: { variant: 'on' } } }
+      : { params: { rule: 'nope' } },
+  'key-not-found': () => ({ params: { key: 'nope' } }),
+  'already-exists': ({ id }) => ({
+    body:
+      id === 'projects.create'
+        ? { key: 'default' }
+        : id === 'environments.create'
+          ? { key: 'development' }
+          : { key: 'plain', type: 'boolean' },
+  }),
+  'flag-archived': () => ({ params: { flag: 'archived' } }),
+  'flag-not-archived': () => ({}),
+  'flag-required': () => ({ params: { flag: 'base' } }),
+  'segment-referenced': () => ({}),
+  'not-killed': () => ({}),
+  'revision-conflict': () => ({
+    body: { changes: [{ op: 'delete', kind: 'segment', key: 'free', ifRevision: 99_999 }] },
+  }),
+  stale: () => ({ headers: { 'if-match': '"1-1"' } }),
+  'precondition-required': () => ({ headers: {} }),
+  'too-large': ({ body }) => ({
+    body: JSON.stringify({ context: 'x'.repeat(body?.size === 'context' ? 18_000 : 8 * 1024 * 1024) }),
+  }),
+  'unsupported-media-type': () => ({ body: '<flag/>', headers: { 'content-type': 'text/xml' } }),
+  // Where no body is taken, only a document that was broken by other means can break a rule.
+  'invalid-document': ({ body }) =>
+    body === undefined ? { params: { flag: 'broken' } } : { body: '{"comment": "\\u0000"}' },
+}
+
+const declared = allEndpoints.flatMap((endpoint) =>
+  [...new Set(endpoint.problems)].map((type) => ({ endpoint, type, name: `${endpoint.id} answers ${type}` })),
+)
+const ofOthers: readonly ProblemType[] = ['internal', 'unavailable', 'too-many-requests']
+
+describe('each problem that an endpoint declares can be met there', () => {
+  it.each(declared.filter(({ type }) => !ofOthers.includes(type)))('$name', async ({ endpoint, type }) => {
+    const how = MET_BY[type]
+    if (how === undefined) throw new Error(`No request is known that meets ${type}.`)
+    const answer = await send(service, endpoint, how(endpoint))
+    expect(answer.body?.type, `${answer.status} ${answer.text}`).toBe(problemUri(type))
+    expect(answer.headers['content-type']).toContain('application/problem+json')
+    expect(answer.body.instance).toMatch(/^urn:halyard:request:/)
+    expect(answer.headers['cache-control']).toBe('no-store')
+    if (type === 'unauthenticated') expect(answer.headers['www-authenticate']).toContain('Bearer')
+  })
+
+  it.each(declared.filter(({ type }) => type === 'too-many-requests'))(
+    '$name',
+    async ({ endpoint, type }) => {
+      const { live } = limited
+      const environment = live.environment('default', 'development')
+      const isStream = endpoint.id === 'ofrep.stream'
+      const key = await (endpoint.access.by === 'management'
+        ? limited.managementKey([{ role: 'admin' }])
+        : limited.sdkKey('client'))
+      const principal = await live.authenticate(key)
+      if (environment === undefined || typeof principal === 'string') throw new Error('The key is not known.')
+      const token = live.streamToken(environment.id, principal.keyId, 'client')
+      const request = { key, ...(isStream ? { query: `?token=${token}` } : {}) }
+      // The limit is one a second; a browser's stream is one too many where half of the only place is left to it.
+      if (!isStream) await send(limited, endpoint, request)
+      const answer = await send(limited, endpoint, request)
+      expect(answer.body?.type, answer.text).toBe(problemUri(type))
+      expect(answer.headers['retry-after']).toMatch(/^[1-9]\d*$/)
+    },
+  )
+
+  describe('where the live room fails', () => {
+    const fails = [
+      ...['commit', 'held', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
+      ...['verifyStreamToken', 'status', 'streams'],
+    ]
+    const brokenBy = (error: Error): FastifyInstance => {
+      const live = new Proxy(service.live, {
+        get: (target, name) =>
+          fails.includes(String(name))
+            ? () => {
+                throw error
+              }
+            : target[name as keyof Live],
+      })
+      return createHttp({
+        live,
+        config: {
+          trustProxy: false,
+          managementRequestsPerSecond: 1_000_000,
+          evaluationsPerSecond: undefined,
+        },
+        clock: { now: () => Date.now() },
+        log: { info() {}, warn() {}, error() {} },
+      })
+    }
+    const causes = {
+      internal: new Error('SELECT secret FROM inside'),
+      unavailable: new Problem('unavailable', 'The database does not answer.', { retryAfter: 2.5 }),
+    }
+
+    it.each(declared.filter(({ type }) => type === 'internal' || type === 'unavailable'))(
+      '$name, and tells nothing of the inside',
+      async ({ endpoint, type }) => {
+        const http = brokenBy(causes[type as keyof typeof causes])
+        const asked = {
+          ...service,
+          ask: async (method: string, url: string, { body, key, headers }: AskOptions = {}) => {
+            const {
+              statusCode,
+              payload,
+              headers: answered,
+            } = await http.inject({
+              method: method as 'GET',
+              url,
+              headers: {
+                ...headers,
+                ...(key ? { authorization: `Bearer ${key}` } : {}),
+                ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+              },
+              ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+            })
+            return {
+              status: statusCode,
+              body: JSON.parse(payload),
+              headers: answered,
+              text: payload,
+              etag: '',
+            }
+          },
+        }
+        const query = endpoint.id === 'ofrep.stream' ? '?token=any' : ''
+        const answer = await send(asked, endpoint, { query })
+        expect(answer.body.type, answer.text).toBe(problemUri(type))
+        expect(answer.text).not.toMatch(/SELECT|secret|at .*\.ts/)
+        if (type === 'unavailable') expect(answer.headers['retry-after']).toBe('3')
+      },
+    )
+  })
+
+  it('covers the whole catalogue', () => {
+    const met = new Set(declared.map(({ type }) => type))
+    const everywhere: readonly ProblemType[] = ['route-not-found', 'method-not-allowed']
+    expect(PROBLEM_TYPES.filter((type) => !met.has(type) && !everywhere.includes(type))).toEqual([])
+  })
+
+  it('answers an unknown address and an unknown method as problems, too', async () => {
+    const missing = await service.ask('GET', '/api/v2/everything')
+    expect([missing.status, missing.body.type]).toEqual([404, problemUri('route-not-found')])
+    const method = await service.ask('PUT', `${PROJECT}/flags`)
+    expect([method.status, method.body.type]).toEqual([405, problemUri('method-not-allowed')])
+    expect(method.headers.allow).toBe('GET, POST')
+    const encoding = await service.ask('GET', '/api/v1/projects/%E0%A4%A')
+    expect([encoding.status, encoding.body.type]).toEqual([400, problemUri('invalid-request')])
+  })
+
+  it('names the nearest key where one is unknown', async () => {
+    const flag = await service.ask('GET', `${ENVIRONMENT}/flags/plian`)
+    expect(flag.body).toMatchObject({ status: 404, didYouMean: 'plain' })
+    const environment = await service.ask('GET', `${PROJECT}/environments/developmnt`)
+    expect(environment.body.didYouMean).toBe('development')
+    const far = await service.ask('GET', `${ENVIRONMENT}/flags/something-else-altogether`)
+    expect(far.body.didYouMean).toBeUndefined()
+  })
+})
