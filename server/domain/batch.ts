@@ -43,6 +43,7 @@ export function commitAll(
     checkJson({ changes }, faults)
     const reading: Reading = { faults, pointer: '/changes' }
     const asked = readAsked(changes, reading)
+    faults.refuse()
     refuseOtherRevisions(view, asked)
 
     const drafts: Draft[] = []

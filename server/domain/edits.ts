@@ -1,31 +1,34 @@
 /** What entry edits do to a state: whether they change it, by how many bytes, and the state that results. */
 import { type Entry, entryOf, LIMITS, type State } from '@halyard/sdk/core'
-import { canonical } from './canonical.ts'
+import { canonical, canonicalBytes } from './canonical.ts'
 import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf } from './documents.ts'
 import type { Faults } from './faults.ts'
 
-/** Whether an edit changes anything, and by how many bytes of canonical text. */
-export function weigh(
-  state: State,
-  { kind, key, definition }: EntryEdit,
-): { readonly changed: boolean; readonly growth: number } {
+/** Whether an edit changes anything. */
+export function changes(state: State, { kind, key, definition }: EntryEdit): boolean {
   const current = entryOf(state, kind, key)
-  const before = current === undefined ? '' : canonical(current.definition)
-  const after = definition === null ? '' : canonical(definition)
-  return { changed: before !== after, growth: Buffer.byteLength(after) - Buffer.byteLength(before) }
+  if (current === undefined || definition === null) return (current === undefined) !== (definition === null)
+  return canonical(current.definition) !== canonical(definition)
 }
 
 /** By how many bytes of canonical text the edits grow a state. */
-export const growthOf = (state: State, edits: readonly EntryEdit[]): number =>
-  edits.reduce((sum, edit) => sum + weigh(state, edit).growth, 0)
+export function growthOf(state: State, edits: readonly EntryEdit[]): number {
+  let growth = 0
+  for (const { kind, key, definition } of edits) {
+    const current = entryOf(state, kind, key)
+    if (definition !== null) growth += canonicalBytes(definition)
+    if (current !== undefined) growth -= canonicalBytes(current.definition)
+  }
+  return growth
+}
 
 /** The edits of one log for a change; none where they change nothing. */
 export function editsOf(
   { id, state }: LogView,
   ...edits: readonly EntryEdit[]
 ): [LogId, readonly EntryEdit[]][] {
-  const changed = edits.filter((edit) => weigh(state, edit).changed)
+  const changed = edits.filter((edit) => changes(state, edit))
   return changed.length === 0 ? [] : [[id, changed]]
 }
 

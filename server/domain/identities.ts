@@ -104,7 +104,7 @@ export function updateFlag(
     const result: Identity = { key, type, ...own, initial, archived }
     return {
       action: 'flag.update',
-      edits: new Map([[project, [identityEdit(result)]]]),
+      edits: new Map(editsOf(view, identityEdit(result))),
       warnings: [],
       result,
     }

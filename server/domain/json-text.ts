@@ -11,7 +11,7 @@ const NUL_OR_LONE_SURROGATE = /[\0\p{Cs}]/u
 type Place = {
   readonly value: object
   readonly depth: number
-  readonly step: string
+  readonly step: string | number
   readonly parent: Place | undefined
 }
 
@@ -27,7 +27,7 @@ export const asText = (text: string): string => text.replace(/[\0\p{Cs}]/gu, '\u
  */
 export function checkJson(json: unknown, faults: Faults): void {
   const open: Place[] = []
-  const look = (value: unknown, step: string, parent: Place | undefined): void => {
+  const look = (value: unknown, step: string | number, parent: Place | undefined): void => {
     if (typeof value === 'string') {
       if (!isText(value))
         faults.add(pointerOf(step, parent), 'NUL and lone surrogates cannot be kept; remove them.')
@@ -49,7 +49,7 @@ export function checkJson(json: unknown, faults: Faults): void {
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
     const { value } = place
     if (Array.isArray(value)) {
-      for (let index = 0; index < value.length; index += 1) look(value[index], String(index), place)
+      for (let index = 0; index < value.length; index += 1) look(value[index], index, place)
       continue
     }
     for (const [name, inner] of Object.entries(value)) {
@@ -60,8 +60,8 @@ export function checkJson(json: unknown, faults: Faults): void {
   }
 }
 
-function pointerOf(step: string, parent: Place | undefined): string {
-  const steps: string[] = []
+function pointerOf(step: string | number, parent: Place | undefined): string {
+  const steps: (string | number)[] = []
   let last = step
   for (let place = parent; place !== undefined; place = place.parent) {
     steps.push(last)

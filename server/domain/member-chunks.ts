@@ -57,24 +57,26 @@ export function hasUnit(sorted: readonly string[], unit: string): boolean {
 
 /** Members by chunk, each list without repetitions and sorted. */
 export function chunked(included: Iterable<string>, excluded: Iterable<string>): Map<string, Members> {
-  const sets = new Map<string, { readonly included: Set<string>; readonly excluded: Set<string> }>()
-  const chunkOfUnit = (unit: string) => {
+  const chunks = new Map<string, { readonly included: string[]; readonly excluded: string[] }>()
+  const chunkFor = (unit: string) => {
     const chunk = memberChunk(unit)
-    const known = sets.get(chunk)
+    const known = chunks.get(chunk)
     if (known !== undefined) return known
-    const fresh = { included: new Set<string>(), excluded: new Set<string>() }
-    sets.set(chunk, fresh)
+    const fresh = { included: [], excluded: [] }
+    chunks.set(chunk, fresh)
     return fresh
   }
-  for (const unit of included) chunkOfUnit(unit).included.add(unit)
-  for (const unit of excluded) chunkOfUnit(unit).excluded.add(unit)
-  return new Map(
-    [...sets].map(([chunk, set]) => [
-      chunk,
-      { included: [...set.included].sort(), excluded: [...set.excluded].sort() },
-    ]),
-  )
+  for (const unit of included) chunkFor(unit).included.push(unit)
+  for (const unit of excluded) chunkFor(unit).excluded.push(unit)
+  const sorted = [...chunks].map(([chunk, lists]): [string, Members] => [
+    chunk,
+    { included: sortedOnce(lists.included), excluded: sortedOnce(lists.excluded) },
+  ])
+  return new Map(sorted)
 }
+
+const sortedOnce = (units: string[]): string[] =>
+  units.sort().filter((unit, index) => index === 0 || unit !== units[index - 1])
 
 /** What changes when the members are replaced: the chunks that differ, by name. */
 export function replaceChunks(

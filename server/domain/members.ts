@@ -89,10 +89,12 @@ export function replaceMembers(
     checkJson(input, faults)
     const reading = { faults, pointer: '' }
     const fields = readFields(input, reading, 'The members', LISTS)
-    const given = (list: List): Iterable<string> =>
-      fields[list] === undefined
-        ? allMembers(state, segment, list)
-        : readUnits(fields[list], inside(reading, list), LIMITS.members, unitFor).map(({ unit }) => unit)
+    const given = (list: List): Iterable<string> => {
+      if (fields[list] === undefined) return allMembers(state, segment, list)
+      const units: string[] = []
+      readUnits(fields[list], inside(reading, list), LIMITS.members, unitFor, (unit) => units.push(unit))
+      return units
+    }
     const next = chunked(given('included'), given('excluded'))
     for (const { included, excluded } of next.values()) {
       for (const unit of included) if (hasUnit(excluded, unit)) faults.add('/excluded', inBoth(unit))
@@ -152,12 +154,15 @@ function readerOfUnits(view: LogView, segment: SegmentKey): (value: unknown) => 
   }
 }
 
+/** `place`: the pointer of the list that it stands in; it is made whole only for a fault. */
 type Asked = {
   readonly unit: string
   readonly list: List
   readonly op: 'add' | 'remove'
-  readonly pointer: string
+  readonly place: string
+  readonly index: number
 }
+const pointerTo = ({ place, index }: Asked): string => at(place, index)
 
 function readAsked(
   input: unknown,
@@ -166,27 +171,25 @@ function readAsked(
 ): readonly Asked[] {
   const { faults } = reading
   const fields = readFields(input, reading, 'The change', LISTS)
-  const asked = LISTS.flatMap((list) => {
-    if (fields[list] === undefined) return []
+  const asked: Asked[] = []
+  const seen = new Map<string, Asked>()
+  for (const list of LISTS) {
+    if (fields[list] === undefined) continue
     const here = inside(reading, list)
     const ops = readFields(fields[list], here, 'The change of a list', ['add', 'remove'])
-    return (['add', 'remove'] as const).flatMap((op) =>
-      readUnits(ops[op], inside(here, op), LIMITS.memberChanges, unitFor).map((one) => ({
-        ...one,
-        list,
-        op,
-      })),
-    )
-  })
+    for (const op of ['add', 'remove'] as const) {
+      const place = inside(here, op)
+      readUnits(ops[op], place, LIMITS.memberChanges, unitFor, (unit, index) => {
+        const one: Asked = { unit, list, op, place: place.pointer, index }
+        asked.push(one)
+        const first = seen.get(`${list} ${unit}`) ?? one
+        seen.set(`${list} ${unit}`, first)
+        if (first.op !== op) faults.add(pointerTo(one), `${quote(unit)} is both added and removed.`)
+      })
+    }
+  }
   if (asked.length > LIMITS.memberChanges) {
     faults.add('', `One request changes at most ${LIMITS.memberChanges} members; these are ${asked.length}.`)
-  }
-  const seen = new Map<string, Asked>()
-  for (const one of asked) {
-    const place = `${one.list} ${one.unit}`
-    const first = seen.get(place) ?? one
-    seen.set(place, first)
-    if (first.op !== one.op) faults.add(one.pointer, `${quote(one.unit)} is both added and removed.`)
   }
   return asked
 }
@@ -196,15 +199,13 @@ function readUnits(
   reading: Reading,
   most: number,
   unitFor: (value: unknown) => string | undefined,
-): { readonly unit: string; readonly pointer: string }[] {
-  const units: { readonly unit: string; readonly pointer: string }[] = []
+  take: (unit: string, index: number) => void,
+): void {
   for (const [index, item] of readList(value, reading, 'Members', most).entries()) {
     const unit = unitFor(item)
-    const pointer = at(reading.pointer, index)
-    if (unit === undefined) reading.faults.add(pointer, UNIT_EXPECTED)
-    else units.push({ unit, pointer })
+    if (unit === undefined) reading.faults.add(at(reading.pointer, index), UNIT_EXPECTED)
+    else take(unit, index)
   }
-  return units
 }
 
 /** The chunk with the changes; the very same where none changes anything. */
@@ -239,8 +240,9 @@ function editChunk(
 }
 
 function refuseInBoth(next: Members, changes: readonly Asked[], faults: Faults): void {
-  for (const { unit, list, op, pointer } of changes) {
-    if (op === 'add' && hasUnit(next[other(list)], unit)) faults.add(pointer, inBoth(unit))
+  for (const one of changes) {
+    if (one.op === 'add' && hasUnit(next[other(one.list)], one.unit))
+      faults.add(pointerTo(one), inBoth(one.unit))
   }
 }
 

@@ -6,7 +6,7 @@
 import { check, entryOf, type FlagConfig, type FlagKey, LIMITS, type State } from '@halyard/sdk/core'
 import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf, flagOf } from './documents.ts'
-import { checkSize, growthOf, stateWith, weigh } from './edits.ts'
+import { changes, checkSize, growthOf, stateWith } from './edits.ts'
 import { at, collectFaults, type Faults, quote } from './faults.ts'
 import { fieldOf, isObject, listOf } from './reading.ts'
 import {
@@ -33,8 +33,7 @@ export function settle(
   also: readonly EntryEdit[] = [],
 ): [LogId, readonly EntryEdit[]][] {
   const { state } = view
-  const weighed = drafts.map((draft) => ({ draft, ...weigh(state, draft) })).filter(({ changed }) => changed)
-  const changed = weighed.map(({ draft }) => draft)
+  const changed = drafts.filter((draft) => changes(state, draft))
   const edits = [...changed.map(({ kind, key, definition }) => ({ kind, key, definition })), ...also]
   if (edits.length === 0) return []
 
@@ -45,7 +44,11 @@ export function settle(
   const [flags, segments] = [byKind('flag'), byKind('segment')]
   for (const draft of flags.values()) checkFlag(next, draft, faults)
   for (const draft of segments.values()) checkSegmentNames(next, draft, '', faults)
-  const dependants = dependantsOf(next, new Set(flags.keys()))
+  // Only what offers less than before can harm those who require it, and to find them takes a look at every flag.
+  const narrowed = new Set(
+    [...flags.values()].filter((draft) => offersLess(state, draft)).map(({ key }) => key),
+  )
+  const dependants = narrowed.size === 0 ? new Map<FlagKey, FlagKey[]>() : dependantsOf(next, narrowed)
   for (const draft of flags.values())
     checkDependants(next, draft, flags, dependants.get(draft.key) ?? [], faults)
   checkCycles(flags, (key) => requiredBy(entryOf(next, 'flag', key)?.definition), prerequisitePointer, faults)
@@ -55,8 +58,7 @@ export function settle(
     () => '/when',
     faults,
   )
-  const growth = weighed.reduce((sum, { growth }) => sum + growth, 0)
-  checkSize(view, growth + growthOf(state, also), faults)
+  checkSize(view, growthOf(state, edits), faults)
   faults.refuse()
 
   refuseNamed(next, changed, dependants)
@@ -127,6 +129,11 @@ function checkSegmentNames(
       },
     )
   }
+}
+
+function offersLess(state: State, { key, definition }: Draft): boolean {
+  const after = new Set(variantsOf(definition))
+  return variantsOf(entryOf(state, 'flag', key)?.definition).some((variant) => !after.has(variant))
 }
 
 /** A variant that another flag requires has to stay. Flags that change too are checked by themselves. */
@@ -230,10 +237,7 @@ function checkCompiles(
   affected: ReadonlySet<FlagKey>,
   faults: Faults,
 ): void {
-  const present = [...new Set([...flags.keys(), ...affected])].filter(
-    (key) => flagOf(next, key) !== undefined,
-  )
-  for (const [key, { error, skipped }] of check(next, present)) {
+  for (const [key, { error, skipped }] of check(next, new Set([...flags.keys(), ...affected]))) {
     const draft = flags.get(key)
     const broken = [
       ...(error === undefined ? [] : [{ within: '', why: error }]),

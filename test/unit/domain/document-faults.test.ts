@@ -1,12 +1,8 @@
 /** Each rule of the model that a configuration can break, and where the fault points. */
+
+import type { FlagType, Json } from '@halyard/sdk/core'
 import { beforeAll, describe, expect, it } from 'vitest'
-import {
-  createFlag,
-  type FlagConfigInput,
-  type FlagType,
-  type Json,
-  putConfiguration,
-} from '../../../server/domain/index.ts'
+import { createFlag, type FlagConfigInput, putConfiguration } from '../../../server/domain/index.ts'
 import { ANY, faultsOf, pointersOf, problemOf, World } from './world.ts'
 
 let world: World

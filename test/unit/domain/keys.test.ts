@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { digestOfKey, mintKey, parseKey, sameDigest } from '../../../server/domain/keys.ts'
+
+const bytes = (fill: number) => new Uint8Array(32).fill(fill)
+
+describe('a key', () => {
+  it.each(['server', 'client', 'management'] as const)('of kind %s tells what it is', (kind) => {
+    const text = mintKey(kind, bytes(200), 'abc123')
+    expect(text).toMatch(/^hly_(srv|pub|api)_abc123_[0-9A-Za-z]{49}$/)
+    expect(parseKey(text)).toEqual({ kind, id: 'abc123', secret: text.split('_')[3]?.slice(0, 43) })
+  })
+
+  it('has the same length whatever the bytes', () => {
+    expect(mintKey('server', bytes(0), 'a')).toHaveLength(mintKey('server', bytes(255), 'a').length)
+  })
+
+  it('keeps all of its 256 bits apart', () => {
+    const last = bytes(255)
+    last[31] = 254
+    expect(mintKey('server', last, 'a')).not.toBe(mintKey('server', bytes(255), 'a'))
+  })
+
+  it('is not minted from fewer bytes, or with another id', () => {
+    expect(() => mintKey('server', new Uint8Array(16), 'a')).toThrow(RangeError)
+    expect(() => mintKey('server', bytes(1), 'A_b')).toThrow(RangeError)
+  })
+
+  it('with one letter changed is none', () => {
+    const text = mintKey('server', bytes(9), 'abc')
+    for (let index = 0; index < text.length; index += 1) {
+      const other = text[index] === 'x' ? 'y' : 'x'
+      expect(parseKey(text.slice(0, index) + other + text.slice(index + 1))).toBeUndefined()
+    }
+    for (const wrong of ['', 'hly_srv_', `${text} `, `${text}\n`, text.toUpperCase()])
+      expect(parseKey(wrong)).toBeUndefined()
+  })
+
+  it('is stored as its SHA-256, and compared with it', () => {
+    const digest = digestOfKey('abc')
+    expect(digest).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+    expect(sameDigest(digest, digestOfKey('abc'))).toBe(true)
+    expect(sameDigest(digest, digestOfKey('abd'))).toBe(false)
+    expect(sameDigest(digest, 'ba')).toBe(false)
+  })
+})
