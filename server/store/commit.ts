@@ -1,14 +1,14 @@
 /**
- * The single write transaction: lock, view, run the pure edit, write once. It decides what is written and what
- * the caller gets; when the transaction ends is the driver's part.
+ * The single write transaction: lock, view, run the pure edits one after another, write once. It decides what is
+ * written and what each caller gets; when the transaction ends is the driver's part.
  */
-import { apply, emptyState, type State } from '@halyard/sdk/core'
+import { apply, compareStates, emptyState, type State } from '@halyard/sdk/core'
 import type { Change, LockedLogs, LogId, Opening } from '../domain/change.ts'
 import type { Db, Outcome } from './database.ts'
-import { type Known, type LockedRow, lockLogs, viewLogs } from './locking.ts'
+import { type LockedRow, lockLogs, readStates } from './locking.ts'
 import { type LogPlan, planLog, planOpening, type Signature } from './plan.ts'
 import type { CommitRequest, Committed, Loaded, Notice, Provenance } from './store.ts'
-import { type Move, write } from './write.ts'
+import { type Head, type Written, write } from './write.ts'
 
 export type CommitContext = {
   /** Epoch milliseconds. */
@@ -16,23 +16,90 @@ export type CommitContext = {
   readonly mint: () => string
   /** Names this instance in its notifications, so that it can tell its own. */
   readonly instance: string
-  readonly known: Known
 }
 
-/** What a log is after the commit: the state before, and the plan that leads on from it. */
-export type Aftermath = { readonly base: State; readonly plan: LogPlan }
+/** What becomes of a request, should the transaction commit. */
+export type Verdict = { readonly committed: Committed<unknown> } | { readonly refused: unknown }
 
-export type CommitOutcome<R> = Outcome<Committed<R>> & { readonly aftermath: readonly Aftermath[] }
+/** Bytes of texts after which a transaction takes no more edits: one large import must not delay many small ones. */
+const MOST_BYTES = 1024 * 1024
 
-/** Runs one commit in an open transaction. `keep` is false where nothing is to be written. */
-export async function commitIn<R>(
+/** A locked log while edits run on it. */
+type Desk = {
+  readonly row: LockedRow
+  state: State
+  /** Leads on from `state`; applied only when another edit asks for it. */
+  next: LogPlan | undefined
+  headHash: string
+  bytes: number
+  changed: boolean
+  closes: boolean
+}
+
+/**
+ * Runs commits of one scope in an open transaction, in order; an edit sees what the ones before it wrote, and a
+ * refusal touches nobody else.
+ * @returns a verdict for each request that was run: fewer than asked where the transaction is full
+ * @throws where a log of the scope is not there, or the database fails
+ */
+export async function commitAll(
   db: Db,
-  request: CommitRequest<R>,
+  requests: readonly CommitRequest<unknown>[],
   context: CommitContext,
-): Promise<CommitOutcome<R>> {
-  const rows = await lockLogs(db, request.scope)
-  const logs = await viewLogs(db, rows, context.known)
+): Promise<Outcome<readonly Verdict[]>> {
+  const [first] = requests
+  if (first === undefined) return { keep: false, value: [] }
+  const rows = await lockLogs(db, first.scope)
+  const states = await readStates(db, rows, (log) => newestKnown(requests, log))
+  const desks = rows.map((row): Desk => {
+    const state = states(row)
+    return {
+      row,
+      state,
+      next: undefined,
+      headHash: row.headHash,
+      bytes: row.bytes,
+      changed: false,
+      closes: false,
+    }
+  })
+
+  const verdicts: Verdict[] = []
+  const writes: Written[] = []
+  let bytes = 0
+  for (const request of requests) {
+    let run: Run
+    try {
+      run = runEdit(desks, request, context)
+    } catch (refused) {
+      verdicts.push({ refused })
+      continue
+    }
+    verdicts.push({ committed: run.committed })
+    if (request.dryRun === true || !run.changes) continue
+    writes.push(run)
+    keepOnDesks(desks, run)
+    bytes += run.bytes
+    // Logs that open or close change what a scope holds: whoever comes next must lock anew.
+    if (bytes > MOST_BYTES || run.openings.length > 0 || run.committed.closed.length > 0) break
+  }
+  if (writes.length > 0) {
+    const heads = desks.filter((desk) => desk.changed).map(headOf)
+    await write(db, { at: context.now, writes, heads, notice: noticeFrom(context) })
+  }
+  return { keep: writes.length > 0, value: verdicts }
+}
+
+/** One edit's outcome: what it writes, and what its caller gets. */
+type Run = Written & {
+  readonly changes: boolean
+  readonly bytes: number
+  readonly committed: Committed<unknown>
+}
+
+function runEdit(desks: readonly Desk[], request: CommitRequest<unknown>, context: CommitContext): Run {
   const { actor, comment } = request
+  const logs = viewsOf(desks)
   const change = request.edit(logs, { now: context.now, actor, comment, mint: context.mint })
   checkReach(change, logs)
   const signature: Signature = {
@@ -42,55 +109,76 @@ export async function commitIn<R>(
     action: change.action,
     comment: comment ?? null,
   }
-
-  const plans = new Map<LogId, LogPlan>()
-  for (const row of rows) {
-    const state = logs.get(row.id)?.state
+  const plans = desks.flatMap(({ row, state, headHash, bytes }): LogPlan[] => {
     const edits = change.edits.get(row.id)
-    if (state === undefined || edits === undefined) continue
-    const plan = planLog({ log: row.id, state, headHash: row.headHash, bytes: row.bytes }, edits, signature)
-    if (plan !== undefined) plans.set(row.id, plan)
-  }
+    const plan = edits && planLog({ log: row.id, state, headHash, bytes }, edits, signature)
+    return plan === undefined ? [] : [plan]
+  })
   const openings = (change.opens ?? []).map((opening) => ({ opening, plan: planOpening(opening, signature) }))
-  const closes = new Set(change.closes)
-  const moves = rows
-    .filter((row) => plans.has(row.id) || closes.has(row.id))
-    .map((row) => moveOf(row, plans.get(row.id), closes.has(row.id)))
-  const keep = (moves.length > 0 || openings.length > 0) && request.dryRun !== true
-  if (keep) {
-    const notices = [...moves.map(noticeOfMove), ...openings.map(({ plan }) => noticeOfPlan(plan))]
-    await write(db, {
-      signature,
-      moves,
-      plans: [...plans.values()],
-      openings,
-      notices: notices.map((notice) => JSON.stringify({ ...notice, from: context.instance })),
-    })
-  }
+  const closed = [...new Set(change.closes)]
   const provenance: Provenance = { at: context.now, by: actor }
+  const revisionOf = (desk: Desk) =>
+    (request.dryRun === true ? undefined : plans.find((plan) => plan.log === desk.row.id))?.delta.revision
   return {
-    keep,
-    aftermath: [...plans.values()].flatMap((plan) => {
-      const base = logs.get(plan.log)?.state
-      return keep && base !== undefined ? [{ base, plan }] : []
-    }),
-    value: {
+    signature,
+    plans,
+    openings,
+    changes: plans.length > 0 || openings.length > 0 || closed.length > 0,
+    bytes: [...plans, ...openings.map(({ plan }) => plan)].reduce((sum, plan) => sum + plan.written, 0),
+    committed: {
       result: change.result,
       action: change.action,
       warnings: change.warnings,
       provenance,
-      deltas: new Map([...plans].map(([log, plan]) => [log, plan.delta])),
+      deltas: new Map(plans.map((plan) => [plan.log, plan.delta])),
       opened: openings.map(({ opening, plan }) => openedLog(opening, plan, provenance)),
-      closed: [...closes],
+      closed,
       heads: new Map(
-        rows.map(({ id, epoch, revision }) => [
-          id,
-          { epoch, revision: keep ? (plans.get(id)?.delta.revision ?? revision) : revision },
-        ]),
+        desks.map((desk) => {
+          const { epoch, revision } = desk.state
+          return [desk.row.id, { epoch, revision: revisionOf(desk) ?? revision }]
+        }),
       ),
     },
   }
 }
+
+/** The logs as the next edit sees them. */
+function viewsOf(desks: readonly Desk[]): LockedLogs {
+  return new Map(
+    desks.map((desk) => {
+      if (desk.next !== undefined) {
+        desk.state = applied(desk.state, desk.next)
+        desk.next = undefined
+      }
+      const { id, kind, parent } = desk.row
+      return [id, { id, kind, parent, state: desk.state, bytes: desk.bytes }]
+    }),
+  )
+}
+
+function keepOnDesks(desks: readonly Desk[], run: Run): void {
+  for (const desk of desks) {
+    const plan = run.plans.find((candidate) => candidate.log === desk.row.id)
+    if (run.committed.closed.includes(desk.row.id)) desk.changed = desk.closes = true
+    if (plan === undefined) continue
+    desk.next = plan
+    desk.headHash = plan.hash
+    desk.bytes = plan.bytes
+    desk.changed = true
+  }
+}
+
+function headOf({ row, state, next, headHash, bytes, closes }: Desk): Head {
+  const { epoch } = state
+  const { revision, digest } = next?.delta ?? state
+  return { log: row.id, epoch, revision, digest, headHash, bytes, closes }
+}
+
+const noticeFrom =
+  ({ instance }: CommitContext) =>
+  ({ log, epoch, revision }: Notice): string =>
+    JSON.stringify({ log, epoch, revision, from: instance })
 
 /** An edit may change and close only what its scope locked. */
 function checkReach(change: Change<unknown>, logs: LockedLogs): void {
@@ -100,32 +188,17 @@ function checkReach(change: Change<unknown>, logs: LockedLogs): void {
   }
 }
 
-function moveOf(row: LockedRow, plan: LogPlan | undefined, closes: boolean): Move {
-  const { id: log, epoch, revision, headHash, bytes, digest } = row
-  if (plan === undefined) return { log, epoch, revision, headHash, bytes, digest, closes }
-  const next = plan.delta
-  return {
-    log,
-    epoch,
-    revision: next.revision,
-    headHash: plan.hash,
-    bytes: plan.bytes,
-    digest: next.digest,
-    closes,
+function newestKnown(requests: readonly CommitRequest<unknown>[], log: LogId): State | undefined {
+  let newest: State | undefined
+  for (const request of requests) {
+    const held = request.known?.(log)
+    if (held !== undefined && (newest === undefined || compareStates(newest, held) < 0)) newest = held
   }
+  return newest
 }
 
-const noticeOfMove = ({ log, epoch, revision }: Move): Notice => ({ log, epoch, revision })
-const noticeOfPlan = ({ log, delta }: LogPlan): Notice => ({
-  log,
-  epoch: delta.epoch,
-  revision: delta.revision,
-})
-
 function openedLog(opening: Opening, plan: LogPlan, provenance: Provenance): Loaded {
-  const state = apply(emptyState(opening.project, opening.environment, plan.delta.epoch), plan.delta)
-  if ('refused' in state)
-    throw new Error(`The first revision of ${opening.id} does not apply: ${state.refused}`)
+  const state = applied(emptyState(opening.project, opening.environment, plan.delta.epoch), plan)
   return {
     log: opening.id,
     kind: opening.kind,
@@ -135,4 +208,10 @@ function openedLog(opening: Opening, plan: LogPlan, provenance: Provenance): Loa
     state,
     provenance: new Map(plan.versions.length > 0 ? [[state.revision, provenance]] : []),
   }
+}
+
+function applied(state: State, plan: LogPlan): State {
+  const next = apply(state, plan.delta)
+  if ('refused' in next) throw new Error(`A plan for ${plan.log} does not apply: ${next.refused}`)
+  return next
 }

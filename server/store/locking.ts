@@ -4,10 +4,10 @@
  */
 import { apply, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
-import { type LogId, type LogKind, type LogView, SYSTEM } from '../domain/change.ts'
+import { type LogId, type LogKind, SYSTEM } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Db, statement } from './database.ts'
-import { entriesOf, stateFrom } from './read.ts'
+import { definitionOf, entriesOf, grouped, stateFrom } from './read.ts'
 import type { Scope } from './store.ts'
 
 /** A log's row under its lock. */
@@ -96,71 +96,63 @@ const readOnto = statement<EntryRow>(
         AND e.revision > held.revision AND (held.revision > 0 OR e.digest IS NOT NULL)`,
 )
 
-/** A state that the caller holds, and what is known of it. */
-export type Known = (row: LockedRow) => State | undefined
-
-/** The locked logs as an edit sees them. At most one query, and none where all states are known. */
-export async function viewLogs(
+/**
+ * The states of locked logs. At most one query, and none where the caller holds all of them.
+ * @param known the newest state that the caller holds of a log
+ */
+export async function readStates(
   db: Db,
   rows: readonly LockedRow[],
-  known: Known,
-): Promise<ReadonlyMap<LogId, LogView>> {
+  known: (log: LogId) => State | undefined,
+): Promise<(row: LockedRow) => State> {
   const states = new Map<LogId, State>()
   const bases = new Map<LogId, State>()
   for (const row of rows) {
-    const held = known(row)
+    const held = known(row.id)
     if (held === undefined || held.epoch !== row.epoch || held.revision > row.revision) continue
     if (held.revision < row.revision) bases.set(row.id, held)
     else if (held.digest === row.digest) states.set(row.id, held)
   }
   const stale = rows.filter((row) => !states.has(row.id))
   if (stale.length > 0) {
-    const read = await readOnto(db, {
-      logs: stale.map((row) => row.id),
-      since: stale.map((row) => bases.get(row.id)?.revision ?? 0),
-    })
+    const since = stale.map((row) => bases.get(row.id)?.revision ?? 0)
+    const read = await readOnto(db, { logs: stale.map((row) => row.id), since })
+    const newer = grouped(read.map((entry) => ({ ...entry, revision: Number(entry.revision) })))
     for (const row of stale) {
-      const newer = read
-        .filter((entry) => entry.log === row.id)
-        .map((entry) => ({ ...entry, revision: Number(entry.revision) }))
       const base = bases.get(row.id)
-      const brought = base === undefined ? undefined : broughtForward(base, row, newer)
-      states.set(row.id, brought ?? (await whole(db, row, base === undefined ? newer : undefined)))
+      const entries = newer.get(row.id) ?? []
+      const state =
+        base === undefined ? stateFrom(row, entriesOf(entries)) : broughtForward(base, row, entries)
+      states.set(row.id, state ?? (await wholeState(db, row)))
     }
   }
-  return new Map(
-    rows.map((row) => {
-      const { id, kind, parent, bytes } = row
-      return [id, { id, kind, parent, bytes, state: states.get(id) ?? stateFrom(row, new Map()) }]
-    }),
-  )
+  return (row) => {
+    const state = states.get(row.id)
+    if (state === undefined) throw new Error(`Log ${row.id} was locked and not read`)
+    return state
+  }
 }
 
-type Written = {
+type Newer = {
   readonly kind: string
   readonly key: string
   readonly revision: number
   readonly text: string | null
 }
 
-function broughtForward(base: State, row: LockedRow, newer: readonly Written[]): State | undefined {
+/** undefined where the held state is not what the log once was: it must be read whole. */
+function broughtForward(base: State, row: LockedRow, newer: readonly Newer[]): State | undefined {
   const next = apply(base, {
     epoch: row.epoch,
     base: base.revision,
     revision: row.revision,
     digest: row.digest,
-    entries: newer.map(({ kind, key, revision, text }) => ({
-      kind,
-      key,
-      revision,
-      definition: text === null ? null : JSON.parse(text),
-    })),
+    entries: newer.map(({ text, ...entry }) => ({ ...entry, definition: definitionOf(text) })),
   })
   return 'refused' in next ? undefined : next
 }
 
-async function whole(db: Db, row: LockedRow, read: readonly Written[] | undefined): Promise<State> {
-  if (read !== undefined) return stateFrom(row, entriesOf(read))
+async function wholeState(db: Db, row: LockedRow): Promise<State> {
   const all = await readOnto(db, { logs: [row.id], since: [0] })
   return stateFrom(row, entriesOf(all.map((entry) => ({ ...entry, revision: Number(entry.revision) }))))
 }

@@ -2,15 +2,14 @@
  * The store over any driver: puts queues, transactions and readers together, and makes the schema at the first
  * call that gets through, so that a database that is away at the start is only late.
  */
-import { apply, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
-import { type LogId, SYSTEM } from '../domain/change.ts'
-import { type Aftermath, commitIn } from './commit.ts'
-import type { Database, Log } from './database.ts'
-import { createLanes } from './lanes.ts'
-import type { LockedRow } from './locking.ts'
+import { SYSTEM } from '../domain/change.ts'
+import { Problem } from '../domain/problem.ts'
+import { commitAll, type Verdict } from './commit.ts'
+import type { Database, Lane, Log } from './database.ts'
 import { applyMigrations, rowsOf } from './migrate.ts'
 import { minter } from './mint.ts'
+import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
 import type { CommitRequest, Committed, Notice, Store } from './store.ts'
 
@@ -23,16 +22,12 @@ export type StoreOptions = {
 
 /** Milliseconds that an edit may take, its wait for others in this process included. */
 const EDIT_MS = 3000
-/** One holds the row, one waits at its door. */
-const WIDTH = 2
 
 /** A store on a driver. The driver is the store's from now on, and closes with it. */
 export function createStore(database: Database, options: StoreOptions): Store {
   const { clock, log } = options
   const mint = minter(options.randomBytes)
   const instance = mint()
-  const lanes = createLanes(WIDTH)
-  const recent = new Map<LogId, Aftermath>()
   let preparing: Promise<void> | undefined
 
   const prepare = async () => {
@@ -48,49 +43,36 @@ export function createStore(database: Database, options: StoreOptions): Store {
     return preparing
   }
 
-  // The next editor may have its lock before the caller of the last commit has taken its delta in. A head's hash
-  // names one content, so what that commit made of the log is the truth whenever its hash is the locked one.
-  const knownTo =
-    (known: CommitRequest<unknown>['known']) =>
-    (row: LockedRow): State | undefined => {
-      const held = known?.(row.id)
-      if (held !== undefined && held.epoch === row.epoch && held.revision === row.revision) return held
-      const last = recent.get(row.id)
-      if (last === undefined || last.plan.hash !== row.headHash) return held
-      const next = apply(last.base, last.plan.delta)
-      return 'refused' in next ? held : next
+  const run = (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) =>
+    database.transact(lane, (db) => commitAll(db, requests, { now: clock.now(), mint, instance }), withinMs)
+  const turn = async (batch: readonly Waiting[]): Promise<readonly Waiting[]> => {
+    const dueAt = Math.min(...batch.map((waiting) => waiting.dueAt))
+    try {
+      const verdicts = await run(
+        'edit',
+        batch.map((waiting) => waiting.request),
+        Math.max(1, dueAt - performance.now()),
+      )
+      for (const [index, verdict] of verdicts.entries()) settle(batch[index], verdict)
+      return batch.slice(verdicts.length)
+    } catch (error) {
+      // What only a bug can cause may be one request's alone: each is tried by itself.
+      if (batch.length > 1 && !(error instanceof Problem)) {
+        for (const waiting of batch) await turn([waiting])
+      } else {
+        for (const waiting of batch) waiting.reject(error)
+      }
+      return []
     }
+  }
+  const queue = createQueue(turn)
 
   async function commit<R>(request: CommitRequest<R>): Promise<Committed<R>> {
-    const startedAt = performance.now()
-    const left = () => Math.max(1, EDIT_MS - (performance.now() - startedAt))
     await prepared()
-    const log = request.scope.path.at(-1) ?? SYSTEM
-    const leave = request.urgent === true ? undefined : await lanes.enter(log, left())
-    const touched = new Set([log])
-    try {
-      return await database.transact(
-        request.urgent === true ? 'kill' : 'edit',
-        async (db) => {
-          const outcome = await commitIn(db, request, {
-            now: clock.now(),
-            mint,
-            instance,
-            known: knownTo(request.known),
-          })
-          for (const after of outcome.aftermath) {
-            recent.set(after.plan.log, after)
-            touched.add(after.plan.log)
-          }
-          return outcome
-        },
-        left(),
-      )
-    } finally {
-      leave?.()
-      // Kept for whoever waits, and no longer.
-      for (const id of touched) if (!lanes.busy(id)) recent.delete(id)
-    }
+    if (request.urgent !== true) return queue.add(request, EDIT_MS)
+    const [verdict] = await run('kill', [request])
+    if (verdict === undefined || 'refused' in verdict) throw verdict?.refused
+    return verdict.committed as Committed<R>
   }
 
   prepared().catch((error: unknown) => log.warn({ err: error }, 'the database is not ready yet'))
@@ -121,6 +103,11 @@ export function createStore(database: Database, options: StoreOptions): Store {
     ping: () => database.ping(),
     close: () => database.close(),
   }
+}
+
+function settle(waiting: Waiting | undefined, verdict: Verdict): void {
+  if ('refused' in verdict) waiting?.reject(verdict.refused)
+  else waiting?.resolve(verdict.committed)
 }
 
 /** Opens the log that all others hang from; its epoch is the second of the first start. */

@@ -41,8 +41,10 @@ export type LogPlan = {
   readonly documents: string
   readonly previousHash: string
   readonly hash: string
-  /** Of all current entries, afterwards. */
+  /** Bytes of the texts of all current entries, afterwards. */
   readonly bytes: number
+  /** Bytes of the texts that are written. */
+  readonly written: number
 }
 
 export type Base = {
@@ -74,6 +76,7 @@ function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature)
   const changed: DeltaEntry[] = []
   let digest = base.state.digest
   let bytes = base.bytes
+  let written = 0
   for (const { kind, key, definition } of [...last.values()].sort(byKindAndKey)) {
     const current = base.state.entries.get(kind)?.get(key)
     const before = current === undefined ? null : canonical(current.definition)
@@ -84,6 +87,7 @@ function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature)
     changed.push({ kind, key, revision, definition: text === null ? null : (JSON.parse(text) as Json) })
     digest = digestAfter(digest, kind, key, current, text === null ? undefined : revision)
     bytes += sizeOf(text) - sizeOf(before)
+    written += sizeOf(text)
   }
   const documents = versions.map((version): DocumentDigest => [version.kind, version.key, version.digest])
   const { epoch } = base.state
@@ -107,6 +111,7 @@ function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature)
       previous: base.headHash,
     }),
     bytes,
+    written,
   }
 }
 

@@ -197,7 +197,8 @@ function digestOf(held: State['entries']): number {
   return digest
 }
 
-const definitionOf = (text: string | null): Json => (text === null ? null : (JSON.parse(text) as Json))
+/** The definition in a version's text; null in one that removes. */
+export const definitionOf = (text: string | null): Json => (text === null ? null : (JSON.parse(text) as Json))
 
 const actorOf = (row: {
   readonly actorKind: Actor['kind']
@@ -205,7 +206,8 @@ const actorOf = (row: {
   readonly actorName: string
 }): Actor => ({ kind: row.actorKind, id: row.actorId, name: row.actorName })
 
-function grouped<Row extends { readonly log: LogId }>(
+/** Rows by their log. */
+export function grouped<Row extends { readonly log: LogId }>(
   rows: readonly Row[],
 ): ReadonlyMap<LogId, readonly Row[]> {
   const groups = new Map<LogId, Row[]>()

@@ -5,7 +5,8 @@
 import { sql } from 'drizzle-orm'
 import type { LogId, Opening } from '../domain/change.ts'
 import { CHANNEL, type Db, statement } from './database.ts'
-import type { LogPlan, Signature } from './plan.ts'
+import type { LogPlan, Signature, Version } from './plan.ts'
+import type { Notice } from './store.ts'
 
 const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const values = (...columns: readonly (readonly [name: string, type: string])[]) =>
@@ -24,12 +25,14 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['entryKinds', 'text'],
       ['entryKeys', 'text'],
       ['entryRevisions', 'bigint'],
+      ['entrySuperseded', 'bigint'],
       ['entryTexts', 'text'],
       ['entryDigests', 'text'],
-    )} AS t (log_id, kind, key, revision, text, digest)
+      ['entryFirst', 'boolean'],
+    )} AS t (log_id, kind, key, revision, superseded_at_revision, text, digest, first)
   ), opened AS (
     INSERT INTO halyard.logs (id, parent_id, kind, project, environment, epoch, revision, head_hash, bytes, digest, opened_at)
-    SELECT t.*, ${value('openedAt', 'timestamptz')} FROM ${values(
+    SELECT * FROM ${values(
       ['openIds', 'text'],
       ['openParents', 'text'],
       ['openKinds', 'text'],
@@ -40,6 +43,7 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['openHashes', 'text'],
       ['openBytes', 'bigint'],
       ['openDigests', 'bigint'],
+      ['openTimes', 'timestamptz'],
     )} AS t
     RETURNING 1
   ), moved AS (
@@ -58,32 +62,45 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
   ), recorded AS (
     INSERT INTO halyard.changes (log_id, revision, epoch, documents, previous_hash, hash,
       change_id, actor_kind, actor_id, actor_name, action, comment, at)
-    SELECT t.*, ${value('change', 'text')}, ${value('actorKind', 'text')}, ${value('actorId', 'text')},
-      ${value('actorName', 'text')}, ${value('action', 'text')}, ${value('comment', 'text')}, ${value('at', 'timestamptz')}
-    FROM ${values(
+    SELECT * FROM ${values(
       ['recordLogs', 'text'],
       ['recordRevisions', 'bigint'],
       ['recordEpochs', 'bigint'],
       ['recordDocuments', 'text'],
       ['recordPrevious', 'text'],
       ['recordHashes', 'text'],
+      ['recordChanges', 'text'],
+      ['recordActorKinds', 'text'],
+      ['recordActorIds', 'text'],
+      ['recordActorNames', 'text'],
+      ['recordActions', 'text'],
+      ['recordComments', 'text'],
+      ['recordTimes', 'timestamptz'],
     )} AS t
   ), superseded AS (
     UPDATE halyard.entries e SET superseded_at_revision = incoming.revision FROM incoming
     WHERE e.log_id = incoming.log_id AND e.kind = incoming.kind AND e.key = incoming.key
-      AND e.superseded_at_revision IS NULL
+      AND e.superseded_at_revision IS NULL AND incoming.first
     RETURNING 1
   ), written AS (
-    INSERT INTO halyard.entries (log_id, kind, key, revision, text, digest)
-    SELECT log_id, kind, key, revision, text, digest FROM incoming WHERE (SELECT count(*) FROM superseded) >= 0
+    INSERT INTO halyard.entries (log_id, kind, key, revision, superseded_at_revision, text, digest)
+    SELECT log_id, kind, key, revision, superseded_at_revision, text, digest FROM incoming WHERE (SELECT count(*) FROM superseded) >= 0
     RETURNING 1
   )
   SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM written) AS written,
     (SELECT count(pg_notify(${sql.raw(`'${CHANNEL}'`)}, payload)) FROM unnest(${value('notices', 'text[]')}) AS payload) AS notified`,
 )
 
+/** What one edit writes. */
+export type Written = {
+  readonly signature: Signature
+  readonly plans: readonly LogPlan[]
+  /** Logs to open, with the plans of their first revisions. */
+  readonly openings: readonly { readonly opening: Opening; readonly plan: LogPlan }[]
+}
+
 /** A locked log's row as it will be. */
-export type Move = {
+export type Head = {
   readonly log: LogId
   readonly epoch: number
   readonly revision: number
@@ -93,68 +110,104 @@ export type Move = {
   readonly closes: boolean
 }
 
-export type Write = {
-  readonly signature: Signature
-  readonly moves: readonly Move[]
-  readonly plans: readonly LogPlan[]
-  /** Logs to open, with the plans of their first revisions. */
-  readonly openings: readonly { readonly opening: Opening; readonly plan: LogPlan }[]
-  readonly notices: readonly string[]
+export type WriteRequest = {
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** In the order of their revisions. */
+  readonly writes: readonly Written[]
+  /** Of the logs that change or close. */
+  readonly heads: readonly Head[]
+  /** A notification's payload. */
+  readonly notice: (notice: Notice) => string
 }
 
 /**
- * Writes a commit.
+ * Writes a transaction's commits.
  * @throws Error where the database wrote something else than was asked: a bug, and a reason to roll back
  */
-export async function write(db: Db, { signature, moves, plans, openings, notices }: Write): Promise<void> {
-  const recorded = [...plans, ...openings.map(({ plan }) => plan)]
-  const versions = recorded.flatMap((plan) =>
-    plan.versions.map((version) => ({ ...version, log: plan.log, revision: plan.delta.revision })),
+export async function write(db: Db, { at, writes, heads, notice }: WriteRequest): Promise<void> {
+  const records = writes.flatMap(({ signature, plans, openings }) =>
+    [...plans, ...openings.map(({ plan }) => plan)].map((plan) => ({ plan, signature })),
   )
-  const at = new Date(signature.at).toISOString()
+  const versions = versionsOf(records.map(({ plan }) => plan))
+  const opened = writes.flatMap(({ signature, openings }) =>
+    openings.map(({ opening, plan }) => ({ opening, plan, openedAt: timeOf(signature) })),
+  )
+  const notices = [
+    ...heads.map(({ log, epoch, revision }) => ({ log, epoch, revision })),
+    ...opened.map(({ plan: { log, delta } }) => ({ log, epoch: delta.epoch, revision: delta.revision })),
+  ]
   const [done] = await writeAll(db, {
-    entryLogs: versions.map((version) => version.log),
-    entryKinds: versions.map((version) => version.kind),
-    entryKeys: versions.map((version) => version.key),
-    entryRevisions: versions.map((version) => version.revision),
-    entryTexts: versions.map((version) => version.text),
-    entryDigests: versions.map((version) => version.digest),
-    openIds: openings.map(({ opening }) => opening.id),
-    openParents: openings.map(({ opening }) => opening.parent),
-    openKinds: openings.map(({ opening }) => opening.kind),
-    openProjects: openings.map(({ opening }) => opening.project),
-    openEnvironments: openings.map(({ opening }) => opening.environment),
-    openEpochs: openings.map(({ plan }) => plan.delta.epoch),
-    openRevisions: openings.map(({ plan }) => plan.delta.revision),
-    openHashes: openings.map(({ plan }) => plan.hash),
-    openBytes: openings.map(({ plan }) => plan.bytes),
-    openDigests: openings.map(({ plan }) => plan.delta.digest),
-    openedAt: at,
-    closedAt: at,
-    moveIds: moves.map((move) => move.log),
-    moveRevisions: moves.map((move) => move.revision),
-    moveHashes: moves.map((move) => move.headHash),
-    moveBytes: moves.map((move) => move.bytes),
-    moveDigests: moves.map((move) => move.digest),
-    moveCloses: moves.map((move) => move.closes),
-    change: signature.change,
-    actorKind: signature.actor.kind,
-    actorId: signature.actor.id,
-    actorName: signature.actor.name,
-    action: signature.action,
-    comment: signature.comment,
-    at,
-    recordLogs: recorded.map((plan) => plan.log),
-    recordRevisions: recorded.map((plan) => plan.delta.revision),
-    recordEpochs: recorded.map((plan) => plan.delta.epoch),
-    recordDocuments: recorded.map((plan) => plan.documents),
-    recordPrevious: recorded.map((plan) => plan.previousHash),
-    recordHashes: recorded.map((plan) => plan.hash),
-    notices,
+    entryLogs: versions.map(({ log }) => log),
+    entryKinds: versions.map(({ version }) => version.kind),
+    entryKeys: versions.map(({ version }) => version.key),
+    entryRevisions: versions.map(({ revision }) => revision),
+    entrySuperseded: versions.map(({ superseded }) => superseded),
+    entryTexts: versions.map(({ version }) => version.text),
+    entryDigests: versions.map(({ version }) => version.digest),
+    entryFirst: versions.map(({ first }) => first),
+    openIds: opened.map(({ opening }) => opening.id),
+    openParents: opened.map(({ opening }) => opening.parent),
+    openKinds: opened.map(({ opening }) => opening.kind),
+    openProjects: opened.map(({ opening }) => opening.project),
+    openEnvironments: opened.map(({ opening }) => opening.environment),
+    openEpochs: opened.map(({ plan }) => plan.delta.epoch),
+    openRevisions: opened.map(({ plan }) => plan.delta.revision),
+    openHashes: opened.map(({ plan }) => plan.hash),
+    openBytes: opened.map(({ plan }) => plan.bytes),
+    openDigests: opened.map(({ plan }) => plan.delta.digest),
+    openTimes: opened.map(({ openedAt }) => openedAt),
+    closedAt: new Date(at).toISOString(),
+    moveIds: heads.map(({ log }) => log),
+    moveRevisions: heads.map(({ revision }) => revision),
+    moveHashes: heads.map(({ headHash }) => headHash),
+    moveBytes: heads.map(({ bytes }) => bytes),
+    moveDigests: heads.map(({ digest }) => digest),
+    moveCloses: heads.map(({ closes }) => closes),
+    recordLogs: records.map(({ plan }) => plan.log),
+    recordRevisions: records.map(({ plan }) => plan.delta.revision),
+    recordEpochs: records.map(({ plan }) => plan.delta.epoch),
+    recordDocuments: records.map(({ plan }) => plan.documents),
+    recordPrevious: records.map(({ plan }) => plan.previousHash),
+    recordHashes: records.map(({ plan }) => plan.hash),
+    recordChanges: records.map(({ signature }) => signature.change),
+    recordActorKinds: records.map(({ signature }) => signature.actor.kind),
+    recordActorIds: records.map(({ signature }) => signature.actor.id),
+    recordActorNames: records.map(({ signature }) => signature.actor.name),
+    recordActions: records.map(({ signature }) => signature.action),
+    recordComments: records.map(({ signature }) => signature.comment),
+    recordTimes: records.map(({ signature }) => timeOf(signature)),
+    notices: notices.map(notice),
   })
-  if (Number(done?.moved) !== moves.length || Number(done?.written) !== versions.length) {
+  if (Number(done?.moved) !== heads.length || Number(done?.written) !== versions.length) {
     throw new Error(
-      `A commit wrote ${done?.moved} heads and ${done?.written} documents, not ${moves.length} and ${versions.length}`,
+      `A commit wrote ${done?.moved} heads and ${done?.written} documents, not ${heads.length} and ${versions.length}`,
     )
   }
+}
+
+const timeOf = (signature: Signature) => new Date(signature.at).toISOString()
+
+type Placed = {
+  readonly log: LogId
+  readonly revision: number
+  readonly version: Version
+  /** Whether it is the document's first in this transaction, and so follows one that the database has. */
+  readonly first: boolean
+  /** The later revision of the same transaction that follows it. */
+  superseded: number | null
+}
+
+function versionsOf(plans: readonly LogPlan[]): readonly Placed[] {
+  const latest = new Map<string, Placed>()
+  return plans.flatMap(({ log, delta: { revision }, versions }) =>
+    versions.map((version) => {
+      const document = `${log} ${version.kind} ${version.key}`
+      const before = latest.get(document)
+      if (before !== undefined) before.superseded = revision
+      const placed: Placed = { log, revision, version, first: before === undefined, superseded: null }
+      latest.set(document, placed)
+      return placed
+    }),
+  )
 }

@@ -107,6 +107,8 @@ export function reading(subject: () => Subject): void {
       writing = false
     })()
     while (writing) {
+      // The embedded database answers without leaving this turn of the event loop: let the writer in.
+      await new Promise(setImmediate)
       const { state: seen } = await loadOne(store, log)
       const flags = seen.entries.get('flag')
       expect(flags?.get('left')?.definition).toBe(flags?.get('right')?.definition)

@@ -127,37 +127,41 @@ export async function startPostgres(
   const parameters = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let server: ChildProcess | undefined
   let ended = Promise.resolve()
+  const guard = guardOf(folder)
 
   const signal = (name: NodeJS.Signals) => {
-    // It leads a process group of its own, so that backends are reached too.
-    if (server?.pid !== undefined && server.exitCode === null && server.signalCode === null) {
-      process.kill(-server.pid, name)
+    if (server?.pid === undefined || server.exitCode !== null || server.signalCode !== null) return
+    // The postmaster first: it must not answer the death or the sleep of its children.
+    for (const pid of [server.pid, ...childrenOf(server.pid)]) {
+      try {
+        process.kill(pid, name)
+      } catch (error) {
+        // A backend may have ended meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+      }
     }
   }
-  const abandon = () => signal('SIGKILL')
   const start = async () => {
     let output = ''
-    server = spawn(join(binaries, 'postgres'), ['-D', data, ...parameters], {
+    const running = spawn(join(binaries, 'postgres'), ['-D', data, ...parameters], {
       cwd: folder,
-      detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
       ...user,
     })
-    const running = server
-    running.stderr?.on('data', (chunk: Buffer) => {
+    server = running
+    running.stderr.on('data', (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4000)
     })
     ended = new Promise((resolve) => running.once('exit', () => resolve()))
-    running.unref()
     await untilAnswers(url, () => {
       if (running.exitCode !== null) throw new Error(`Postgres did not start:\n${output}`)
     })
   }
   const stop = async () => {
+    // SIGINT: "fast shutdown", which ends sessions.
     if (server?.exitCode === null) server.kill('SIGINT')
     await ended
   }
-  process.once('exit', abandon)
   await start()
   return {
     url,
@@ -172,10 +176,35 @@ export async function startPostgres(
     remove: async () => {
       signal('SIGCONT')
       await stop()
-      process.removeListener('exit', abandon)
+      guard.kill('SIGKILL')
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * Sees to it that no server outlives the test run, however that ends: a shell that waits for our end of its pipe to
+ * close, ends whatever server runs in the folder, and removes it.
+ */
+function guardOf(folder: string): ChildProcess {
+  const script = `cat >/dev/null
+    postmaster=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$postmaster" && kill -CONT "$postmaster"
+    sleep 1; rm -rf "$1"`
+  const guard = spawn('sh', ['-c', script, 'sh', folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  ;(guard.stdin as unknown as { unref(): void }).unref()
+  return guard
+}
+
+/** Backends lead process groups of their own, so a signal to the postmaster's group does not reach them. */
+function childrenOf(parent: number): number[] {
+  return execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid, ppid]) => (pid !== undefined && ppid === parent ? [pid] : []))
 }
 
 async function untilAnswers(url: string, check: () => void): Promise<void> {
