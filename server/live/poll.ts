@@ -53,6 +53,7 @@ export function createPoll(deps: PollDeps): Poll {
   const { store, hub, conditions, metrics, clock, random, pollMs } = deps
   const unloaded = new Map<LogId, Head>()
   const catchingUp = new Set<LogId>()
+  let following: Promise<unknown> = Promise.resolve()
   let loaded = false
   let lastOkAt: number | undefined
   let stopped = false
@@ -107,7 +108,7 @@ export function createPoll(deps: PollDeps): Poll {
     for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
     if (missing.length > 0) await load(missing)
     // Not waited for: one that hangs until its deadline must not keep the others from the next poll.
-    void abreast(lateEnvironments, catchUp)
+    following = Promise.all([following, abreast(lateEnvironments, catchUp)])
     await abreast(late, catchUp)
     // Last, so that what names a closed log is gone before it. A log that came to be held while the heads were
     // read is not in them either, and yet not closed.
@@ -225,7 +226,7 @@ export function createPoll(deps: PollDeps): Poll {
     async stop() {
       stopped = true
       for (const done of pauses) done()
-      await Promise.allSettled(tasks)
+      await Promise.allSettled([...tasks, following])
       await unlisten?.()
     },
   }

@@ -114,7 +114,12 @@ it('any interleaving of commits, notices, lost notices and polls ends with the n
           by: number,
           work: Promise<{ heads: ReadonlyMap<LogId, { epoch: number; revision: number }> }>,
         ) {
+          // A commit to a log that another step has closed is refused; what is committed is held at once.
           const { heads } = await work.catch(() => ({ heads: new Map() }))
+          for (const [log, head] of heads) {
+            const held = both[by]?.hub.held(log)
+            if (held !== undefined) expect(compareStates(held.state, head)).toBeGreaterThanOrEqual(0)
+          }
           signal(
             by,
             [...heads].map(([log, head]) => ({ log, ...head })),

@@ -118,6 +118,17 @@ describe('a server SDK’s stream', () => {
     for (const { frames } of peers) expect(frames[1]).toBe(peers[0]!.frames[1])
   })
 
+  it('reaches those served before a change that comes while the others are being served', async () => {
+    const { open, edit } = harbour(1_000)
+    const peers = Array.from({ length: 600 }, () => open(at(1)).peer)
+    edit({ 'flag/b': boolean() })
+    await settled(1)
+    expect(new Set(peers.map(({ frames }) => frames.length))).toEqual(new Set([1, 2]))
+    edit({ 'flag/b': null })
+    await settled()
+    for (const { events } of peers) expect(JSON.parse(events.at(-1)!.data).revision).toBe(3)
+  })
+
   it('sends a reload instead of a delta above 256 KiB', async () => {
     const { open, edit } = harbour()
     const { peer } = open(at(1))
