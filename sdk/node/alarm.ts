@@ -40,7 +40,10 @@ export function createAlarm(now: () => number): Alarm {
       const at = now() + withinMs
       if (at >= due) return
       due = at
-      if (finish !== undefined) arm()
+      if (finish === undefined) return
+      // At once, not by an unref'ed timer: a process that waits for nothing else would end before it is due.
+      if (withinMs <= 0) finish()
+      else arm()
     },
   }
 }

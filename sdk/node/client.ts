@@ -75,6 +75,8 @@ export async function connectIn(options: ConnectOptions, surroundings: Surroundi
 
 /** The longest delay that a timer takes, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1
+/** How long `close` keeps the process alive for its own sake, in milliseconds. */
+const LONGEST_CLOSE_MS = 10_000
 /** How often, at most, the same kind of failure is logged, in milliseconds. */
 const LOG_AGAIN_MS = 600_000
 /** How long the first poll waits for the cache file, so that it can ask for what is newer alone, in milliseconds. */
@@ -153,10 +155,16 @@ function open(
     kept = state
   }
 
+  function pause(ms: number): Promise<void> {
+    const alarm = createAlarm(monotonic)
+    abort.signal.addEventListener('abort', () => alarm.ring(), { once: true })
+    return alarm.wait(ms)
+  }
+
   async function readCache(keys: Keys, file: CacheFile): Promise<void> {
     // Whose file it is can only be told when the key is known; a key function that hangs shall not keep it closed.
     const known = keys.current().catch(() => {})
-    if (keys.id() === undefined) await Promise.race([known, alarm.wait(settings.startTimeoutMs / 2)])
+    if (keys.id() === undefined) await Promise.race([known, pause(settings.startTimeoutMs / 2)])
     const cached = await file.read()
     if (cached === undefined || abort.signal.aborted) return
     const offered = holder.offer(cached.state, 'cache', monotonic() - cached.ageMs)
@@ -172,7 +180,7 @@ function open(
         surroundings,
         warn: (message, cause) => logger.warn(message, cause),
       })
-      await Promise.race([readCache(keys, cache), alarm.wait(CACHE_HEADSTART_MS)])
+      await Promise.race([readCache(keys, cache), pause(CACHE_HEADSTART_MS)])
     }
     if (abort.signal.aborted) return
     const instance = randomUUID()
@@ -200,19 +208,20 @@ function open(
     wire.close()
   }
 
-  const alarm = createAlarm(monotonic)
   if (settings.bootstrap !== undefined) holder.offer(settings.bootstrap, 'bootstrap')
   if (server === undefined) start()
   const ran = server === undefined ? Promise.resolve() : begin(server)
 
   async function shut(): Promise<void> {
+    // All else is unref'ed: a script whose last line awaits this must not end in the middle of it.
+    const hold = setTimeout(() => {}, LONGEST_CLOSE_MS)
     abort.abort()
-    alarm.ring()
     standing.close()
     start()
     await ran
     await Promise.all([cache?.close(), telemetry.flush()])
     emitter.clear()
+    clearTimeout(hold)
   }
   const close = (): Promise<void> => {
     closing ??= shut()

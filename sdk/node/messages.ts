@@ -64,7 +64,7 @@ function read(type: string, content: Readonly<Record<string, unknown>>): Message
 }
 
 function idHolds(id: string, data: string): boolean {
-  const hash = /^\d+-\d+-([0-9a-f]{1,8})$/.exec(id)?.[1]
+  const hash = /-([0-9a-f]{1,8})$/.exec(id)?.[1]
   return hash !== undefined && Number.parseInt(hash, 16) === murmur3(data, 0)
 }
 

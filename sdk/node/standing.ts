@@ -48,6 +48,8 @@ export function createStanding(options: StandingOptions): Standing {
   let begun = false
   let refused = false
   let closed = false
+  /** As of the last `settle`, so that what is said and what is served always agree. */
+  let expired = false
   let served: Held['compiled'] | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -60,12 +62,12 @@ export function createStanding(options: StandingOptions): Standing {
     if (refused) return 'refused'
     const held = holder.held()
     if (held === undefined) return 'starting'
-    if (ageOf(held) > staleAfterMs) return 'stale'
+    if (expired) return 'stale'
     if (isRemote(held.source) || server === undefined) return 'ready'
     return begun ? 'stale' : 'starting'
   }
 
-  function serve(held: Held | undefined, expired: boolean): void {
+  function serve(held: Held | undefined): void {
     const next = expired && onStale === 'default' ? undefined : held?.compiled
     if (next === served) return
     served = next
@@ -90,8 +92,8 @@ export function createStanding(options: StandingOptions): Standing {
 
   function settle(): void {
     const held = holder.held()
-    const expired = held !== undefined && ageOf(held) > staleAfterMs
-    serve(held, expired)
+    expired = held !== undefined && ageOf(held) > staleAfterMs
+    serve(held)
     if (held !== undefined && !expired && !closed) watch(held)
     const now = state()
     if (now === announced) return

@@ -115,7 +115,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
           {
             Accept: 'application/json',
             'Accept-Encoding': 'br, gzip',
-            ...(tag !== undefined && { 'If-None-Match': `"${tag}"` }),
+            ...(tag !== undefined && { 'If-None-Match': validators(tag) }),
             ...(aside && { Connection: 'close' }),
           },
           headersMs,
@@ -161,6 +161,11 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
 
     close: () => agents.close(),
   }
+}
+
+/** Each encoding of a state has a validator of its own, named for both (RFC 9110, 8.8.3.3). */
+function validators(tag: string): string {
+  return `"${tag}", "${tag};br", "${tag};gzip"`
 }
 
 function parsed(text: string, url: URL): State {

@@ -136,8 +136,8 @@ describe('Retry-After', () => {
     expect(errors[0]).toMatchObject({ code: 'status', status: 503, retryAfterMs: 120_000 })
     const asked = server.rulesets()
     server.instead.ruleset = undefined
-    // Long enough for several polls of a client that does not listen.
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 15))
+    const other = await polling((r) => json(r, '<html>'))
+    await until('a client that was not sent away polls on', () => other.errors.length >= 5)
     expect(server.rulesets()).toBe(asked)
   })
 

@@ -61,11 +61,6 @@ export async function startWireServer(
 
   function ruleset(request: http.IncomingMessage, response: http.ServerResponse): void {
     if (!authorised(request, response)) return
-    const etag = `"${tagOf(state)}"`
-    if (request.headers['if-none-match'] === etag) {
-      response.writeHead(304, { etag }).end()
-      return
-    }
     const body = JSON.stringify(rulesetOf(state))
     const accepted = request.headers['accept-encoding'] ?? ''
     const [encoding, bytes] = accepted.includes('br')
@@ -73,6 +68,11 @@ export async function startWireServer(
       : accepted.includes('gzip')
         ? ['gzip', gzipSync(body)]
         : ['identity', Buffer.from(body)]
+    const etag = `"${tagOf(state)};${encoding}"`
+    if (request.headers['if-none-match']?.split(', ').includes(etag)) {
+      response.writeHead(304, { etag }).end()
+      return
+    }
     response
       .writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding as string, etag })
       .end(bytes)
@@ -142,6 +142,7 @@ export async function startWireServer(
       quiet = is
       greeting = !is
     },
+    onConnection: (callback: () => void) => void server.on('connection', callback),
     rulesets: () => calls.filter(({ path }) => path === '/sdk/v1/ruleset').length,
     /** As `kill -9` would: every socket is cut. */
     async stop(): Promise<void> {

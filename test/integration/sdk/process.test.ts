@@ -1,0 +1,108 @@
+/** The SDK in a process of its own: it never keeps one alive, never ends one early, and gives back what it took. */
+import { spawn } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../../support/until.ts'
+import { booleanFlag, environment } from '../../unit/node/rulesets.ts'
+import { KEY, startWireServer, type WireServer } from '../../unit/node/wire-server.ts'
+import { buildSdk } from './build.ts'
+
+let built: ReturnType<typeof buildSdk>
+let server: WireServer
+let scripts = 0
+
+beforeAll(async () => {
+  built = buildSdk()
+  server = await startWireServer(environment({ a: booleanFlag(true) }), { heartbeatMs: 1_000 })
+})
+afterAll(async () => {
+  await server?.stop()
+  built?.remove()
+})
+
+type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+
+/** Runs a script to its own end; one that does not end is killed, and `code` is null. */
+async function run(script: string, flags: readonly string[] = []): Promise<Ended> {
+  const file = join(built.folder, `script-${scripts++}.mjs`)
+  writeFileSync(file, `import { connect } from './node/index.js'\n${script}`)
+  const env = { ...process.env, HALYARD_URL: server.url, HALYARD_SDK_KEY: KEY }
+  const child = spawn(process.execPath, [...flags, file], { env, timeout: 15_000 })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (text) => (stdout += text))
+  child.stderr.on('data', (text) => (stderr += text))
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+  return { code, stdout, stderr }
+}
+
+test('a script that is done ends, though its client is connected', async () => {
+  const ended = await run(`
+    const flags = await connect()
+    while (!flags.status().connected) await new Promise((resolve) => setTimeout(resolve, 10))
+    console.log(flags.boolean('a', false))
+  `)
+  expect(ended).toEqual({ code: 0, stdout: 'true\n', stderr: '' })
+})
+
+test('a script that waits for connect does not end before it resolves', async () => {
+  server.instead.ruleset = () => {}
+  const ended = await run(`
+    const flags = await connect({ startTimeoutMs: 300 })
+    console.log(flags.status().state)
+  `)
+  server.instead.ruleset = undefined
+  expect(ended).toEqual({ code: 0, stdout: 'starting\n', stderr: '' })
+})
+
+test('a short script leaves its cache file behind', async () => {
+  const cacheFile = join(built.folder, 'cache.json')
+  const ended = await run(`await connect({ mode: 'once', cacheFile: ${JSON.stringify(cacheFile)} })`)
+  expect(ended.code).toBe(0)
+  await until('the file is there', () => existsSync(cacheFile))
+})
+
+test('no server, no key, nothing right: no unhandled rejection, and a warning each on standard error', async () => {
+  const ended = await run(`
+    const flags = await connect({ url: 'http://127.0.0.1:9', startTimeoutMs: 300 })
+    flags.on('error', () => { throw new Error('of a listener') })
+    flags.on('error', async () => { throw new Error('of a listener, later') })
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    console.log(flags.boolean('a', true))
+    await flags.close()
+  `)
+  expect(ended).toMatchObject({ code: 0, stdout: 'true\n' })
+  expect(ended.stderr.match(/cannot be reached/g)).toHaveLength(1)
+  expect(ended.stderr).toMatch(/A listener of "error" failed/)
+})
+
+test('after two hundred clients were connected and closed, handles and memory are back', async () => {
+  const ended = await run(
+    `
+    const settle = async () => {
+      for (let turn = 0; turn < 5; turn++) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)) }
+      return { heap: process.memoryUsage().heapUsed, handles: process.getActiveResourcesInfo().length }
+    }
+    const round = async () => {
+      for (let batch = 0; batch < 10; batch++) {
+        const clients = await Promise.all(Array.from({ length: 20 }, () => connect()))
+        for (const flags of clients) flags.on('change', () => {})
+        await Promise.all(clients.map((flags) => flags.close()))
+      }
+    }
+    await round()
+    const before = await settle()
+    await round()
+    const after = await settle()
+    console.log(JSON.stringify({ handles: after.handles - before.handles, grown: after.heap - before.heap }))
+  `,
+    ['--expose-gc'],
+  )
+  expect(ended).toMatchObject({ code: 0, stderr: '' })
+  const { handles, grown } = JSON.parse(ended.stdout)
+  expect(handles).toBeLessThanOrEqual(0)
+  // A client alone holds some 100 KB; two hundred that were kept would show.
+  expect(grown).toBeLessThan(1_500_000)
+  await until('the server has no connection left', () => server.sockets.size === 0)
+})
