@@ -45,9 +45,9 @@ export async function lockFolder(dir: string): Promise<() => Promise<void>> {
 }
 
 async function lockIn(place: string, real: string): Promise<() => Promise<void>> {
-  mkdirSync(place, { recursive: true, mode: 0o700 })
   const draft = join(place, `draft.${randomUUID().slice(0, 8)}`)
   if (Buffer.byteLength(draft) > LONGEST_PATH) throw new RangeError(`${draft} is too long for a socket`)
+  mkdirSync(place, { recursive: true, mode: 0o700 })
   const server = await listenOn(draft)
   try {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
