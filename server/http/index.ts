@@ -23,6 +23,7 @@ export type { HttpDeps, Log } from './types.ts'
 const REQUEST_TIMEOUT_MS = 120_000
 /** A proxy's idle connections should end at the proxy first. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000
+const CLOSING_KEEP_ALIVE_MS = 100
 
 export function createHttp(deps: HttpDeps): FastifyInstance {
   const { live, config, clock, log, version = '0.1.0' } = deps
@@ -83,8 +84,12 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     if (problem.type === 'method-not-allowed') reply.header('allow', methods.join(', '))
     return sendProblem(request, reply, problem)
   })
-  // Streams would hold close() for ever.
-  http.addHook('preClose', () => live.drain())
+  http.addHook('preClose', async () => {
+    // A connection that is busy now is not kept for another request, or its peer would hold close() as long.
+    http.server.keepAliveTimeout = CLOSING_KEEP_ALIVE_MS
+    // So would streams, for ever.
+    await live.drain()
+  })
 
   const edge: Edge = {
     live,
