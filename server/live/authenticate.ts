@@ -90,9 +90,10 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   return async (secret) => {
     const recognised = recognise(secret)
     if (recognised !== undefined) return recognised
+    // Nor may the configured admin see an empty service where nothing is loaded yet: absence is no truth.
+    if (!loaded()) return 'unloaded'
     if (admin !== undefined && sameDigest(digestOfKey(secret), admin.digest)) return admin.principal
     const parsed = parseKey(secret)
-    if (!loaded()) return 'unloaded'
     if (parsed === undefined) return 'unknown'
     const { id, kind } = parsed
     const first = verify(secret, id, kind)

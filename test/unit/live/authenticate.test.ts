@@ -64,11 +64,12 @@ describe('authenticating a key', () => {
     expect(state.reads).toBe(0)
   })
 
-  it('knows the configured admin key, also before anything is loaded', async () => {
+  it('knows the configured admin key, but lets it see no empty service while no truth is held', async () => {
     const { authenticate, state } = house()
-    state.loaded = false
     const admin = await authenticate('a configured key of thirty-two characters')
     expect(admin).toMatchObject({ kind: 'management', keyId: 'admin', grants: [{ role: 'admin' }] })
+    state.loaded = false
+    expect(await authenticate('a configured key of thirty-two characters')).toBe('unloaded')
   })
 
   it('says unloaded, never unknown, while no truth is held', async () => {
