@@ -26,13 +26,12 @@ export function attributesOf(context: unknown): Attributes {
  * Prepares the reading of an attribute, with the path split once. A dotted path leads into nested objects; an
  * attribute literally named with the dot wins; arrays are not indexed.
  *
- * @returns undefined where the path is none that this version reads
+ * @param path one that `isReadable` accepts
  */
-export function readerOf(path: unknown): Reader | undefined {
-  if (!isReadable(path)) return undefined
-  if (!path.includes('.')) return (context) => own(context, path)
+export function readerOf(path: AttributePath): Reader {
+  if (!path.includes('.')) return (context) => ownAttribute(context, path)
   const steps = path.split('.')
-  return (context) => own(context, path) ?? nested(context, steps)
+  return (context) => ownAttribute(context, path) ?? nested(context, steps)
 }
 
 /** Whether a context can hold an attribute of this path. */
@@ -40,7 +39,8 @@ export function isReadable(path: unknown): path is AttributePath {
   return typeof path === 'string' && path !== '' && !path.startsWith('$')
 }
 
-function own(attributes: Attributes, name: string): unknown {
+/** The attribute of exactly this name. */
+export function ownAttribute(attributes: Attributes, name: string): unknown {
   return Object.hasOwn(attributes, name) ? attributes[name] : undefined
 }
 
@@ -48,7 +48,7 @@ function nested(context: Attributes, steps: readonly string[]): unknown {
   let found: unknown = context
   for (const step of steps) {
     if (typeof found !== 'object' || found === null || Array.isArray(found)) return undefined
-    found = own(found as Attributes, step)
+    found = ownAttribute(found as Attributes, step)
   }
   return found
 }

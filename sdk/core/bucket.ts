@@ -12,7 +12,7 @@ const C2 = 0x1b873593
  * The algorithm is Austin Appleby's, public domain (SMHasher, MurmurHash3.cpp).
  *
  * @param text any string
- * @param seed an unsigned 32-bit integer
+ * @param seed a 32-bit integer, signed or not
  * @returns an unsigned 32-bit integer
  */
 export function murmur3(text: string, seed: number): number {
@@ -111,9 +111,9 @@ export function unitOf(value: unknown): string | undefined {
   return undefined
 }
 
-/** The seed of a salt, computed once for each split. */
+/** The seed of a salt, computed once for each split: signed, which the engine stores without a box of its own. */
 export function seedOf(salt: string): number {
-  return murmur3(salt, 0)
+  return murmur3(salt, 0) | 0
 }
 
 /** The bucket of a unit under a seed of `seedOf`: 0 to 99,999. */

@@ -2,6 +2,7 @@
  * What a server asks before it publishes: whether these flags compile, and which of their rules this version would
  * skip. Compiles nothing else, and builds no member sets.
  */
+import { newPool, type Pool } from './conditions.ts'
 import { compileBody, type FlagBody } from './flags.ts'
 import { dependencyOrder } from './graph.ts'
 import { isObject } from './json.ts'
@@ -24,13 +25,14 @@ export type Finding = { error?: string; skipped: readonly SkippedRule[] }
  * @param flags keys; those that the state does not have are left out of the answer
  */
 export function check(state: State, flags: Iterable<FlagKey>): Map<FlagKey, Finding> {
+  const pool = newPool()
   const definitions = state.entries.get('flag')
   const bodies = new Map<FlagKey, FlagBody | { readonly broken: string }>()
   for (const key of flags) {
     const entry = definitions?.get(key)
-    if (entry !== undefined) bodies.set(key, compileBody(key, entry.revision, entry.definition))
+    if (entry !== undefined) bodies.set(key, compileBody(key, entry.revision, entry.definition, pool))
   }
-  const segments = segmentsOf(state, bodies.values())
+  const segments = segmentsOf(state, bodies.values(), pool)
   const cyclic = cyclesFrom(state, bodies.keys())
   const findings = new Map<FlagKey, Finding>()
   for (const [key, body] of bodies) {
@@ -46,19 +48,20 @@ export function check(state: State, flags: Iterable<FlagKey>): Map<FlagKey, Find
 function segmentsOf(
   state: State,
   bodies: Iterable<FlagBody | { readonly broken: string }>,
+  pool: Pool,
 ): ReadonlyMap<SegmentKey, CompiledSegment> {
   const loose = new Map<SegmentKey, LooseSegment>()
   const open: SegmentKey[] = []
   for (const body of bodies) {
     if ('broken' in body) continue
-    for (const { facts } of body.rules) open.push(...facts.segments.keys())
+    for (const { facts } of body.rules) open.push(...facts.segments)
   }
   for (let key = open.pop(); key !== undefined; key = open.pop()) {
     const entry = state.entries.get('segment')?.get(key)
     if (entry === undefined || loose.has(key)) continue
-    const segment = looseSegment(key, outlineOf(entry.definition), NO_MEMBERS)
+    const segment = looseSegment(key, outlineOf(entry.definition, pool), NO_MEMBERS)
     loose.set(key, segment)
-    open.push(...segment.outline.facts.segments.keys())
+    open.push(...segment.outline.facts.segments)
   }
   return linkSegments(loose)
 }

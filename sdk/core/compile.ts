@@ -4,25 +4,21 @@
  */
 import { chunkName } from './bucket.ts'
 import type { Compiled, LinkedFlag } from './compiled.ts'
+import { newPool, type Pool } from './conditions.ts'
 import type { CompiledRule } from './flags.ts'
 import { finishFlags, linkFlag } from './link.ts'
-import type { AttributePath, Delta, Entry, FlagKey, Ruleset, SegmentKey, State } from './ruleset.ts'
+import type { AttributePath, Delta, FlagKey, Ruleset, SegmentKey, State } from './ruleset.ts'
 import {
-  type Chunks,
   type CompiledSegment,
-  chunkOf,
   type LooseSegment,
   linkSegments,
   looseSegment,
   membersKey,
   NO_MEMBERS,
   outlineOf,
+  withChunks,
 } from './segments.ts'
 import { emptyState, stateOf } from './state.ts'
-
-const NO_ENTRIES: ReadonlyMap<string, Entry> = new Map()
-const NO_NEEDS: ReadonlySet<never> = new Set()
-const EVERY_CHUNK: readonly number[] = Array.from({ length: 256 }, (_, index) => index)
 
 const NOTHING: Compiled = {
   state: emptyState('', '', 0),
@@ -53,15 +49,16 @@ function isState(source: Ruleset | State): source is State {
  * @param delta where it leads from the compiled state to `next`, saves comparing them
  */
 export function advance(compiled: Compiled, next: State, delta?: Delta): Compiled {
+  const pool = newPool()
   const touched = touchedBy(compiled.state, next, delta)
-  const { segments, altered } = advanceSegments(compiled, next, touched)
+  const { segments, altered } = advanceSegments(compiled, next, touched, pool)
   const changed = new Map<FlagKey, LinkedFlag | undefined>()
   const definitions = next.entries.get('flag')
   const kills = next.entries.get('kill')
   for (const key of withNaming(touched.flags, compiled.flags, altered)) {
     const entry = definitions?.get(key)
     const killed = kills?.has(key) === true || next.pending.has(key)
-    changed.set(key, entry && linkFlag(key, entry, killed, segments, compiled.flags.get(key)?.linked))
+    changed.set(key, entry && linkFlag(key, entry, killed, segments, compiled.flags.get(key)?.linked, pool))
   }
   const flags = finishFlags(compiled.flags, changed)
   return { state: next, flags, segments, ...dependencies(compiled, flags, changed) }
@@ -114,11 +111,13 @@ function advanceSegments(
   compiled: Compiled,
   next: State,
   touched: Touched,
+  pool: Pool,
 ): { readonly segments: Compiled['segments']; readonly altered: ReadonlySet<SegmentKey> } {
   const keys = new Set([...touched.segments, ...touched.members.keys()])
   const altered = new Set<SegmentKey>()
   if (keys.size === 0) return { segments: compiled.segments, altered }
   const definitions = next.entries.get('segment')
+  const members = next.entries.get('members')
   const loose = new Map<SegmentKey, LooseSegment>(compiled.segments)
   for (const key of keys) {
     const entry = definitions?.get(key)
@@ -128,32 +127,18 @@ function advanceSegments(
       continue
     }
     const kept = touched.segments.has(key) ? undefined : before?.outline
-    const members = next.entries.get('members') ?? NO_ENTRIES
-    const chunks = before
-      ? someChunks(key, before.chunks, members, touched.members.get(key) ?? [])
-      : someChunks(key, NO_MEMBERS, members, members.size > 0 ? EVERY_CHUNK : [])
-    loose.set(key, looseSegment(key, kept ?? outlineOf(entry.definition), chunks))
+    const chunks = withChunks(
+      before?.chunks ?? NO_MEMBERS,
+      before && (touched.members.get(key) ?? []),
+      (index) => members?.get(`${key}/${chunkName(index)}`)?.definition,
+    )
+    loose.set(key, looseSegment(key, kept ?? outlineOf(entry.definition, pool), chunks))
   }
   const segments = linkSegments(loose)
   for (const key of new Set([...compiled.segments.keys(), ...segments.keys()])) {
     if (!sameConsequences(compiled.segments.get(key), segments.get(key))) altered.add(key)
   }
   return { segments, altered }
-}
-
-/** The chunks, with those of some indices prepared from what the entries hold now. */
-function someChunks(
-  key: SegmentKey,
-  before: Chunks,
-  members: ReadonlyMap<string, Entry>,
-  indices: Iterable<number>,
-): Chunks {
-  const chunks = Array.from(EVERY_CHUNK, (index) => before[index])
-  for (const index of indices) {
-    const entry = members.get(`${key}/${chunkName(index)}`)
-    chunks[index] = entry && chunkOf(entry.definition)
-  }
-  return chunks.some((chunk) => chunk !== undefined) ? chunks : NO_MEMBERS
 }
 
 function sameConsequences(a: CompiledSegment | undefined, b: CompiledSegment | undefined): boolean {
@@ -168,10 +153,8 @@ function sameConsequences(a: CompiledSegment | undefined, b: CompiledSegment | u
   )
 }
 
-function sameElements<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {
-  if (a.size !== b.size) return false
-  for (const element of a) if (!b.has(element)) return false
-  return true
+function sameElements<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((element, i) => element === b[i])
 }
 
 /** The flags to be linked: those touched, and those with a rule that names an altered segment. */
@@ -190,8 +173,7 @@ function withNaming(
 }
 
 function names({ facts }: CompiledRule, segments: ReadonlySet<SegmentKey>): boolean {
-  for (const key of facts.segments.keys()) if (segments.has(key)) return true
-  return false
+  return facts.segments.some((key) => segments.has(key))
 }
 
 /** What all flags together depend on; as before where nothing about it changed. */
@@ -213,8 +195,5 @@ function dependencies(
 }
 
 function needsTheSame(a: LinkedFlag | undefined, b: LinkedFlag | undefined): boolean {
-  return (
-    sameElements(a?.reads ?? NO_NEEDS, b?.reads ?? NO_NEEDS) &&
-    sameElements(a?.instants ?? NO_NEEDS, b?.instants ?? NO_NEEDS)
-  )
+  return sameElements(a?.reads ?? [], b?.reads ?? []) && sameElements(a?.instants ?? [], b?.instants ?? [])
 }

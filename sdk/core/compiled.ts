@@ -1,6 +1,6 @@
 /**
- * The types of a compiled ruleset: what `compile` makes and `evaluate` runs. `segments`, `program`, `linked`
- * and `standing` are the evaluator's own; the rest is for whoever holds one.
+ * The types of a compiled ruleset: what `compile` makes and `evaluate` runs. `segments`, `linked`,
+ * `standing` and the fields of `Program` are the evaluator's own; the rest is for whoever holds one.
  */
 import type {
   CompiledFallthrough,
@@ -32,7 +32,7 @@ export type Compiled = {
   readonly segments: ReadonlyMap<SegmentKey, CompiledSegment>
 }
 
-export type CompiledFlag = {
+export type CompiledFlag = Program & {
   readonly key: FlagKey
   /** The revision that wrote the flag. */
   readonly version: number
@@ -46,7 +46,6 @@ export type CompiledFlag = {
   readonly error?: string
   /** Rules that this process does not understand; `$fallthrough` for a fallthrough. */
   readonly skipped: readonly SkippedRule[]
-  readonly program: Program
   readonly linked: LinkedFlag
   readonly standing: Standing
 }
@@ -59,16 +58,24 @@ export type Standing = {
   readonly deep: boolean
 }
 
-/** What is run. */
+/** What is run; the first fields of a flag, so that they lie together in memory. */
 export type Program = {
   /** The answer to every context: of a flag that is killed, in error or not enabled. */
   readonly settled: Decision | null
   readonly prerequisites: readonly CompiledPrerequisite[]
   readonly targets: readonly TargetGroup[]
-  readonly rules: readonly CompiledRule[]
+  /** The first of them. */
+  readonly rules: RunningRule | null
   readonly fallthrough: CompiledFallthrough
   /** Whether its prerequisites are a long chain or a wide net, to be answered each once and without recursion. */
   readonly deep: boolean
+}
+
+/** A rule as it is followed. A list by links rather than an array: evaluation goes through it once, in order. */
+export type RunningRule = Pick<CompiledRule, 'test' | 'decision' | 'split'> & {
+  readonly next: RunningRule | null
+  /** What evaluation does not need. `skipped`: why this process does not evaluate it; then its test is never true. */
+  readonly about: { readonly id: string; readonly skipped: string | undefined }
 }
 
 /** A flag with its segments and its kills, before prerequisites are looked at. */
@@ -77,12 +84,12 @@ export type LinkedFlag = {
   readonly entry: Entry
   readonly content: Content
   readonly skipped: readonly SkippedRule[]
-  readonly reads: ReadonlySet<AttributePath>
-  readonly instants: ReadonlySet<number>
+  readonly reads: readonly AttributePath[]
+  readonly instants: readonly number[]
 }
 
 /** Of a killed flag nothing is looked at but its answer. */
 export type Content =
   | { readonly kind: 'killed'; readonly answer: Decision }
   | { readonly kind: 'broken'; readonly error: string }
-  | { readonly kind: 'whole'; readonly body: FlagBody; readonly rules: readonly CompiledRule[] }
+  | { readonly kind: 'whole'; readonly body: FlagBody; readonly rules: RunningRule | null }

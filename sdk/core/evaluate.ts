@@ -2,13 +2,14 @@
  * (compiled, key, context, now) -> Decision: synchronous, pure and total. It never throws, whatever the context is,
  * and never changes it. With a trace it records every step; there is no second evaluator.
  */
-import { type Attributes, attributesOf } from './attributes.ts'
+import { attributesOf } from './attributes.ts'
 import { unitOf } from './bucket.ts'
 import type { Compiled, CompiledFlag } from './compiled.ts'
 import { failed, NOT_FOUND } from './decisions.ts'
-import type { CompiledFallthrough, CompiledPrerequisite, CompiledRule, TargetGroup } from './flags.ts'
-import type { Context, Decision, FlagKey, VariantKey } from './ruleset.ts'
-import { pick, splitStep } from './splits.ts'
+import type { CompiledPrerequisite } from './flags.ts'
+import { begin, fallthroughStep, prerequisiteStep, ruleStep, targetsStep } from './recorder.ts'
+import type { Context, Decision, FlagKey } from './ruleset.ts'
+import { pick } from './splits.ts'
 import type { ConditionStep, Step } from './steps.ts'
 
 /**
@@ -32,9 +33,9 @@ export function answer(
 ): Decision {
   const flag = compiled.flags.get(key)
   if (flag === undefined) return NOT_FOUND
-  if (trace === null && flag.program.settled !== null) return flag.program.settled
+  if (trace === null && flag.settled !== null) return flag.settled
   try {
-    const required = flag.program.deep ? answerRequired(flag, compiled, context, now) : null
+    const required = flag.deep ? answerRequired(flag, compiled, context, now) : null
     return decide(flag, compiled, context, now, required, trace)
   } catch (cause) {
     return failed('GENERAL', `the context could not be read: ${messageOf(cause)}`, { version: flag.version })
@@ -59,7 +60,7 @@ function answerRequired(top: CompiledFlag, compiled: Compiled, context: unknown,
   const open = [top]
   for (let flag = open.at(-1); flag !== undefined; flag = open.at(-1)) {
     const before = open.length
-    for (const { flag: key } of flag.program.prerequisites) {
+    for (const { flag: key } of flag.prerequisites) {
       const required = compiled.flags.get(key)
       if (required !== undefined && !known.has(required)) open.push(required)
     }
@@ -78,29 +79,30 @@ function decide(
   known: Known | null,
   trace: Step[] | null,
 ): Decision {
-  const { program } = flag
   if (trace !== null) begin(flag, trace)
-  if (program.settled !== null) return program.settled
-  for (const required of program.prerequisites) {
+  if (flag.settled !== null) return flag.settled
+  for (const required of flag.prerequisites) {
     if (!isSatisfied(required, compiled, context, now, known, trace)) return required.off
   }
   const attributes = attributesOf(context)
-  for (const group of program.targets) {
-    const decision = target(group, attributes, trace)
+  for (const group of flag.targets) {
+    const unit = unitOf(group.read(attributes))
+    const decision = unit === undefined ? undefined : group.units.get(unit)
+    if (trace !== null) trace.push(targetsStep(group, unit, decision))
     if (decision !== undefined) return decision
   }
-  for (const rule of program.rules) {
-    const decision = follow(rule, attributes, now, compiled, trace)
-    if (decision !== undefined) return decision
+  for (let rule = flag.rules; rule !== null; rule = rule.next) {
+    const { test, split } = rule
+    const conditions: ConditionStep[] | null = trace === null ? null : []
+    const matched = test === null || test(attributes, now, compiled.segments, conditions)
+    const decision = !matched ? null : split === null ? rule.decision : pick(split, attributes, null)
+    if (trace !== null) trace.push(ruleStep(rule, attributes, matched, conditions, decision))
+    if (decision !== null) return decision
   }
-  return fallThrough(program.fallthrough, attributes, trace)
-}
-
-function begin({ killed, error, linked }: CompiledFlag, trace: Step[]): void {
-  trace.push({ step: 'kill', killed })
-  if (error !== undefined) trace.push({ step: 'compile', error })
-  else if (linked.content.kind === 'whole')
-    trace.push({ step: 'enabled', enabled: linked.content.body.enabled })
+  const { decision: plain, split, missing } = flag.fallthrough
+  const decision = split === null ? plain : (pick(split, attributes, missing) ?? plain)
+  if (trace !== null) trace.push(fallthroughStep(flag.fallthrough, attributes, decision))
+  return decision
 }
 
 function isSatisfied(
@@ -112,78 +114,13 @@ function isSatisfied(
   trace: Step[] | null,
 ): boolean {
   const flag = compiled.flags.get(required.flag)
-  const steps: Step[] | null = trace && known === null ? [] : null
+  const steps: Step[] | null = trace !== null && known === null ? [] : null
   const decision =
     flag === undefined ? NOT_FOUND : (known?.get(flag) ?? decide(flag, compiled, context, now, known, steps))
   const satisfied =
     decision.reason !== 'DISABLED' &&
     decision.variant !== undefined &&
     required.variants.has(decision.variant)
-  trace?.push({
-    step: 'prerequisite',
-    flag: required.flag,
-    variants: [...required.variants],
-    satisfied,
-    decision,
-    ...(steps && { steps }),
-  })
+  if (trace !== null) trace.push(prerequisiteStep(required, satisfied, decision, steps))
   return satisfied
-}
-
-function target(group: TargetGroup, attributes: Attributes, trace: Step[] | null): Decision | undefined {
-  const unit = unitOf(group.read(attributes))
-  const decision = unit === undefined ? undefined : group.units.get(unit)
-  trace?.push({ step: 'targets', by: group.by, ...(unit !== undefined && { unit }), ...served(decision) })
-  return decision
-}
-
-/** The decision of a rule; undefined where the next one has its turn. */
-function follow(
-  rule: CompiledRule,
-  attributes: Attributes,
-  now: number,
-  { segments }: Compiled,
-  trace: Step[] | null,
-): Decision | undefined {
-  const { id, skipped, test, decision, split } = rule
-  if (skipped !== undefined) {
-    trace?.push({ step: 'rule', rule: id, skipped, matched: false })
-    return undefined
-  }
-  const conditions: ConditionStep[] | null = trace && []
-  const matched = test === null || test(attributes, now, segments, conditions)
-  const answer = !matched ? undefined : split === null ? decision : (pick(split, attributes) ?? undefined)
-  trace?.push({
-    step: 'rule',
-    rule: id,
-    ...(conditions?.[0] && { when: conditions[0] }),
-    matched,
-    ...(matched && split !== null && { split: splitStep(split, attributes) }),
-    ...served(answer),
-  })
-  return answer
-}
-
-function fallThrough(
-  fallthrough: CompiledFallthrough,
-  attributes: Attributes,
-  trace: Step[] | null,
-): Decision {
-  const { skipped, split, missing } = fallthrough
-  let { decision } = fallthrough
-  if (split !== null) {
-    const picked = pick(split, attributes)
-    decision = picked === null ? missing : (picked ?? decision)
-  }
-  trace?.push({
-    step: 'fallthrough',
-    ...(skipped !== undefined && { skipped }),
-    ...(split !== null && { split: splitStep(split, attributes) }),
-    ...served(decision),
-  })
-  return decision
-}
-
-function served(decision: Decision | undefined): { readonly variant?: VariantKey } {
-  return decision?.variant === undefined ? {} : { variant: decision.variant }
 }

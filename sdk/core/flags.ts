@@ -1,23 +1,25 @@
 /**
- * One flag's definition to a program, looking at nothing else: segments, prerequisites and kills come in later
- * (link.ts), so that a change elsewhere compiles no definition again.
+ * One flag's definition, compiled by itself: segments, prerequisites and kills come in later (link.ts), so that a
+ * change elsewhere compiles no definition again.
  */
 import type { Reader } from './attributes.ts'
 import {
   compileCondition,
   type Facts,
+  NO_FACTS,
   NotUnderstood,
-  noFacts,
   onlyFields,
-  readUnderstood,
+  type Pool,
+  readerIn,
   type Test,
 } from './conditions.ts'
 import { decided, failed, undecided } from './decisions.ts'
-import { deepFreeze, isObject, type JsonObject, own } from './json.ts'
+import { deepFreeze, isObject, type JsonObject, own, shown } from './json.ts'
 import type {
   AttributePath,
   Decided,
   Decision,
+  DecisionMetadata,
   FlagKey,
   FlagType,
   Json,
@@ -27,12 +29,17 @@ import type {
 import { reasonOf } from './segments.ts'
 import { type CompiledSplit, compileSplit } from './splits.ts'
 
-export const FALLTHROUGH = '$fallthrough'
 const TARGETS = '$targets'
-const SERVE_FIELDS = [new Set(['variant']), new Set(['split'])] as const
+/** The name of a fallthrough among skipped rules. */
+export const FALLTHROUGH = '$fallthrough'
 
-/** A definition that is no flag: the flag answers PARSE_ERROR. */
-export class BrokenFlag extends Error {}
+const NONE: readonly never[] = []
+const SPLIT_FIELDS: ReadonlySet<string> = new Set(['split'])
+const VARIANT_FIELDS: ReadonlySet<string> = new Set(['variant'])
+const UNCONDITIONAL = { test: null, facts: NO_FACTS } as const
+
+/** A definition that is no flag. */
+class BrokenFlag extends Error {}
 
 export type CompiledPrerequisite = {
   readonly flag: FlagKey
@@ -43,35 +50,34 @@ export type CompiledPrerequisite = {
 
 /** Consecutive targets by one attribute; of two that list a unit, the first counts. */
 export type TargetGroup = {
-  readonly by: AttributePath
   readonly read: Reader
   readonly units: ReadonlyMap<string, Decision>
+  readonly by: AttributePath
 }
 
 export type CompiledRule = {
-  readonly id: string
-  /** Why this process cannot evaluate it. */
-  readonly skipped: string | undefined
+  /** null: every context. */
   readonly test: Test | null
   /** One of both, or neither in a rule that is skipped. */
-  readonly decision: Decision | undefined
+  readonly decision: Decision | null
   readonly split: CompiledSplit | null
+  readonly id: string
   readonly facts: Facts
+  /** Why the definition cannot be evaluated here. */
+  readonly skipped: string | undefined
 }
 
 export type CompiledFallthrough = {
-  readonly skipped: string | undefined
   /** The answer without a split, and where the unit's bucket is in no range. */
   readonly decision: Decision
   readonly split: CompiledSplit | null
   /** The answer where the unit of the split is missing. */
   readonly missing: Decision
+  /** Why a split or variant is not understood. */
+  readonly skipped: string | undefined
 }
 
-/** A flag's definition, compiled. */
 export type FlagBody = {
-  readonly type: FlagType
-  readonly visibility: Visibility
   readonly enabled: boolean
   readonly off: Decision
   readonly prerequisites: readonly CompiledPrerequisite[]
@@ -79,17 +85,32 @@ export type FlagBody = {
   readonly rules: readonly CompiledRule[]
   readonly fallthrough: CompiledFallthrough
   /** Attributes that targets and fallthrough read. */
-  readonly reads: ReadonlySet<AttributePath>
+  readonly reads: readonly AttributePath[]
+}
+
+export type Broken = { readonly broken: string }
+
+/** What the parts of one flag are compiled with. */
+type Making = {
+  readonly key: FlagKey
+  readonly version: number
+  readonly pool: Pool
+  /** The decision that serves a variant; what is none of the flag's variants breaks the flag. */
+  readonly serve: (
+    variant: Json | undefined,
+    reason: Decided['reason'],
+    metadata: DecisionMetadata,
+  ) => Decided
 }
 
 export function typeOf(definition: Json): FlagType | undefined {
-  const type = isObject(definition) ? own(definition, 'type') : undefined
+  const type = isObject(definition) ? definition.type : undefined
   return type === 'boolean' || type === 'string' || type === 'number' || type === 'object' ? type : undefined
 }
 
 /** Anything but `client` is kept from browsers. */
 export function visibilityOf(definition: Json): Visibility {
-  return isObject(definition) && own(definition, 'visibility') === 'client' ? 'client' : 'server'
+  return isObject(definition) && definition.visibility === 'client' ? 'client' : 'server'
 }
 
 /**
@@ -98,12 +119,13 @@ export function visibilityOf(definition: Json): Visibility {
  */
 export function killedAnswer(definition: Json, version: number): Decision {
   const metadata = { version, killed: true } as const
-  const variant = isObject(definition) ? own(definition, 'offVariant') : undefined
-  const variants = isObject(definition) ? own(definition, 'variants') : undefined
-  if (typeof variant !== 'string' || !isObject(variants)) return undecided('DISABLED', metadata)
-  const value = own(variants, variant)
-  if (value === undefined || !isOfType(value, typeOf(definition))) return undecided('DISABLED', metadata)
-  return decided(variant, deepFreeze(value), 'DISABLED', metadata)
+  const nothing = undecided('DISABLED', metadata)
+  if (!isObject(definition)) return nothing
+  const { offVariant, variants } = definition
+  if (typeof offVariant !== 'string' || !isObject(variants)) return nothing
+  const value = own(variants, offVariant)
+  if (value === undefined || !isOfType(value, typeOf(definition))) return nothing
+  return decided(offVariant, deepFreeze(value), 'DISABLED', metadata)
 }
 
 function isOfType(value: Json, type: FlagType | undefined): boolean {
@@ -116,69 +138,52 @@ function isOfType(value: Json, type: FlagType | undefined): boolean {
  *
  * @returns why it is no flag, where it is none
  */
-export function compileBody(
-  key: FlagKey,
-  version: number,
-  definition: Json,
-): FlagBody | { readonly broken: string } {
+export function compileBody(key: FlagKey, version: number, definition: Json, pool: Pool): FlagBody | Broken {
   try {
-    return bodyOf(key, version, definition)
+    return bodyOf(key, version, definition, pool)
   } catch (cause) {
-    if (cause instanceof BrokenFlag) return { broken: cause.message }
-    return { broken: reasonOf(cause) }
+    return { broken: cause instanceof BrokenFlag ? cause.message : reasonOf(cause) }
   }
 }
 
-function bodyOf(key: FlagKey, version: number, definition: Json): FlagBody {
+function bodyOf(key: FlagKey, version: number, definition: Json, pool: Pool): FlagBody {
   if (!isObject(definition)) throw new BrokenFlag('a flag is an object')
-  const type = typeOf(definition)
-  if (type === undefined) throw new BrokenFlag('its type is none of boolean, string, number, object')
-  const { enabled } = definition
+  const { enabled, offVariant } = definition
   if (typeof enabled !== 'boolean') throw new BrokenFlag('enabled: true or false is expected')
-  const serve = serverOf(type, definition.variants)
-  const off = (metadata: Decision['metadata']): Decision =>
-    isAbsent(definition.offVariant)
-      ? undecided('DISABLED', metadata)
-      : serve(definition.offVariant, 'DISABLED', metadata)
-  const reads = new Set<AttributePath>()
-  const prerequisites = listOf(definition, 'prerequisites').map((required) =>
+  const serve = servingOf(typeOf(definition), definition.variants)
+  const making = { key, version, pool, serve }
+  const off = (metadata: DecisionMetadata): Decision =>
+    isAbsent(offVariant) ? undecided('DISABLED', metadata) : serve(offVariant, 'DISABLED', metadata)
+  const prerequisites = mapped(listOf(definition, 'prerequisites'), (required) =>
     prerequisiteOf(required, version, off),
   )
-  const targets = targetsOf(listOf(definition, 'targets'), version, serve, reads)
-  const rules = listOf(definition, 'rules').map((rule) => ruleOf(rule, key, version, serve))
+  const targets = targetsOf(listOf(definition, 'targets'), making)
+  const rules = listOf(definition, 'rules').map((rule) => ruleOf(rule, making))
   const reason = prerequisites.length + targets.length + rules.length === 0 ? 'STATIC' : 'DEFAULT'
-  return {
-    type,
-    visibility: visibilityOf(definition),
-    enabled,
-    off: off({ version }),
-    prerequisites,
-    targets,
-    rules,
-    fallthrough: fallthroughOf(definition.fallthrough, key, version, reason, serve, reads),
-    reads,
-  }
+  const fallthrough = fallthroughOf(definition.fallthrough, reason, making)
+  const reads = targets.map(({ by }) => by)
+  if (fallthrough.split !== null) reads.push(fallthrough.split.about.by)
+  return { enabled, off: off({ version }), prerequisites, targets, rules, fallthrough, reads }
 }
 
-/** Makes the decision that serves a variant; what is none of the flag's variants breaks the flag. */
-type Server = (
-  variant: Json | undefined,
-  reason: Decided['reason'],
-  metadata: Decision['metadata'],
-) => Decided
-
-function serverOf(type: FlagType, variants: Json | undefined): Server {
+function servingOf(type: FlagType | undefined, variants: Json | undefined): Making['serve'] {
+  if (type === undefined) throw new BrokenFlag('its type is none of boolean, string, number, object')
   if (!isObject(variants)) throw new BrokenFlag('variants: an object is expected')
   const values = new Map<VariantKey, Json>()
   for (const [variant, value] of Object.entries(variants)) {
-    if (!isOfType(value, type)) throw new BrokenFlag(`the variant ${JSON.stringify(variant)} is no ${type}`)
+    if (!isOfType(value, type)) throw new BrokenFlag(`the variant ${shown(variant)} is no ${type}`)
     values.set(variant, deepFreeze(value))
   }
   return (variant, reason, metadata) => {
     const value = typeof variant === 'string' ? values.get(variant) : undefined
-    if (value === undefined) throw new BrokenFlag(`there is no variant ${JSON.stringify(variant)}`)
+    if (value === undefined) throw new BrokenFlag(`there is no variant ${shown(variant)}`)
     return decided(variant as VariantKey, value, reason, metadata)
   }
+}
+
+/** Empty lists are one, so that thousands of flags without prerequisites do not hold thousands of them. */
+function mapped<T>(list: readonly Json[], convert: (element: Json) => T): readonly T[] {
+  return list.length === 0 ? NONE : list.map(convert)
 }
 
 function isAbsent(value: Json | undefined): value is null | undefined {
@@ -186,7 +191,7 @@ function isAbsent(value: Json | undefined): value is null | undefined {
 }
 
 function listOf(definition: JsonObject, field: string): readonly Json[] {
-  const list = definition[field] ?? []
+  const list = definition[field] ?? NONE
   if (!Array.isArray(list)) throw new BrokenFlag(`${field}: a list is expected`)
   return list
 }
@@ -198,7 +203,7 @@ function areStrings(list: Json | undefined): list is readonly string[] {
 function prerequisiteOf(
   required: Json,
   version: number,
-  off: (metadata: Decision['metadata']) => Decision,
+  off: (metadata: DecisionMetadata) => Decision,
 ): CompiledPrerequisite {
   if (!isObject(required) || typeof required.flag !== 'string' || !areStrings(required.variants)) {
     throw new BrokenFlag('a prerequisite names a flag, and the variants that satisfy it')
@@ -207,23 +212,19 @@ function prerequisiteOf(
   return { flag, variants: new Set(variants), off: off({ version, prerequisite: flag }) }
 }
 
-function targetsOf(
-  targets: readonly Json[],
-  version: number,
-  serve: Server,
-  reads: Set<AttributePath>,
-): readonly TargetGroup[] {
-  const groups: (Omit<TargetGroup, 'units'> & { readonly units: Map<string, Decision> })[] = []
+function targetsOf(targets: readonly Json[], { version, serve, pool }: Making): readonly TargetGroup[] {
+  if (targets.length === 0) return NONE
+  const groups: (TargetGroup & { readonly units: Map<string, Decision> })[] = []
   for (const target of targets) {
     if (!isObject(target) || !areStrings(target.units)) {
       throw new BrokenFlag('a target has a variant, the attribute that it goes by, and a list of units')
     }
     const { variant, by = 'targetingKey', units } = target
     const decision = serve(variant, 'TARGETING_MATCH', { version, rule: TARGETS })
-    const read = readUnderstood(by, { reads })
+    const read = readerIn(pool, by)
     let group = groups.at(-1)
     if (group?.by !== by) {
-      group = { by: by as AttributePath, read, units: new Map() }
+      group = { read, units: new Map(), by: by as AttributePath }
       groups.push(group)
     }
     for (const unit of units) if (!group.units.has(unit)) group.units.set(unit, decision)
@@ -231,75 +232,81 @@ function targetsOf(
   return groups
 }
 
-function ruleOf(rule: Json, key: FlagKey, version: number, serve: Server): CompiledRule {
+function ruleOf(rule: Json, making: Making): CompiledRule {
   if (!isObject(rule) || typeof rule.id !== 'string') throw new BrokenFlag('a rule is an object with an id')
-  const { id } = rule
-  const facts = noFacts()
-  const metadata = { version, rule: id }
-  try {
-    const test = rule.when === undefined ? null : compileCondition(rule.when, facts)
-    const served = serveOf(rule.serve, key, 'TARGETING_MATCH', metadata, serve, facts.reads)
-    return { id, skipped: undefined, test, ...served, facts }
-  } catch (cause) {
-    if (cause instanceof BrokenFlag) throw cause
-    return { id, skipped: reasonOf(cause), test: null, decision: undefined, split: null, facts: noFacts() }
-  }
+  const { id, when } = rule
+  return understood<CompiledRule>(
+    () => {
+      const { test, facts } = when === undefined ? UNCONDITIONAL : compileCondition(when, making.pool)
+      const metadata = { version: making.version, rule: id }
+      return {
+        test,
+        ...servedBy(rule.serve, 'TARGETING_MATCH', metadata, making),
+        id,
+        facts,
+        skipped: undefined,
+      }
+    },
+    (skipped) => ({ test: null, decision: null, split: null, id, facts: NO_FACTS, skipped }),
+  )
 }
 
 function fallthroughOf(
   fallthrough: Json | undefined,
-  key: FlagKey,
-  version: number,
   reason: 'STATIC' | 'DEFAULT',
-  serve: Server,
-  reads: Set<AttributePath>,
+  making: Making,
 ): CompiledFallthrough {
+  const { version, serve } = making
   const none = undecided('DEFAULT', { version })
-  if (isAbsent(fallthrough)) return { skipped: undefined, decision: none, split: null, missing: none }
-  try {
-    const { decision, split } = serveOf(fallthrough, key, reason, { version }, serve, reads)
-    if (split === null) return { skipped: undefined, decision, split, missing: decision }
-    return {
-      skipped: undefined,
-      decision: none,
-      split,
-      missing: missingOf(fallthrough, split, version, serve),
-    }
-  } catch (cause) {
-    if (cause instanceof BrokenFlag) throw cause
-    const skipped = reasonOf(cause)
-    const answer = failed('PARSE_ERROR', `the fallthrough is not understood: ${skipped}`, { version })
-    return { skipped, decision: answer, split: null, missing: answer }
-  }
+  const always = (decision: Decision, skipped: string | undefined): CompiledFallthrough => ({
+    decision,
+    split: null,
+    missing: decision,
+    skipped,
+  })
+  if (isAbsent(fallthrough)) return always(none, undefined)
+  return understood<CompiledFallthrough>(
+    () => {
+      const { decision, split } = servedBy(fallthrough, reason, { version }, making)
+      if (split === null) return always(decision, undefined)
+      const { by, missing: variant } = split.about
+      const missing =
+        variant === undefined
+          ? failed('TARGETING_KEY_MISSING', `the context lacks the attribute ${shown(by)} to split by`, {
+              version,
+            })
+          : serve(variant, 'DEFAULT', { version })
+      return { decision: none, split, missing, skipped: undefined }
+    },
+    (why) => always(failed('PARSE_ERROR', `the fallthrough is not understood: ${why}`, { version }), why),
+  )
 }
 
-/** The answer of a fallthrough's split where the unit is missing. */
-function missingOf(fallthrough: Json, { by }: CompiledSplit, version: number, serve: Server): Decision {
-  const { missing } = (fallthrough as { readonly split: JsonObject }).split
-  if (missing !== undefined) return serve(missing, 'DEFAULT', { version })
-  return failed('TARGETING_KEY_MISSING', `the flag splits by "${by}", an attribute that the context lacks`, {
-    version,
-  })
+function understood<T>(make: () => T, otherwise: (why: string) => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    if (cause instanceof BrokenFlag) throw cause
+    return otherwise(reasonOf(cause))
+  }
 }
 
 /** @throws NotUnderstood where it is neither a variant nor a split as this version knows them */
-function serveOf(
+function servedBy(
   serving: Json | undefined,
-  key: FlagKey,
   reason: Decided['reason'],
-  metadata: Decision['metadata'],
-  serve: Server,
-  reads: Set<AttributePath>,
+  metadata: DecisionMetadata,
+  { key, serve, pool }: Making,
 ):
   | { readonly decision: Decision; readonly split: null }
-  | { readonly decision: undefined; readonly split: CompiledSplit } {
+  | { readonly decision: null; readonly split: CompiledSplit } {
   if (!isObject(serving)) throw new NotUnderstood('what is served is an object')
   if (serving.split !== undefined) {
-    onlyFields(serving, SERVE_FIELDS[1], 'what is served')
+    onlyFields(serving, SPLIT_FIELDS, 'what is served')
     const decide = (variant: VariantKey): Decision => serve(variant, 'SPLIT', metadata)
-    return { decision: undefined, split: compileSplit(serving.split, key, decide, { reads }) }
+    return { decision: null, split: compileSplit(serving.split, key, decide, pool) }
   }
-  onlyFields(serving, SERVE_FIELDS[0], 'what is served')
+  onlyFields(serving, VARIANT_FIELDS, 'what is served')
   if (typeof serving.variant !== 'string') throw new NotUnderstood('what is served names its variant')
   return { decision: serve(serving.variant, reason, metadata), split: null }
 }

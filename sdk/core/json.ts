@@ -31,3 +31,10 @@ export function deepFreeze<T extends Json>(value: T): T {
   }
   return value
 }
+
+/** A value of a document in a message, cut where it is long. Nested values are not written out: they may be deep. */
+export function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  const text = String(JSON.stringify(value))
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}

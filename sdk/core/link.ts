@@ -2,7 +2,8 @@
  * Compiled definitions to flags that can be run: kills, the segments that rules name, and prerequisites in their
  * order. Cheap beside compiling, so that it is what a change elsewhere repeats.
  */
-import type { CompiledFlag, Content, LinkedFlag, Program, Standing } from './compiled.ts'
+import type { CompiledFlag, Content, LinkedFlag, Program, RunningRule, Standing } from './compiled.ts'
+import type { Pool, Test } from './conditions.ts'
 import { failed } from './decisions.ts'
 import {
   type CompiledPrerequisite,
@@ -20,9 +21,10 @@ import { type CompiledSegment, consequencesOf } from './segments.ts'
 
 /** Above this a flag's prerequisites are answered each once, without recursion. */
 const SHALLOW = { depth: 16, evaluations: 64 } as const
+const NEVER: Test = () => false
 const LEAF = { depth: 0, evaluations: 1 } as const
 const MANY = Number.MAX_SAFE_INTEGER / 2
-const NOTHING = { skipped: [], reads: new Set<never>(), instants: new Set<never>() } as const
+const NOTHING = { skipped: [], reads: [], instants: [] } as const
 
 /**
  * Links one flag. A killed flag is not compiled, whatever is in it.
@@ -35,12 +37,13 @@ export function linkFlag(
   killed: boolean,
   segments: ReadonlyMap<SegmentKey, CompiledSegment>,
   previous: LinkedFlag | undefined,
+  pool: Pool,
 ): LinkedFlag {
   if (killed) {
     const answer = killedAnswer(entry.definition, entry.revision)
     return { key, entry, content: { kind: 'killed', answer }, ...NOTHING }
   }
-  const body = bodyOf(previous, entry) ?? compileBody(key, entry.revision, entry.definition)
+  const body = bodyOf(previous, entry) ?? compileBody(key, entry.revision, entry.definition, pool)
   if ('broken' in body) return { key, entry, content: { kind: 'broken', error: body.broken }, ...NOTHING }
   return { key, entry, ...linkRules(body, segments) }
 }
@@ -57,20 +60,42 @@ export function linkRules(
   const reads = new Set<AttributePath>(body.reads)
   const instants = new Set<number>()
   const skipped: SkippedRule[] = []
-  const rules = body.rules.map((rule): CompiledRule => {
-    const { fault, ...needs } = consequencesOf(rule.facts, segments, rule.skipped)
-    if (fault !== undefined) {
-      skipped.push({ rule: rule.id, why: fault })
-      return { ...rule, skipped: fault }
+  const reasons = body.rules.map(({ id, skipped: own, facts, split }): string | undefined => {
+    const needs = consequencesOf(facts, segments, own)
+    if (needs.fault !== undefined) {
+      skipped.push({ rule: id, why: needs.fault })
+      return needs.fault
     }
     for (const read of needs.reads) reads.add(read)
     for (const instant of needs.instants) instants.add(instant)
-    return rule
+    if (split !== null) reads.add(split.about.by)
+    return undefined
   })
   if (body.fallthrough.skipped !== undefined)
     skipped.push({ rule: FALLTHROUGH, why: body.fallthrough.skipped })
-  const content: Content = { kind: 'whole', body, rules }
-  return body.enabled ? { content, skipped, reads, instants } : { ...NOTHING, content, skipped }
+  const content: Content = { kind: 'whole', body, rules: chained(body.rules, reasons) }
+  if (!body.enabled) return { ...NOTHING, content, skipped }
+  return { content, skipped, reads: [...reads], instants: [...instants] }
+}
+
+/** The rules as they are followed, each leading to the next. */
+function chained(
+  rules: readonly CompiledRule[],
+  reasons: readonly (string | undefined)[],
+): RunningRule | null {
+  let first: RunningRule | null = null
+  for (let i = rules.length - 1; i >= 0; i--) {
+    const { id, test, decision, split } = rules[i] as CompiledRule
+    const skipped = reasons[i]
+    first = {
+      test: skipped === undefined ? test : NEVER,
+      decision,
+      split,
+      next: first,
+      about: { id, skipped },
+    }
+  }
+  return first
 }
 
 /**
@@ -86,7 +111,8 @@ export function finishFlags(
   const flags = new Map(previous)
   for (const [key, linked] of changed) {
     if (linked === undefined) flags.delete(key)
-    else flags.set(key, finished(linked, { cycle: undefined, dated: linked.instants.size > 0, deep: false }))
+    else
+      flags.set(key, finished(linked, { cycle: undefined, dated: linked.instants.length > 0, deep: false }))
   }
   const requiring = new Map<FlagKey, readonly CompiledPrerequisite[]>()
   for (const [key, { linked }] of flags) {
@@ -101,7 +127,7 @@ export function finishFlags(
     const before = flags.get(key) as CompiledFlag
     let depth = 1
     let evaluations = 1
-    let dated = before.linked.instants.size > 0
+    let dated = before.linked.instants.length > 0
     for (const { flag } of requiredOf(requiring, key)) {
       const size = sizes.get(flag) ?? LEAF
       depth = Math.max(depth, size.depth + 1)
@@ -135,6 +161,7 @@ function finished(linked: LinkedFlag, standing: Standing): CompiledFlag {
   const program = programOf(content, version, standing)
   const error = program.settled?.errorDetails
   return {
+    ...program,
     key,
     version,
     type: typeOf(entry.definition),
@@ -143,7 +170,6 @@ function finished(linked: LinkedFlag, standing: Standing): CompiledFlag {
     dated: program.settled === null && standing.dated,
     ...(error !== undefined && { error }),
     skipped,
-    program,
     linked,
     standing,
   }
@@ -167,5 +193,5 @@ function programOf(content: Content, version: number, { cycle, deep }: Standing)
 
 function settledProgram(settled: Decision): Program {
   const fallthrough = { skipped: undefined, decision: settled, split: null, missing: settled }
-  return { settled, prerequisites: [], targets: [], rules: [], fallthrough, deep: false }
+  return { settled, prerequisites: [], targets: [], rules: null, fallthrough, deep: false }
 }

@@ -5,6 +5,7 @@
 import { networksOf } from './cidr.ts'
 import { instantOf } from './dates.ts'
 import { foldCase } from './folding.ts'
+import { shown } from './json.ts'
 import { LIMITS } from './limits.ts'
 import { searchOf } from './regex.ts'
 import type { Operator } from './ruleset.ts'
@@ -40,10 +41,12 @@ const VERSION: Operand<Version> = {
   expected: 'a semantic version such as "2.3.1"',
 }
 
-const least = (a: number, b: number): number => Math.min(a, b)
-const most = (a: number, b: number): number => Math.max(a, b)
-const earliest = (a: Version, b: Version): Version => (compareVersions(a, b) <= 0 ? a : b)
-const latest = (a: Version, b: Version): Version => (compareVersions(a, b) >= 0 ? a : b)
+/** The orders that an operator accepts of found and operand: -1 for below, 0 for equal, 1 for above. */
+type Orders = { readonly from: -1 | 0 | 1; readonly to: -1 | 0 | 1 }
+const BELOW: Orders = { from: -1, to: -1 }
+const NOT_ABOVE: Orders = { from: -1, to: 0 }
+const NOT_BELOW: Orders = { from: 0, to: 1 }
+const ABOVE: Orders = { from: 1, to: 1 }
 
 const TABLE: ReadonlyMap<string, Prepare> = new Map<Operator, Prepare>([
   ['in', (values, ignoreCase) => prepare(values, SCALAR, (list) => membership(list, ignoreCase))],
@@ -52,17 +55,17 @@ const TABLE: ReadonlyMap<string, Prepare> = new Map<Operator, Prepare>([
   ['endsWith', textual((text, part) => text.endsWith(part))],
   ['contains', textual((text, part) => text.includes(part))],
   ['matches', searching],
-  ['lt', bounded(NUMBER, most, (found, bound) => found < bound)],
-  ['lte', bounded(NUMBER, most, (found, bound) => found <= bound)],
-  ['gt', bounded(NUMBER, least, (found, bound) => found > bound)],
-  ['gte', bounded(NUMBER, least, (found, bound) => found >= bound)],
-  ['before', bounded(INSTANT, most, (found, bound) => found < bound)],
-  ['after', bounded(INSTANT, least, (found, bound) => found > bound)],
+  ['lt', numeric(NUMBER, BELOW)],
+  ['lte', numeric(NUMBER, NOT_ABOVE)],
+  ['gt', numeric(NUMBER, ABOVE)],
+  ['gte', numeric(NUMBER, NOT_BELOW)],
+  ['before', numeric(INSTANT, BELOW)],
+  ['after', numeric(INSTANT, ABOVE)],
   ['semverEq', sameVersion],
-  ['semverLt', bounded(VERSION, latest, (found, bound) => compareVersions(found, bound) < 0)],
-  ['semverLte', bounded(VERSION, latest, (found, bound) => compareVersions(found, bound) <= 0)],
-  ['semverGt', bounded(VERSION, earliest, (found, bound) => compareVersions(found, bound) > 0)],
-  ['semverGte', bounded(VERSION, earliest, (found, bound) => compareVersions(found, bound) >= 0)],
+  ['semverLt', versioned(BELOW)],
+  ['semverLte', versioned(NOT_ABOVE)],
+  ['semverGt', versioned(ABOVE)],
+  ['semverGte', versioned(NOT_BELOW)],
   ['cidr', inNetworks],
   ['exists', () => exists],
 ])
@@ -128,12 +131,6 @@ function prepare<T>(
   return make(operands)
 }
 
-/** A value of a document in a message, cut where it is long. */
-function shown(value: unknown): string {
-  const text = String(JSON.stringify(value))
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
-}
-
 function anyElement(found: unknown, test: AttributeTest): boolean {
   if (!Array.isArray(found)) return false
   for (let i = 0; i < found.length; i++) if (test(found[i])) return true
@@ -191,20 +188,38 @@ function orElement(single: AttributeTest): AttributeTest {
   return (found) => (typeof found === 'object' ? anyElement(found, single) : single(found))
 }
 
-/** An order has one operand that decides for all: any below means below the highest. */
-function bounded<T>(
-  operand: Operand<T>,
-  decisive: (a: T, b: T) => T,
-  holds: (found: T, bound: T) => boolean,
-): Prepare {
+/** Orders have one operand that decides for all: what is below any is below the highest. */
+function deciding<T>(operands: readonly T[], { from }: Orders, compare: (a: T, b: T) => number): T {
+  const sign = from < 0 ? 1 : -1
+  return operands.reduce((best, next) => (compare(next, best) * sign > 0 ? next : best))
+}
+
+function numeric(operand: Operand<number>, orders: Orders): Prepare {
   const { read } = operand
   return (values) =>
     prepare(values, operand, (bounds) => {
-      const bound = bounds.reduce(decisive)
+      const bound = deciding(bounds, orders, (a, b) => a - b)
+      const { from, to } = orders
       return orElement((found) => {
         const value = read(found)
-        return value !== undefined && holds(value, bound)
+        if (value === undefined) return false
+        return value < bound ? from < 0 : value > bound ? to > 0 : from <= 0 && to >= 0
       })
+    })
+}
+
+function versioned(orders: Orders): Prepare {
+  return (values) =>
+    prepare(values, VERSION, (bounds) => {
+      const bound = deciding(bounds, orders, compareVersions)
+      const { from, to } = orders
+      const single = (found: unknown): boolean => {
+        const version = typeof found === 'string' ? parseVersion(found) : undefined
+        if (version === undefined) return false
+        const order = compareVersions(version, bound)
+        return order < 0 ? from < 0 : order > 0 ? to > 0 : from <= 0 && to >= 0
+      }
+      return (found) => (typeof found === 'object' ? anyElement(found, single) : single(found))
     })
 }
 

@@ -6,9 +6,10 @@ import { chunkIndex, unitOf } from './bucket.ts'
 import {
   compileCondition,
   type Facts,
+  NO_FACTS,
   NotUnderstood,
-  noFacts,
-  readUnderstood,
+  type Pool,
+  readerIn,
   type Test,
 } from './conditions.ts'
 import { foldCase } from './folding.ts'
@@ -17,64 +18,70 @@ import { isObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 import type { AttributePath, Json, SegmentKey } from './ruleset.ts'
 
-/** true: included, false: excluded. */
-type Chunk = ReadonlyMap<string, boolean> | { readonly fault: string }
-/** By the index that `chunkIndex` gives; without a chunk nobody there is a member. */
-export type Chunks = readonly (Chunk | undefined)[]
+/** Members of one chunk. true: included, false: excluded. */
+type Chunk = ReadonlyMap<string, boolean>
 
-export const NO_MEMBERS: Chunks = []
-
-const NEVER: Test = () => false
+/** Members by the index that `chunkIndex` gives; `byIndex` is empty where there are none at all. */
+export type Chunks = {
+  readonly byIndex: readonly (Chunk | undefined)[]
+  /** Why a chunk cannot be evaluated here, by index. */
+  readonly faults: ReadonlyMap<number, string>
+}
+export const NO_MEMBERS: Chunks = { byIndex: [], faults: new Map() }
+const EVERY_CHUNK: readonly number[] = Array.from({ length: 256 }, (_, index) => index)
 
 /** A segment's definition, compiled. */
 export type Outline = {
   readonly facts: Facts
   readonly fault: string | undefined
-  readonly test: (key: SegmentKey, chunks: Chunks) => Test
+  readonly testOf: (key: SegmentKey, chunks: Chunks) => Test
 }
+
+/** A segment before the segments that it names are looked at. */
+export type LooseSegment = {
+  readonly test: Test
+  readonly outline: Outline
+  readonly chunks: Chunks
+}
+
+export type CompiledSegment = LooseSegment & { readonly consequences: Consequences }
 
 /** What a condition comes to with the segments that it names. */
 export type Consequences = {
   /** Why it cannot be evaluated here. */
   readonly fault: string | undefined
-  readonly reads: ReadonlySet<AttributePath>
-  readonly instants: ReadonlySet<number>
+  readonly reads: readonly AttributePath[]
+  readonly instants: readonly number[]
   readonly nodes: number
   readonly depth: number
 }
 
-/** A segment before the segments that it names are looked at. */
-export type LooseSegment = {
-  readonly outline: Outline
-  readonly chunks: Chunks
-  /** Why the definition or a chunk cannot be evaluated here. */
-  readonly fault: string | undefined
-  readonly test: Test
-}
-
-export type CompiledSegment = LooseSegment & { readonly consequences: Consequences }
+const NEVER: Test = () => false
 
 /** Compiles the definition of an entry of kind `segment`, of any shape. */
-export function outlineOf(definition: Json): Outline {
-  const facts = noFacts()
+export function outlineOf(definition: Json, pool: Pool): Outline {
   try {
     if (!isObject(definition)) throw new NotUnderstood('a segment is an object')
     const { by = 'targetingKey', ignoreCase = false, when = null } = definition
     if (typeof ignoreCase !== 'boolean') throw new NotUnderstood('ignoreCase is true or absent')
-    const read = readUnderstood(by, facts)
-    const condition = when === null ? NEVER : compileCondition(when, facts)
-    const normalise = (found: unknown): string | undefined => {
-      const unit = unitOf(found)
-      return unit !== undefined && ignoreCase ? foldCase(unit) : unit
-    }
+    const read = readerIn(pool, by)
+    const condition = when === null ? undefined : compileCondition(when, pool)
+    const facts = condition?.facts ?? NO_FACTS
+    const otherwise = condition?.test ?? NEVER
     return {
-      facts,
+      facts: {
+        ...facts,
+        reads: [by as AttributePath, ...facts.reads],
+        nodes: facts.nodes + 1,
+        depth: facts.depth + 1,
+      },
       fault: undefined,
-      test: (key, chunks) => (context, now, segments, trace) => {
-        const unit = normalise(read(context))
+      testOf: (key, chunks) => (context, now, segments, trace) => {
+        const found = unitOf(read(context))
+        const unit = found !== undefined && ignoreCase ? foldCase(found) : found
         const listed = unit === undefined ? undefined : lookUp(chunks, unit)
         const of = trace && []
-        const result = listed ?? condition(context, now, segments, of)
+        const result = listed ?? otherwise(context, now, segments, of)
         trace?.push({
           condition: 'segment',
           segment: key,
@@ -88,7 +95,7 @@ export function outlineOf(definition: Json): Outline {
       },
     }
   } catch (cause) {
-    return { facts, fault: reasonOf(cause), test: () => NEVER }
+    return { facts: NO_FACTS, fault: reasonOf(cause), testOf: () => NEVER }
   }
 }
 
@@ -98,25 +105,43 @@ export function reasonOf(cause: unknown): string {
   throw cause
 }
 
-function lookUp(chunks: Chunks, unit: string): boolean | undefined {
-  if (chunks.length === 0) return undefined
-  const chunk = chunks[chunkIndex(unit)]
-  return chunk instanceof Map ? chunk.get(unit) : undefined
+function lookUp({ byIndex }: Chunks, unit: string): boolean | undefined {
+  return byIndex.length === 0 ? undefined : byIndex[chunkIndex(unit)]?.get(unit)
 }
 
-/** Prepares one chunk of members, from the definition of an entry of kind `members`, of any shape. */
-export function chunkOf(definition: Json): Chunk {
-  if (!isObject(definition)) return { fault: 'members are an object' }
+/**
+ * The chunks with some of them prepared anew.
+ *
+ * @param indices undefined for all of them
+ * @param definitionAt the definition of an entry of kind `members`, of any shape; undefined where there is none
+ */
+export function withChunks(
+  before: Chunks,
+  indices: Iterable<number> | undefined,
+  definitionAt: (index: number) => Json | undefined,
+): Chunks {
+  const byIndex = EVERY_CHUNK.map((index) => before.byIndex[index])
+  const faults = new Map(before.faults)
+  for (const index of indices ?? EVERY_CHUNK) {
+    const definition = definitionAt(index)
+    const chunk = definition === undefined ? undefined : chunkOf(definition)
+    faults.delete(index)
+    if (typeof chunk === 'string') faults.set(index, chunk)
+    byIndex[index] = typeof chunk === 'string' ? undefined : chunk
+  }
+  return byIndex.some((chunk) => chunk !== undefined) || faults.size > 0 ? { byIndex, faults } : NO_MEMBERS
+}
+
+/** The members, or why they are none. Who is in both lists is excluded. */
+function chunkOf(definition: Json): Chunk | string {
+  if (!isObject(definition)) return 'members are an object'
   const chunk = new Map<string, boolean>()
-  for (const [list, included] of [
-    ['included', true],
-    ['excluded', false],
-  ] as const) {
+  for (const list of ['included', 'excluded']) {
     const units = definition[list] ?? []
-    if (!Array.isArray(units)) return { fault: `${list} members are a list` }
+    if (!Array.isArray(units)) return `${list} members are a list`
     for (const unit of units) {
-      if (typeof unit !== 'string') return { fault: `${list} members are strings` }
-      chunk.set(unit, included)
+      if (typeof unit !== 'string') return `${list} members are strings`
+      chunk.set(unit, list === 'included')
     }
   }
   return chunk
@@ -133,28 +158,21 @@ export function membersKey(
 }
 
 export function looseSegment(key: SegmentKey, outline: Outline, chunks: Chunks): LooseSegment {
-  return { outline, chunks, fault: outline.fault ?? faultOf(chunks), test: outline.test(key, chunks) }
-}
-
-function faultOf(chunks: Chunks): string | undefined {
-  for (const chunk of chunks) {
-    if (chunk !== undefined && !(chunk instanceof Map)) return (chunk as { fault: string }).fault
-  }
-  return undefined
+  return { test: outline.testOf(key, chunks), outline, chunks }
 }
 
 /** Looks at the segments that each segment names, those first that others name. */
 export function linkSegments(loose: ReadonlyMap<SegmentKey, LooseSegment>): Map<SegmentKey, CompiledSegment> {
   const linked = new Map<SegmentKey, CompiledSegment>()
   const named = (key: SegmentKey): SegmentKey[] =>
-    [...(loose.get(key) as LooseSegment).outline.facts.segments.keys()].filter((name) => loose.has(name))
+    (loose.get(key) as LooseSegment).outline.facts.segments.filter((name) => loose.has(name))
   const { order, cyclic } = dependencyOrder(loose.keys(), named)
   for (const key of order) {
     const segment = loose.get(key) as LooseSegment
-    const fault = cyclic.has(key)
-      ? `the segment "${key}" names itself, perhaps through others`
-      : segment.fault
-    linked.set(key, { ...segment, consequences: consequencesOf(segment.outline.facts, linked, fault) })
+    const { facts, fault } = segment.outline
+    const ownFault = cyclic.has(key) ? 'it names itself, perhaps through others' : fault
+    const chunkFault = segment.chunks.faults.values().next().value
+    linked.set(key, { ...segment, consequences: consequencesOf(facts, linked, ownFault ?? chunkFault) })
   }
   return linked
 }
@@ -165,24 +183,21 @@ export function consequencesOf(
   segments: ReadonlyMap<SegmentKey, CompiledSegment>,
   ownFault: string | undefined,
 ): Consequences {
-  if (ownFault !== undefined || facts.segments.size === 0) return { ...facts, fault: ownFault }
-  const reads = new Set(facts.reads)
-  const instants = new Set(facts.instants)
-  let { nodes, depth } = facts
-  let fault: string | undefined
-  for (const [key, times] of facts.segments) {
+  const { reads, instants, nodes, depth } = facts
+  const all = { fault: ownFault, reads: new Set(reads), instants: new Set(instants), nodes, depth }
+  for (const key of facts.segments) {
     const named = segments.get(key)?.consequences
-    if (named === undefined) {
-      fault ??= `the segment "${key}" is unknown`
+    if (named?.fault !== undefined || named === undefined) {
+      all.fault ??= `the segment ${JSON.stringify(key)}: ${named?.fault ?? 'there is none'}`
       continue
     }
-    fault ??= named.fault && `the segment "${key}": ${named.fault}`
-    for (const read of named.reads) reads.add(read)
-    for (const instant of named.instants) instants.add(instant)
-    nodes += times * named.nodes
-    depth = Math.max(depth, facts.depth + named.depth)
+    for (const read of named.reads) all.reads.add(read)
+    for (const instant of named.instants) all.instants.add(instant)
+    all.nodes = Math.min(all.nodes + named.nodes, LIMITS.evaluatedNodes + 1)
+    all.depth = Math.max(all.depth, depth + named.depth)
   }
-  if (nodes > LIMITS.evaluatedNodes || depth > LIMITS.evaluatedDepth)
-    fault ??= 'with its segments it is too large'
-  return { fault, reads, instants, nodes: Math.min(nodes, LIMITS.evaluatedNodes + 1), depth }
+  if (all.nodes > LIMITS.evaluatedNodes || all.depth > LIMITS.evaluatedDepth) {
+    all.fault ??= 'with the segments that it names it is too large'
+  }
+  return { ...all, reads: [...all.reads], instants: [...all.instants] }
 }

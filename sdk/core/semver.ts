@@ -36,63 +36,48 @@ export function parseVersion(text: string): Version | undefined {
   return lastVersion
 }
 
+/** Where reading stands. Versions are read one at a time, and this saves a pair of results for each number. */
+let at = 0
+
 function scan(text: string): Version | undefined {
   const first = text.charCodeAt(0)
-  let from = first === 118 || first === 86 ? 1 : 0
-  let to = endOfNumber(text, from)
-  if (to < 0) return undefined
-  const major = numeric(text, from, to)
-  let minor: Numeric = 0
-  let patch: Numeric = 0
+  at = first === 118 || first === 86 ? 1 : 0
+  const major = readNumber(text)
+  let minor: Numeric | undefined = 0
+  let patch: Numeric | undefined = 0
   let whole = false
-  if (text.charCodeAt(to) === DOT) {
-    from = to + 1
-    to = endOfNumber(text, from)
-    if (to < 0) return undefined
-    minor = numeric(text, from, to)
-    if (text.charCodeAt(to) === DOT) {
-      from = to + 1
-      to = endOfNumber(text, from)
-      if (to < 0) return undefined
-      patch = numeric(text, from, to)
+  if (text.charCodeAt(at) === DOT) {
+    at++
+    minor = readNumber(text)
+    if (text.charCodeAt(at) === DOT) {
+      at++
+      patch = readNumber(text)
       whole = true
     }
   }
-  if (to === text.length) return { major, minor, patch, prerelease: RELEASE }
-  return withSuffix(text, to, whole, major, minor, patch)
-}
-
-/** What follows the numbers: a prerelease only after all three, build metadata after any. */
-function withSuffix(
-  text: string,
-  at: number,
-  whole: boolean,
-  major: Numeric,
-  minor: Numeric,
-  patch: Numeric,
-): Version | undefined {
-  const plus = text.indexOf('+', at)
-  const end = plus < 0 ? text.length : plus
-  if (plus >= 0 && identifiers(text.slice(plus + 1), false) === undefined) return undefined
-  if (end === at) return { major, minor, patch, prerelease: RELEASE }
-  if (!whole || text.charCodeAt(at) !== DASH) return undefined
-  const prerelease = identifiers(text.slice(at + 1, end), true)
+  if (major === undefined || minor === undefined || patch === undefined) return undefined
+  const prerelease = at === text.length ? RELEASE : readSuffix(text, whole)
   return prerelease && { major, minor, patch, prerelease }
 }
 
-/** The index after a number without leading zeros, -1 where there is none. */
-function endOfNumber(text: string, from: number): number {
-  let to = from
-  while (isDigit(text.charCodeAt(to))) to++
-  if (to === from || (to > from + 1 && text.charCodeAt(from) === ZERO)) return -1
-  return to
+/** A number without leading zeros. */
+function readNumber(text: string): Numeric | undefined {
+  const from = at
+  let value = 0
+  for (let code = text.charCodeAt(at); isDigit(code); code = text.charCodeAt(++at))
+    value = value * 10 + code - ZERO
+  const digits = at - from
+  if (digits === 0 || (digits > 1 && text.charCodeAt(from) === ZERO)) return undefined
+  return digits > EXACT_DIGITS ? text.slice(from, at) : value
 }
 
-function numeric(text: string, from: number, to: number): Numeric {
-  if (to - from > EXACT_DIGITS) return text.slice(from, to)
-  let value = 0
-  for (let i = from; i < to; i++) value = value * 10 + text.charCodeAt(i) - ZERO
-  return value
+/** What follows the numbers: a prerelease only after all three, build metadata after any. */
+function readSuffix(text: string, whole: boolean): readonly string[] | undefined {
+  const plus = text.indexOf('+', at)
+  const end = plus < 0 ? text.length : plus
+  if (plus >= 0 && identifiers(text.slice(plus + 1), false) === undefined) return undefined
+  if (end === at) return RELEASE
+  return whole && text.charCodeAt(at) === DASH ? identifiers(text.slice(at + 1, end), true) : undefined
 }
 
 function identifiers(text: string, ordered: boolean): readonly string[] | undefined {

@@ -3,7 +3,7 @@
  */
 import type { Attributes, Reader } from './attributes.ts'
 import { bucketUnder, seedOf, unitOf } from './bucket.ts'
-import { type Facts, NotUnderstood, onlyFields, readUnderstood } from './conditions.ts'
+import { NotUnderstood, onlyFields, type Pool, readerIn } from './conditions.ts'
 import { isCount, isObject } from './json.ts'
 import type { AttributePath, Decision, Json, VariantKey } from './ruleset.ts'
 import type { SplitStep } from './steps.ts'
@@ -12,15 +12,30 @@ const BUCKETS = 100_000
 const SPLIT_FIELDS: ReadonlySet<string> = new Set(['by', 'salt', 'shares', 'ranges', 'missing'])
 const RANGE_FIELDS: ReadonlySet<string> = new Set(['variant', 'from', 'to'])
 
-type CompiledRange = { readonly from: number; readonly to: number; readonly decision: Decision }
+/** A range in a balanced tree: below it those of lower buckets, above it those of higher ones. */
+type RangeNode = {
+  readonly from: number
+  readonly to: number
+  /** null in the root of a split without ranges, which no bucket reaches: it goes from 0 to 0. */
+  readonly decision: Decision | null
+  readonly below: RangeNode | null
+  readonly above: RangeNode | null
+}
+type CompiledRange = Pick<RangeNode, 'from' | 'to' | 'decision'>
 
-export type CompiledSplit = {
-  readonly by: AttributePath
+/** A split is the root of its ranges, so that the commonest ones are a single object to look at. */
+export type CompiledSplit = RangeNode & {
   readonly read: Reader
-  readonly salt: string
   readonly seed: number
-  /** Ascending, apart from each other. */
-  readonly ranges: readonly CompiledRange[]
+  readonly about: SplitAbout
+}
+
+/** What evaluation does not need. */
+type SplitAbout = {
+  readonly by: AttributePath
+  readonly salt: string
+  /** In a fallthrough: the variant for a context without the unit, not looked at here. */
+  readonly missing: Json | undefined
 }
 
 /**
@@ -34,7 +49,7 @@ export function compileSplit(
   split: Json,
   salt: string,
   decide: (variant: VariantKey) => Decision,
-  facts: Pick<Facts, 'reads'>,
+  pool: Pool,
 ): CompiledSplit {
   if (!isObject(split)) throw new NotUnderstood('a split is an object')
   onlyFields(split, SPLIT_FIELDS, 'a split')
@@ -47,14 +62,31 @@ export function compileSplit(
     decisions.set(variant, decision)
     return decision
   }
-  const compiled = ranges.map((range) => compileRange(range, shared)).sort((a, b) => a.from - b.from)
+  const compiled = ranges
+    .map((range) => compileRange(range, shared))
+    .sort((a, b) => a.from - b.from || a.to - b.to)
   let end = 0
   for (const { from, to } of compiled) {
     if (from < end) throw new NotUnderstood('the ranges of a split overlap')
     end = to
   }
-  const read = readUnderstood(by, facts)
-  return { by: by as AttributePath, read, salt: ownSalt, seed: seedOf(ownSalt), ranges: compiled }
+  const read = readerIn(pool, by)
+  const root = balanced(compiled) ?? NO_RANGE
+  return {
+    read,
+    seed: seedOf(ownSalt),
+    ...root,
+    about: { by: by as AttributePath, salt: ownSalt, missing: split.missing },
+  }
+}
+
+const NO_RANGE: RangeNode = { from: 0, to: 0, decision: null, below: null, above: null }
+
+function balanced(ranges: readonly CompiledRange[]): RangeNode | null {
+  const middle = ranges.length >> 1
+  const range = ranges[middle]
+  if (range === undefined) return null
+  return { ...range, below: balanced(ranges.slice(0, middle)), above: balanced(ranges.slice(middle + 1)) }
 }
 
 function compileRange(range: Json, decide: (variant: VariantKey) => Decision): CompiledRange {
@@ -71,34 +103,34 @@ function compileRange(range: Json, decide: (variant: VariantKey) => Decision): C
 /**
  * The decision for the bucket of the context's unit.
  *
- * @returns undefined where the bucket is in no range, null where the unit is missing
+ * @param missing the answer where the unit is missing
+ * @returns null where the bucket is in no range
  */
-export function pick(split: CompiledSplit, context: Attributes): Decision | undefined | null {
+export function pick(split: CompiledSplit, context: Attributes, missing: Decision | null): Decision | null {
   const unit = unitOf(split.read(context))
-  return unit === undefined ? null : rangeOf(split, bucketUnder(split.seed, unit))?.decision
+  if (unit === undefined) return missing
+  const range = rangeAt(split, bucketUnder(split.seed, unit))
+  return range === null ? null : range.decision
 }
 
-function rangeOf({ ranges }: CompiledSplit, bucket: number): CompiledRange | undefined {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const range = ranges[middle] as CompiledRange
-    if (bucket < range.from) high = middle
-    else if (bucket >= range.to) low = middle + 1
-    else return range
+function rangeAt(root: RangeNode, bucket: number): RangeNode | null {
+  let range: RangeNode | null = root
+  while (range !== null) {
+    if (bucket < range.from) range = range.below
+    else if (bucket >= range.to) range = range.above
+    else break
   }
-  return undefined
+  return range
 }
 
 /** The step of an explanation that says what `pick` did. */
 export function splitStep(split: CompiledSplit, context: Attributes): SplitStep {
-  const { by, salt, seed } = split
+  const { by, salt } = split.about
   const unit = unitOf(split.read(context))
   if (unit === undefined) return { by, salt }
-  const bucket = bucketUnder(seed, unit)
-  const range = rangeOf(split, bucket)
-  if (range === undefined) return { by, salt, unit, bucket }
+  const bucket = bucketUnder(split.seed, unit)
+  const range = rangeAt(split, bucket)
+  if (range === null) return { by, salt, unit, bucket }
   const { from, to, decision } = range
-  return { by, salt, unit, bucket, range: { variant: decision.variant as VariantKey, from, to } }
+  return { by, salt, unit, bucket, range: { variant: decision?.variant as VariantKey, from, to } }
 }
