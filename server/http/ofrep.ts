@@ -126,10 +126,9 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
         answerAll(request, reply, principal, context)
         return
       }
-      catchUp(principal.environment.id, flagConfigEtag).then(
-        () => answerAll(request, reply, principal, context),
-        (error: unknown) => reply.send(error),
-      )
+      catchUp(principal.environment.id, flagConfigEtag)
+        .then(() => answerAll(request, reply, principal, context))
+        .catch((error: unknown) => reply.send(error))
     },
   )
 

@@ -55,7 +55,7 @@ export function problemBody(problem: Problem, instance: string): Record<string, 
     instance,
     ...(errors === undefined ? {} : { errors: errors.slice(0, MOST_FAULTS) }),
     ...(didYouMean === undefined ? {} : { didYouMean }),
-    ...(current === undefined ? {} : { current }),
+    ...(current === undefined ? {} : { current: current.definition }),
   }
 }
 

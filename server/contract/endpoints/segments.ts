@@ -226,6 +226,6 @@ export const segmentEndpoints = {
       },
     },
     answers: { 200: { description: 'What changed', body: CommitWritten } },
-    problems: [...reads, ...bodied, 'revision-conflict'],
+    problems: [...reads, ...bodied, 'revision-conflict', 'flag-required', 'segment-referenced'],
   }),
 } as const

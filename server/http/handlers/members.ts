@@ -14,6 +14,7 @@ import { commit, outcomeOf } from '../write.ts'
 type List = 'included' | 'excluded'
 type Member = { readonly unit: string; readonly list: List }
 
+const LISTS: readonly List[] = ['included', 'excluded']
 const PAGE = 1_000
 const CHUNKS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
@@ -34,6 +35,8 @@ function membersOf(held: Held, segment: string, chunk: string): readonly Member[
 
 type MemberEdit = {
   readonly edit: Edit<MembersEdited>
+  /** The lists that the body names; nothing is said of the others. */
+  readonly named: readonly List[]
   readonly invalid: MemberLines['invalid']
   readonly invalidCount: number
   readonly explain: (problem: Problem) => Problem
@@ -50,7 +53,7 @@ async function editOf(
     if (mode !== undefined)
       throw new Problem('invalid-request', 'The query parameter mode is for lines alone.')
     const edit = editMembers(environment, segment, body)
-    return { edit, invalid: [], invalidCount: 0, explain: (problem) => problem }
+    return { edit, named: LISTS, invalid: [], invalidCount: 0, explain: (problem) => problem }
   }
   const { included, excluded, invalid, invalidCount, inLines } = await readMembers(lines)
   const edit =
@@ -60,7 +63,9 @@ async function editOf(
           ...(excluded.length > 0 && { excluded }),
         })
       : editMembers(environment, segment, { included: { add: included }, excluded: { add: excluded } })
-  return { edit, invalid, invalidCount, explain: inLines }
+  const lists = { included, excluded }
+  const named = LISTS.filter((list) => lists[list].length > 0)
+  return { edit, named, invalid, invalidCount, explain: inLines }
 }
 
 export const memberHandlers: Handlers<'members.list' | 'members.edit' | 'members.check'> = {
@@ -90,7 +95,7 @@ export const memberHandlers: Handlers<'members.list' | 'members.edit' | 'members
     const environment = findEnvironment(live, call.manager, call.params)
     const { segment } = call.params
     findEntry(heldLog(live, environment.id), 'segment', segment, 'segment-not-found')
-    const { edit, invalid, invalidCount, explain } = await editOf(environment.id, segment, call)
+    const { edit, named, invalid, invalidCount, explain } = await editOf(environment.id, segment, call)
     const committed = await commit(live, call, {
       scope: { path: [environment.id] },
       edit,
@@ -98,14 +103,16 @@ export const memberHandlers: Handlers<'members.list' | 'members.edit' | 'members
     }).catch((error: unknown) => {
       throw error instanceof Problem ? explain(error) : error
     })
-    const { included, excluded, counts } = committed.result
+    const { result } = committed
+    const total = (count: 'added' | 'present' | 'removed' | 'absent') =>
+      named.reduce((sum, list) => sum + result[list][count], 0)
     const body = {
       key: segment,
-      added: included.added + excluded.added,
-      present: included.present + excluded.present,
-      removed: included.removed + excluded.removed,
-      absent: included.absent + excluded.absent,
-      members: counts,
+      added: total('added'),
+      present: total('present'),
+      removed: total('removed'),
+      absent: total('absent'),
+      members: result.counts,
       invalid,
       invalidCount,
       ...outcomeOf(live, call, committed, environment.id),

@@ -112,8 +112,12 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   }),
   'flag-archived': () => ({ params: { flag: 'archived' } }),
   'flag-not-archived': () => ({}),
-  'flag-required': () => ({ params: { flag: 'base' } }),
-  'segment-referenced': () => ({}),
+  'flag-required': ({ body }) => ({
+    params: { flag: 'base' },
+    ...(body?.optional ? {} : { body: { changes: [{ op: 'delete', kind: 'flag', key: 'base' }] } }),
+  }),
+  'segment-referenced': ({ body }) =>
+    body === undefined ? {} : { body: { changes: [{ op: 'delete', kind: 'segment', key: 'used' }] } },
   'not-killed': () => ({}),
   'revision-conflict': () => ({
     body: { changes: [{ op: 'delete', kind: 'segment', key: 'free', ifRevision: 99_999 }] },
