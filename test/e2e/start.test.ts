@@ -1,11 +1,16 @@
 /**
  * What starting the service says and refuses: a bad configuration whole, a folder that is in use, the first admin key.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { processes } from '../support/process.ts'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from '../support/build.ts'
+import { freePort } from '../support/postgres-process.ts'
+import { plainEnvironment, processes, type Server } from '../support/process.ts'
 import { PROJECT, rest } from '../support/rest.ts'
+import { until } from '../support/until.ts'
 
 const all = processes()
 
@@ -48,27 +53,37 @@ it('never falls back to the embedded database in production', async () => {
   expect(stderr()).toContain('DATABASE_URL')
 })
 
-it('does not open a data folder that another server has, and says so', async () => {
-  const first = await all.startServer()
-  const second = await all.startServer({ dataDir: first.dataDir, until: 'ended' })
-  expect((await second.ended).code).toBe(1)
-  expect(second.stderr()).toContain(first.dataDir)
-  expect(second.stderr()).not.toMatch(/^\s+at /m)
-  const { status } = await rest(first.url, first.adminKey).ask('GET', `${PROJECT}/flags`)
-  expect(status).toBe(200)
-  await first.kill()
-})
+describe('beside a server that runs', () => {
+  let first: Server
+  beforeAll(async () => {
+    first = await all.startServer()
+  })
+  afterAll(() => first.kill())
 
-it('says where a port is taken', async () => {
-  const first = await all.startServer()
-  const second = await all.startServer({ port: first.port, until: 'ended' })
-  expect((await second.ended).code).toBe(1)
-  expect(second.stderr()).toContain(`${first.port}`)
-  await first.kill()
+  it('does not open the data folder that the other has, and says so', async () => {
+    const second = await all.startServer({ dataDir: first.dataDir, until: 'ended' })
+    expect((await second.ended).code).toBe(1)
+    expect(second.stderr()).toContain(first.dataDir)
+    expect(second.stderr()).not.toMatch(/^\s+at /m)
+    const { status } = await rest(first.url, first.adminKey).ask('GET', `${PROJECT}/flags`)
+    expect(status).toBe(200)
+  })
+
+  it('says that its port is taken', async () => {
+    const second = await all.startServer({ port: first.port, until: 'ended' })
+    expect((await second.ended).code).toBe(1)
+    expect(second.stderr()).toContain(`${first.port}`)
+  })
+
+  it('finds that the other keeps its folder and its secret to itself', () => {
+    expect(statSync(first.dataDir).mode & 0o777).toBe(0o700)
+    expect(statSync(join(first.dataDir, 'secret')).mode & 0o777).toBe(0o600)
+  })
 })
 
 it('makes an admin key at the first start, and keeps it where this user alone can read it', async () => {
   const server = await all.startServer({ adminKey: null })
+  await until('it says what to try', () => server.stdout().includes('Ready. Try:'))
   const path = join(server.dataDir, 'admin-key')
   const key = readFileSync(path, 'utf8').trim()
   expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -78,8 +93,14 @@ it('makes an admin key at the first start, and keeps it where this user alone ca
   const asked = (url: string) => rest(url, key).ask('GET', '/api/v1/projects')
   expect(await asked(server.url)).toMatchObject({ status: 200, body: { items: [{ key: 'default' }] } })
 
+  const lines = server.stdout().split('Ready. Try:\n')[1]!
+  const tried = await promisify(execFile)('bash', ['-euc', lines], { env: plainEnvironment() })
+  expect(tried.stdout).toContain('"enabled":true')
+  expect(tried.stdout).not.toContain('"status":')
+
   await server.stop()
   const again = await server.again({ adminKey: null })
+  await until('it says what to try', () => again.stdout().includes('Ready. Try:'))
   expect(again.stdout()).not.toMatch(/admin key is/)
   expect((await asked(again.url)).status).toBe(200)
   await again.stop()
@@ -94,6 +115,30 @@ it('makes an admin key at the first start, and keeps it where this user alone ca
   await without.kill()
 })
 
+it.skipIf(!existsSync('/usr/bin/script'))('shows its first admin key on a terminal, once', async () => {
+  const dataDir = join(all.freshFolder(), 'data')
+  const port = await freePort()
+  // script(1) gives its command a terminal.
+  const terminal = spawn('script', ['-qfc', `${process.execPath} dist/main.js`, '/dev/null'], {
+    cwd: ROOT,
+    detached: true,
+    env: { ...plainEnvironment(), HALYARD_DATA_DIR: dataDir, HALYARD_PORT: String(port) },
+  })
+  try {
+    let shown = ''
+    terminal.stdout.on('data', (bytes: Buffer) => {
+      shown += bytes.toString()
+    })
+    await until('it says what to try', () => shown.includes('Ready. Try:'))
+    const key = /shown only this once:\s+(hly_api_\w+)/.exec(shown)?.[1] ?? ''
+    expect(existsSync(join(dataDir, 'admin-key'))).toBe(false)
+    const { status } = await rest(`http://127.0.0.1:${port}`, key).ask('GET', '/api/v1/projects')
+    expect(status).toBe(200)
+  } finally {
+    process.kill(-terminal.pid!, 'SIGKILL')
+  }
+})
+
 it('reads its admin key from a file', async () => {
   const path = join(all.freshFolder(), 'key')
   const key = 'kept in a file, of thirty-two characters'
@@ -105,11 +150,4 @@ it('reads its admin key from a file', async () => {
   )
   expect(body.items.map((environment) => environment.key)).toEqual(['development', 'production', 'staging'])
   await server.kill()
-})
-
-it('keeps a first state for its folder alone: its files are not for others', async () => {
-  const { dataDir, kill } = await all.startServer()
-  expect(statSync(dataDir).mode & 0o777).toBe(0o700)
-  expect(statSync(join(dataDir, 'secret')).mode & 0o777).toBe(0o600)
-  await kill()
 })
