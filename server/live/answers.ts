@@ -20,13 +20,15 @@ const tails = new WeakMap<Compiled, string>()
  * @param scope `client` learns neither rules nor prerequisites, nor why a definition is broken
  */
 export function answerOf(decision: Decision, key: FlagKey, scope: Scope, compiled: Compiled): Answer {
-  if (decision.errorCode !== undefined) {
-    return {
-      status: decision.errorCode === 'FLAG_NOT_FOUND' ? 404 : 400,
-      body: failureOf(decision, key, scope),
-    }
-  }
-  return { status: 200, body: successOf(decision, key, scope, tailOf(compiled)) }
+  const body = bodyOf(decision, key, scope, tailOf(compiled))
+  if (decision.errorCode === undefined) return { status: 200, body }
+  return { status: decision.errorCode === 'FLAG_NOT_FOUND' ? 404 : 400, body }
+}
+
+/** @param tail of the state that the decision was made on */
+export function bodyOf(decision: Decision, key: FlagKey, scope: Scope, tail: string): string {
+  if (decision.errorCode !== undefined) return failureOf(decision, key, scope)
+  return successOf(decision, key, scope, tail)
 }
 
 /** What a flag that does not exist, a malformed key, and a flag that the scope does not see have in common. */
@@ -82,7 +84,8 @@ function metadataFor(
   }
 }
 
-function tailOf(compiled: Compiled): string {
+/** What every success on this state ends with. */
+export function tailOf(compiled: Compiled): string {
   let tail = tails.get(compiled)
   if (tail === undefined) {
     const { flagSetId } = viewOf(compiled)

@@ -15,9 +15,9 @@ import { createLiveMetrics } from './metrics.ts'
 import { createPoll, STORE } from './poll.ts'
 import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
-import { mintStreamToken, readStreamToken } from './stream-token.ts'
+import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
-import { type Scope, viewOf } from './view.ts'
+import { viewOf } from './view.ts'
 
 export type LiveDeps = {
   readonly store: Store
@@ -59,10 +59,11 @@ export function createLive(deps: LiveDeps): Live {
   const directory = createDirectory(() => hub.logs())
   const poll = createPoll({ store, hub, conditions, metrics, clock, random, pollMs })
   const ruleset = createRulesetDownload(metrics)
+  const tokens = createStreamTokens(secret, clock)
   const evaluations = createEvaluations({
     clock,
     metrics,
-    streamToken,
+    streamToken: tokens.mint,
     cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
   })
   const authenticate = createAuthenticate({
@@ -126,10 +127,6 @@ export function createLive(deps: LiveDeps): Live {
     throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again.', {
       retryAfter: 1,
     })
-  }
-
-  function streamToken(environment: LogId, keyId: string, scope: Scope): string {
-    return mintStreamToken(secret, { environment, keyId, scope }, clock.now())
   }
 
   function status(): LiveStatus {
@@ -207,11 +204,11 @@ export function createLive(deps: LiveDeps): Live {
       evaluations.evaluate(liveEnvironment(environment), flag, context),
     answer: (environment, scope, flag, context) =>
       evaluations.answer(liveEnvironment(environment), scope, flag, context),
-    evaluateAll: (environment, principal, context) =>
-      evaluations.evaluateAll(liveEnvironment(environment), principal, context),
-    streamToken,
+    evaluateAll: (environment, principal, context, knows) =>
+      evaluations.evaluateAll(liveEnvironment(environment), principal, context, knows),
+    streamToken: tokens.mint,
     verifyStreamToken(token) {
-      const bearer = readStreamToken(secret, token, clock.now())
+      const bearer = tokens.read(token)
       if (bearer === undefined) return undefined
       const key = directory.current().key(bearer.keyId)
       return key?.kind === bearer.scope && inForce(key, bearer.environment) ? bearer : undefined

@@ -2,11 +2,12 @@
  * Evaluations for OFREP: single, and all flags of a scope as one cached body. The cache key says everything that an
  * answer depends on, so that nothing ever has to be invalidated. Hides the cache and how bodies are put together.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type Compiled, type Context, type Decision, evaluate, type FlagKey } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
-import { answerOf, notFound } from './answers.ts'
+import { answerOf, bodyOf, notFound, tailOf } from './answers.ts'
+import { createDoorkeeper } from './doorkeeper.ts'
 import type { Answer, BulkAnswer, LiveEnvironment, LiveMetrics } from './live.ts'
 import { type Project, projectionOn } from './projection.ts'
 import { windowAt } from './stream-token.ts'
@@ -19,6 +20,7 @@ export type Evaluations = {
     environment: LiveEnvironment,
     principal: { readonly scope: Scope; readonly keyId: string },
     context: Context,
+    knows?: (etag: string) => boolean,
   ): BulkAnswer
 }
 
@@ -26,13 +28,15 @@ export type EvaluationsDeps = {
   readonly clock: { now(): number }
   readonly metrics: LiveMetrics
   readonly streamToken: (environment: LogId, keyId: string, scope: Scope) => string
-  /** Bound of all cached answers together, keys included. */
+  /** Bound of all cached answers together, keys included. An answer is cached when it is asked for again. */
   readonly cacheBytes: number
 }
 
 /** Rises when bodies get another form, so that no ETag of an older release is taken for one of this. */
 const FORM = 1
 const INACTIVITY_DELAY_SECONDS = 60
+/** Of SHA-256, in hexadecimal: 128 bits. */
+const ETAG_DIGITS = 32
 /** What an entry costs beside its body and key. */
 const ENTRY_BYTES = 300
 
@@ -48,22 +52,24 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
     sizeCalculation: ({ body }, key) => body.length + 2 * key.length + ENTRY_BYTES,
   })
 
+  const doorkeeper = createDoorkeeper()
+
   function write(
     { id, compiled }: LiveEnvironment,
     { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
     context: Context,
     now: number,
-  ): Buffer {
+  ): string {
     const { keys, flagSetId } = viewOf(compiled)
-    const flags = keys[scope].map(
-      (key) => answerOf(evaluate(compiled, key, context, now), key, scope, compiled).body,
-    )
+    const tail = tailOf(compiled)
+    const flags: string[] = []
+    for (const key of keys[scope]) flags.push(bodyOf(evaluate(compiled, key, context, now), key, scope, tail))
     const metadata = JSON.stringify({ flagSetId, revision: compiled.state.revision })
     const requestUri = `/ofrep/v1/stream?token=${streamToken(id, keyId, scope)}`
     const eventStreams = JSON.stringify([
       { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },
     ])
-    return Buffer.from(`{"flags":[${flags.join(',')}],"metadata":${metadata},"eventStreams":${eventStreams}}`)
+    return `{"flags":[${flags.join(',')}],"metadata":${metadata},"eventStreams":${eventStreams}}`
   }
 
   return {
@@ -72,19 +78,25 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
       if (!sees(scope, compiled.flags.get(flag))) return notFound(flag)
       return answerOf(evaluate(compiled, flag, context, clock.now()), flag, scope, compiled)
     },
-    evaluateAll(environment, principal, context) {
+    evaluateAll(environment, principal, context, knows) {
       const now = clock.now()
       const key = keyOf(environment, principal, context, now)
-      const known = key === undefined ? undefined : cache.get(key)
-      if (known !== undefined) {
+      const cached = key === undefined ? undefined : cache.get(key)
+      if (cached !== undefined) {
         metrics.evaluationCacheHits++
-        return { body: known.body, etag: known.etag, from: 'memory' }
+        return { body: cached.body, etag: cached.etag, from: 'memory' }
       }
+      if (key === undefined) {
+        const body = write(environment, principal, context, now)
+        return { body, etag: `"${hash('sha256', body).slice(0, ETAG_DIGITS)}"`, from: 'computed' }
+      }
+      const digest = hash('sha256', key)
+      const etag = `"${digest.slice(0, ETAG_DIGITS)}"`
+      if (knows?.(etag)) return { body: '', etag, from: 'unchanged' }
       metrics.evaluationCacheMisses++
       const body = write(environment, principal, context, now)
-      const etag = `"${hashOf(key ?? body)}"`
-      if (key !== undefined) {
-        cache.set(key, { body, etag })
+      if (doorkeeper(digest)) {
+        cache.set(key, { body: Buffer.from(body), etag })
         metrics.evaluationCacheBytes = cache.calculatedSize
       }
       return { body, etag, from: 'computed' }
@@ -107,8 +119,4 @@ function keyOf(
   if (projected === undefined) return undefined
   const interval = intervalAt(compiled.instants, now)
   return `${FORM} ${id} ${viewOf(compiled).tag} ${scope} ${keyId} ${windowAt(now)} ${interval} ${projected}`
-}
-
-function hashOf(text: string | Buffer): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 27)
 }

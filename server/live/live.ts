@@ -80,10 +80,12 @@ export type Encoded = {
 export type Answer = { readonly status: 200 | 400 | 404; readonly body: string }
 
 export type BulkAnswer = {
-  readonly body: Buffer
+  /** JSON; empty where the caller has it already. */
+  readonly body: Buffer | string
   /** Quoted, as it stands in the header. */
   readonly etag: string
-  readonly from: 'memory' | 'redis' | 'computed'
+  /** `unchanged`: the caller knows the ETag, so nothing was computed. */
+  readonly from: 'memory' | 'redis' | 'computed' | 'unchanged'
 }
 
 export interface Live {
@@ -122,11 +124,15 @@ export interface Live {
   evaluate(environment: LogId, flag: FlagKey, context: Context): Decision
   /** One flag as `scope` sees it, serialised. Equal to the flag's part of `evaluateAll`. */
   answer(environment: LogId, scope: 'server' | 'client', flag: FlagKey, context: Context): Answer
-  /** All flags that `scope` sees, cached under the key that the API describes. */
+  /**
+   * All flags that `scope` sees, cached under the key that the API describes.
+   * @param knows whether the caller has the answer of that ETag; then nothing is computed
+   */
   evaluateAll(
     environment: LogId,
     principal: { readonly scope: 'server' | 'client'; readonly keyId: string },
     context: Context,
+    knows?: (etag: string) => boolean,
   ): BulkAnswer
   /** A stream token, the same throughout its window; `verify` gives back whom it was made for. */
   streamToken(environment: LogId, keyId: string, scope: 'server' | 'client'): string

@@ -37,3 +37,31 @@ export function readStreamToken(secret: Buffer, token: string, now: number): Bea
 function macOf(secret: Buffer, claims: string): string {
   return createHmac('sha256', secret).update(`halyard stream token 1\n${claims}`).digest('base64url')
 }
+
+export type StreamTokens = {
+  mint(environment: LogId, keyId: string, scope: Scope): string
+  read(token: string): Bearer | undefined
+}
+
+/** Tokens remembered within a window: each stands in every bulk answer of its key. */
+const REMEMBERED = 10_000
+
+export function createStreamTokens(secret: Buffer, clock: { now(): number }): StreamTokens {
+  let window = Number.NaN
+  const minted = new Map<string, string>()
+  return {
+    mint(environment, keyId, scope) {
+      const now = clock.now()
+      if (windowAt(now) !== window || minted.size >= REMEMBERED) minted.clear()
+      window = windowAt(now)
+      const name = `${keyId}.${environment}.${scope}`
+      let token = minted.get(name)
+      if (token === undefined) {
+        token = mintStreamToken(secret, { environment, keyId, scope }, now)
+        minted.set(name, token)
+      }
+      return token
+    },
+    read: (token) => readStreamToken(secret, token, clock.now()),
+  }
+}

@@ -139,7 +139,7 @@ describe('all flags at once', () => {
       }),
       { numRuns: 500 },
     )
-    expect(warm.metrics.evaluationCacheHits).toBeGreaterThan(50)
+    expect(warm.metrics.evaluationCacheHits).toBeGreaterThan(20)
   })
 
   it('tell a client key neither of rules, segments and prerequisites, nor of flags of servers', () => {
@@ -184,12 +184,33 @@ describe('the ETag and the cache key', () => {
 
   it('stand while nothing changes that an answer depends on', () => {
     const at = house()
-    const first = ask(at, { plan: 'pro', unrelated: 1 })
-    at.clock.time += 1_000
-    const second = ask(at, { unrelated: 2, plan: 'pro' })
-    expect(second).toEqual({ ...first, from: 'memory' })
-    expect(first.from).toBe('computed')
-    expect(first.etag).toMatch(/^"[\w-]+"$/)
+    const answers = [1, 2, 3].map((unrelated) => {
+      at.clock.time += 1_000
+      return ask(at, { plan: 'pro', unrelated })
+    })
+    expect(new Set(answers.map(({ etag }) => etag)).size).toBe(1)
+    expect(new Set(answers.map(({ body }) => withoutToken(body))).size).toBe(1)
+    expect(answers[0]?.etag).toMatch(/^"[\w-]+"$/)
+  })
+
+  it('keep what was asked for twice, since most contexts never come again', () => {
+    const at = house()
+    expect([1, 2, 3].map(() => ask(at).from)).toEqual(['computed', 'computed', 'memory'])
+    for (let user = 0; user < 100; user++) ask(at, { targetingKey: `user-${user}` })
+    expect(at.metrics.evaluationCacheBytes).toBeLessThan(10_000)
+  })
+
+  it('let nothing be computed for a caller that knows the answer', () => {
+    const at = house()
+    const { etag } = ask(at)
+    const principal = { scope: 'client', keyId: 'k1' } as const
+    const knows = (known: string) => known === etag
+    expect(at.evaluateAll(at.environment, principal, {}, knows)).toEqual({
+      body: '',
+      etag,
+      from: 'unchanged',
+    })
+    expect(at.evaluateAll(at.environment, principal, { plan: 'pro' }, knows).from).toBe('computed')
   })
 
   it('change with the context, its types, the key, the scope, the environment, the state, the time and the window', () => {
@@ -225,7 +246,9 @@ describe('the ETag and the cache key', () => {
 
   it('keep within their bytes', () => {
     const at = house(STATE, 64 * 1024)
-    for (let user = 0; user < 500; user++) ask(at, { targetingKey: `user-${user}` })
+    for (let user = 0; user < 500; user++) {
+      for (let time = 0; time < 2; time++) ask(at, { targetingKey: `user-${user}` })
+    }
     expect(at.metrics.evaluationCacheBytes).toBeLessThanOrEqual(64 * 1024)
     expect(ask(at, { targetingKey: 'user-499' }).from).toBe('memory')
     expect(ask(at, { targetingKey: 'user-0' }).from).toBe('computed')
@@ -318,6 +341,6 @@ describe('one flag', () => {
   })
 })
 
-function withoutToken(body: Buffer): string {
+function withoutToken(body: Buffer | string): string {
   return body.toString().replace(/token=[^"]*/, '')
 }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { mintStreamToken, readStreamToken, WINDOW_MS } from '../../../server/live/stream-token.ts'
+import {
+  createStreamTokens,
+  mintStreamToken,
+  readStreamToken,
+  WINDOW_MS,
+} from '../../../server/live/stream-token.ts'
 
 const secret = Buffer.alloc(32, 7)
 const bearer = { environment: 'env_1', keyId: 'k1', scope: 'client' } as const
@@ -37,6 +42,17 @@ describe('a stream token', () => {
     for (const junk of ['', '....', 'a.b.c.d.e', 'x'.repeat(10_000), `${token}.x`]) {
       expect(readStreamToken(secret, junk, start)).toBeUndefined()
     }
+  })
+
+  it('is remembered for its window, and made anew in the next', () => {
+    const clock = { time: start, now: () => clock.time }
+    const tokens = createStreamTokens(secret, clock)
+    const first = tokens.mint('env_1', 'k1', 'client')
+    expect(first).toBe(mintStreamToken(secret, bearer, start))
+    expect(tokens.mint('env_1', 'k1', 'server')).not.toBe(first)
+    clock.time += WINDOW_MS
+    expect(tokens.mint('env_1', 'k1', 'client')).toBe(mintStreamToken(secret, bearer, clock.time))
+    expect(tokens.read(first)).toEqual(bearer)
   })
 
   it('stands in a URL as it is', () => {
