@@ -150,5 +150,4 @@ const isScalar = (value: unknown): value is Scalar =>
   (typeof value === 'number' && Number.isFinite(value))
 
 /** Faults of the evaluator's table begin small and end without a stop. */
-const sentence = (fault: string): string =>
-  `${fault.charAt(0).toUpperCase()}${fault.slice(1)}${fault.endsWith('.') ? '' : '.'}`
+const sentence = (fault: string): string => `${fault.charAt(0).toUpperCase()}${fault.slice(1)}.`

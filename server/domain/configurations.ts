@@ -248,7 +248,7 @@ function currentConfiguration(logs: LockedLogs, view: LogView, flag: FlagKey): F
 }
 
 const identityAbove = (logs: LockedLogs, { parent }: LogView, flag: FlagKey): Identity | undefined => {
-  const project = parent === null ? undefined : logs.get(parent)
+  const project = logs.get(String(parent))
   return project && identityOf(project.state, flag)
 }
 

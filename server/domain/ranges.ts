@@ -33,7 +33,11 @@ export function allocate(previous: readonly Range[] | undefined, shares: readonl
   for (const { variant, from, to } of held) {
     if (from > cursor) unallocated.push({ from: cursor, to: from })
     cursor = to
-    const open = wanted.get(variant) ?? 0
+    const open = wanted.get(variant)
+    if (open === undefined) {
+      freed.push({ from, to })
+      continue
+    }
     const end = Math.min(to, from + open)
     if (end > from) kept.push({ variant, from, to: end })
     if (end < to) freed.push({ from: end, to })
@@ -41,20 +45,17 @@ export function allocate(previous: readonly Range[] | undefined, shares: readonl
   }
   unallocated.push({ from: cursor, to: BUCKETS })
 
-  const taken = take([...freed, ...unallocated], shares, wanted)
+  const taken = take([...freed, ...unallocated], wanted)
   return merge([...kept, ...taken].sort((a, b) => a.from - b.from))
 }
 
-function take(
-  pool: readonly Interval[],
-  shares: readonly Share[],
-  wanted: ReadonlyMap<string, number>,
-): Range[] {
+/** Serves the variants, in their order, what they still want from the pool. */
+function take(pool: readonly Interval[], wanted: ReadonlyMap<string, number>): Range[] {
   const taken: Range[] = []
   const rest = pool[Symbol.iterator]()
   let space: Interval = { from: 0, to: 0 }
-  for (const { variant } of shares) {
-    let missing = wanted.get(variant) ?? 0
+  for (const [variant, buckets] of wanted) {
+    let missing = buckets
     while (missing > 0) {
       if (space.from >= space.to) {
         const next = rest.next()

@@ -100,9 +100,11 @@ export function flagsUnder(state: State, segments: Iterable<SegmentKey>): FlagKe
   return flags
 }
 
+const MOST_CYCLES = 100
+
 /**
- * The cycles that go through any of `starts`, each as the path that comes back to where it began. One for each way
- * back that a depth-first walk meets, so that every start on a cycle is told of one.
+ * Cycles that go through any of `starts`, each as the keys around it: those that a depth-first walk closes, a hundred
+ * at most. Where there is any cycle through the starts that was not there without them, there is at least one.
  */
 export function cyclesThrough(
   starts: ReadonlySet<string>,
@@ -119,6 +121,7 @@ export function cyclesThrough(
     }
     if (!done.has(start)) enter(start)
     for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      if (cycles.length === MOST_CYCLES) return cycles
       const step = last.rest.next()
       if (step.done) {
         done.add(last.key)
@@ -129,7 +132,7 @@ export function cyclesThrough(
       const from = onPath.get(step.value)
       if (from !== undefined) {
         const cycle = path.slice(from).map(({ key }) => key)
-        if (cycle.some((key) => starts.has(key))) cycles.push([...cycle, step.value])
+        if (cycle.some((key) => starts.has(key))) cycles.push(cycle)
       } else if (!done.has(step.value)) {
         enter(step.value)
       }

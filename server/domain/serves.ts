@@ -192,10 +192,9 @@ function readRanges(
     return []
   }
   const held = heldBuckets(value)
-  const wrong = shares.find(({ variant, percent }) => (held.get(variant) ?? 0) !== bucketsOf(percent))
-  const stranger = [...held.keys()].find((variant) => !shares.some((share) => share.variant === variant))
-  if (wrong !== undefined || stranger !== undefined) {
-    const variant = wrong?.variant ?? stranger ?? ''
+  const due = new Map(shares.map(({ variant, percent }) => [variant, bucketsOf(percent)]))
+  for (const variant of new Set([...due.keys(), ...held.keys()])) {
+    if ((held.get(variant) ?? 0) === (due.get(variant) ?? 0)) continue
     faults.add(pointer, `The ranges of ${quote(variant)} are not its share: send both as they were read.`)
   }
   // Nothing moves here: this sorts and merges, and leaves out fields that a range does not have.

@@ -5,7 +5,7 @@
  */
 import { check, entryOf, type FlagConfig, type FlagKey, LIMITS, type State } from '@halyard/sdk/core'
 import type { EntryEdit, LogId, LogView } from './change.ts'
-import { entriesOf, flagOf } from './documents.ts'
+import { entriesOf } from './documents.ts'
 import { changes, checkSize, growthOf, stateWith } from './edits.ts'
 import { at, collectFaults, type Faults, quote } from './faults.ts'
 import { fieldOf, isObject, listOf } from './reading.ts'
@@ -170,13 +170,20 @@ function checkCycles(
   faults: Faults,
 ): void {
   for (const cycle of cyclesThrough(new Set(drafts.keys()), next)) {
-    const start = cycle.findIndex((key) => drafts.has(key))
-    const [first = '', second = first] = [...cycle.slice(start, -1), ...cycle.slice(0, start + 1)]
-    const path = [...cycle.slice(start, -1), ...cycle.slice(0, start), first]
-    const draft = drafts.get(first)
-    if (draft === undefined) continue
-    faults.add(draft.pointer + within(draft, second), `This makes a cycle: ${path.join(' → ')}.`)
+    for (const draft of drafts.values()) {
+      const start = cycle.indexOf(draft.key)
+      if (start === -1) continue
+      const path = [...cycle.slice(start), ...cycle.slice(0, start), draft.key]
+      faults.add(draft.pointer + within(draft, String(path[1])), `This makes a cycle: ${shown(path)}.`)
+      break
+    }
   }
+}
+
+const KEYS_SHOWN = 12
+function shown(path: readonly string[]): string {
+  const cut = path.length > KEYS_SHOWN ? path.toSpliced(KEYS_SHOWN - 2, path.length - KEYS_SHOWN, '…') : path
+  return cut.join(' → ')
 }
 
 function prerequisitePointer({ definition }: Draft, flag: string): string {
@@ -237,29 +244,29 @@ function checkCompiles(
   affected: ReadonlySet<FlagKey>,
   faults: Faults,
 ): void {
-  for (const [key, { error, skipped }] of check(next, new Set([...flags.keys(), ...affected]))) {
+  for (const [key, finding] of check(next, new Set([...flags.keys(), ...affected]))) {
     const draft = flags.get(key)
-    const broken = [
-      ...(error === undefined ? [] : [{ within: '', why: error }]),
-      ...skipped.map(({ rule, why }) => ({ within: rulePointer(flagOf(next, key), rule), why })),
-    ]
-    if (broken.length === 0) continue
-    if (draft === undefined) {
-      if (isSound(state, key))
-        faults.add('', `With this, the flag ${quote(key)} would not work: ${broken[0]?.why}.`)
-      continue
+    for (const { rule, why } of objections(finding)) {
+      if (draft !== undefined) {
+        faults.add(draft.pointer + rulePointer(draft, rule), `The evaluator cannot take this: ${why}.`)
+      } else if (isSound(state, key)) {
+        faults.add('', `With this, the flag ${quote(key)} would not work: ${why}.`)
+      }
     }
-    for (const { within, why } of broken)
-      faults.add(draft.pointer + within, `The evaluator cannot take this: ${why}.`)
   }
 }
 
-function isSound(state: State, flag: FlagKey): boolean {
-  const checked = check(state, [flag]).get(flag)
-  return checked !== undefined && checked.error === undefined && checked.skipped.length === 0
-}
+type Finding = ReturnType<typeof check> extends ReadonlyMap<FlagKey, infer F> ? F : never
 
-function rulePointer(config: FlagConfig | undefined, rule: string): string {
-  const index = config?.rules.findIndex(({ id }) => id === rule) ?? -1
-  return index === -1 ? '' : at('/rules', index)
+/** What the evaluator has against a flag as a whole, or against one of its rules. */
+const objections = ({ error, skipped }: Finding): { readonly rule?: string; readonly why: string }[] =>
+  error === undefined ? [...skipped] : [{ why: error }, ...skipped]
+
+const isSound = (state: State, flag: FlagKey): boolean =>
+  [...check(state, [flag]).values()].every((finding) => objections(finding).length === 0)
+
+/** Where a rule stands in the document; the whole of it for what is no rule's. */
+function rulePointer({ definition }: Draft, rule: string | undefined): string {
+  const ids = listOf(fieldOf(definition, 'rules')).map((known) => fieldOf(known, 'id'))
+  return ids.flatMap((id, index) => (id === rule ? [at('/rules', index)] : [])).join('')
 }

@@ -16,6 +16,8 @@ const MOST_SUBSCHEMAS = 500
 const MOST_PATTERNS = 100
 /** Parts of subschemas evaluated for one flag, all variants together. */
 const BUDGET = 500_000
+/** What comparing texts costs, a character. */
+const TEXT_COST = 0.1
 /** A look at one more pattern costs about as much as this many parts. */
 const PATTERN_COST = 10
 const ERRORS_A_VARIANT = 5
@@ -68,7 +70,7 @@ export function checkValues(schema: unknown, variants: Fields, pointer: string, 
     const validate = validator(budget).compile(priced)
     for (const [variant, value] of Object.entries(variants)) {
       if (validate(value)) continue
-      for (const error of (validate.errors ?? []).slice(0, ERRORS_A_VARIANT)) {
+      for (const error of (validate.errors as ErrorObject[]).slice(0, ERRORS_A_VARIANT)) {
         faults.add(
           at(at(pointer, 'variants'), variant) + error.instancePath,
           `Not what valueSchema asks for: ${describe(error)}.`,
@@ -83,14 +85,24 @@ export function checkValues(schema: unknown, variants: Fields, pointer: string, 
 }
 
 const reason = (error: unknown): string =>
-  error instanceof RangeError
-    ? 'its references lead in a circle'
-    : error instanceof Error
-      ? error.message
-      : String(error)
+  error instanceof RangeError ? 'its references lead in a circle' : (error as Error).message
+
+const MESSAGES: ReadonlyMap<string, string> = new Map([
+  ['const', 'must be equal to the constant'],
+  ['enum', 'must be equal to one of the allowed values'],
+  ['uniqueItems', 'must NOT have duplicate items'],
+])
 
 function describe({ message, keyword, schema }: ErrorObject): string {
-  return keyword === PRICE ? `must be ${[(schema as Price).type].flat().join(' or ')}` : (message ?? keyword)
+  return keyword === PRICE
+    ? `must be ${[(schema as Price).type].flat().join(' or ')}`
+    : (MESSAGES.get(keyword) ?? String(message))
+}
+
+/** How much of a value a subschema looks at by itself: its characters, items or names. */
+function breadth(value: unknown): number {
+  if (typeof value === 'string') return value.length * TEXT_COST
+  return typeof value === 'object' && value !== null ? Object.keys(value).length : 0
 }
 
 /** JSON Schema's `type`, one name or several. */
@@ -140,7 +152,8 @@ function priceSchema(root: Fields, pointer: string, faults: Faults): Fields {
       faults.add(pointer + here, `Only draft 2020-12 is taken: ${DRAFT}.`)
     if (name === '$id' && place !== '')
       faults.add(pointer + here, '$id can stand only at the root of the schema.')
-    if (name === '$ref') references.push({ target: String(value), pointer: pointer + here })
+    if (name === '$ref' && typeof value === 'string')
+      references.push({ target: value, pointer: pointer + here })
     if (name === 'pattern' && typeof value === 'string') checkPattern(value, here)
     if (name === 'patternProperties' && isObject(value)) {
       for (const pattern of Object.keys(value)) checkPattern(pattern, at(here, pattern))
@@ -225,17 +238,33 @@ function validator(budget: { left: number }): Ajv2020 {
     before: '$ref',
     errors: false,
     validate: ({ cost, type }: Price, value: unknown) =>
-      spend(cost) && (type === undefined || isOfType(value, type)),
+      spend(cost + breadth(value)) && (type === undefined || isOfType(value, type)),
   })
-  // Ajv compares every two items; texts in a set take linear time.
-  ajv.removeKeyword('uniqueItems')
+  // Compared by their canonical texts: Ajv would compare every two items, and trusts names such as `valueOf`.
+  const textOf = (value: unknown): string => {
+    const text = canonical(value)
+    spend(text.length * TEXT_COST)
+    return text
+  }
+  for (const keyword of ['const', 'enum', 'uniqueItems']) ajv.removeKeyword(keyword)
+  ajv.addKeyword({
+    keyword: 'const',
+    errors: false,
+    validate: (operand: unknown, value: unknown) => textOf(operand) === textOf(value),
+  })
+  ajv.addKeyword({
+    keyword: 'enum',
+    schemaType: 'array',
+    errors: false,
+    validate: (operands: readonly unknown[], value: unknown) => operands.map(textOf).includes(textOf(value)),
+  })
   ajv.addKeyword({
     keyword: 'uniqueItems',
     type: 'array',
     schemaType: 'boolean',
     errors: false,
-    validate: (wanted: boolean, items: unknown[]) =>
-      spend(items.length) && (!wanted || new Set(items.map(canonical)).size === items.length),
+    validate: (wanted: boolean, items: readonly unknown[]) =>
+      !wanted || new Set(items.map(textOf)).size === items.length,
   })
   return ajv
 }

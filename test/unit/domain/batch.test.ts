@@ -54,6 +54,25 @@ describe('a batch', () => {
     expect(flagOf(world.state(env), 'a')?.prerequisites).toEqual([{ flag: 'b', variants: ['extra'] }])
   })
 
+  it('takes a variant away when who required it requires another at the same time', () => {
+    commit(flag('a', { ...base, prerequisites: [{ flag: 'b', variants: ['on'] }] }))
+    const { result } = commit(
+      flag('b', { variants: { yes: true, off: false } }),
+      flag('a', { ...base, prerequisites: [{ flag: 'b', variants: ['yes'] }] }),
+    )
+    expect(result).toHaveLength(2)
+  })
+
+  it('is refused where its documents make a cycle', () => {
+    const requires = (key: string) => ({ ...base, prerequisites: [{ flag: key, variants: ['on'] }] })
+    world.commit(createFlag(world.project, { key: 'c', type: 'boolean' }))
+    const attempt = () =>
+      commit(flag('c', { ...base, enabled: true }), flag('a', requires('b')), flag('b', requires('a')))
+    expect(faultsOf(attempt)).toEqual([
+      '/changes/1/definition/prerequisites/0/flag: This makes a cycle: a → b → a.',
+    ])
+  })
+
   it('is all or nothing', () => {
     const attempt = () =>
       commit(

@@ -181,6 +181,13 @@ describe('PATCH of a configuration', () => {
     expect(patch({ variants: { beta: null } }).result.variants).toEqual({ on: true, off: false })
   })
 
+  it('leaves alone what is undefined', () => {
+    expect(patch({ enabled: true, visibility: undefined }).result).toMatchObject({
+      enabled: true,
+      visibility: 'server',
+    })
+  })
+
   it('removes the off variant by null', () => {
     expect(patch({ offVariant: null }).result.offVariant).toBeNull()
   })
@@ -320,6 +327,12 @@ describe('rules', () => {
     const problem = problemOf(() => world.run(addRule(env, 'checkout', broken, { after: 'r0' })))
     expect(problem.details.errors?.map(({ pointer }) => pointer)).toEqual(['/id', '/when/op'])
     expect(problem.details.didYouMean).toBe('in')
+  })
+
+  it('are a hundred at most, which is no fault of one of them', () => {
+    const rules = Array.from({ length: 100 }, (_, index) => rule(`r${index}`))
+    put({ ...base, rules })
+    expect(pointersOf(() => world.run(addRule(env, 'checkout', rule('more'))))).toEqual(['/rules'])
   })
 
   it('are patched by their id, which stays', () => {

@@ -37,11 +37,13 @@ describe('prerequisites', () => {
   it('may meet again without being a cycle', () => {
     put('a', requires('b', 'c'))
     put('b', requires('c'))
-    expect(put('c', { enabled: true }).result.enabled).toBe(true)
+    put('c', { enabled: true })
+    expect(put('a', { ...requires('b', 'c'), enabled: true }).result.enabled).toBe(true)
   })
 
   it('keep the variants that they name', () => {
     put('a', requires('b'))
+    put('c', { prerequisites: [{ flag: 'b', variants: ['off'] }] })
     const remove = () => world.run(patchConfiguration(env, 'b', { variants: { on: null, yes: true } }, ANY))
     expect(faultsOf(remove)).toEqual([
       '/variants: The flag "a" requires the variant "on"; keep it, or change that flag first.',
@@ -76,7 +78,32 @@ describe('prerequisites', () => {
     expect(faultsOf(() => put('a', requires('b')))).toEqual([
       '/prerequisites/0/variants/0: The flag "b" has no variant "on".',
     ])
-    put('a', {})
+    put('a', { variants: { ...base.variants, extra: true } })
+    expect(put('a', {}).result.variants).toEqual(base.variants)
+  })
+
+  it('that close a long cycle are shown cut', () => {
+    const link = (index: number) => ({
+      kind: 'flag',
+      key: `f${index}`,
+      definition: { ...base, type: 'boolean', ...requires(index === 50 ? 'a' : `f${index + 1}`) } as never,
+    })
+    world.apply(
+      env,
+      Array.from({ length: 51 }, (_, index) => link(index)),
+    )
+    const [fault] = faultsOf(() => put('a', requires('f0')))
+    expect(fault).toContain('a → f0 → f1 → f2 → f3 → f4 → f5 → f6 → f7 → f8 → … → f50 → a.')
+  })
+
+  it('that close very many cycles are told of a hundred', () => {
+    const back = Array.from({ length: 150 }, (_, index) => ({
+      kind: 'flag',
+      key: `f${index}`,
+      definition: { ...base, type: 'boolean', ...requires('a', `f${index + 1}`) } as never,
+    }))
+    world.apply(env, [...back, { kind: 'flag', key: 'f150', definition: { ...base } }])
+    expect(faultsOf(() => put('a', requires('f0')))).toHaveLength(100)
   })
 
   it('that were in a cycle before are no fault of an edit elsewhere', () => {
@@ -95,15 +122,52 @@ describe('prerequisites', () => {
       { kind: 'flag', key: 'c', definition: config('b') as never },
     ])
     world.commit(setEnabled(env, 'a', true))
+    put('a', requires('b'))
   })
 })
 
 describe('what depends on a change', () => {
   it('is no reason to refuse it when it was broken before', () => {
+    const broken = (key: string) => ({
+      kind: 'flag',
+      key,
+      definition: { ...requires('a'), type: 'nonsense' } as never,
+    })
+    world.apply(env, [broken('b'), broken('c')])
+    put('a', { variants: { ...base.variants, extra: true } })
+    expect(put('a', {}).result.variants).toEqual(base.variants)
+  })
+})
+
+describe('segments that name segments', () => {
+  /** Each names the next one many times over, so that written out they are more than can be evaluated. */
+  const tower = (floors: number) =>
+    Array.from({ length: floors }, (_, index) => ({
+      kind: 'segment',
+      key: `s${index}`,
+      definition: {
+        by: 'targetingKey',
+        when: { any: Array.from({ length: 150 }, () => ({ segment: `s${index + 1}` })) },
+      },
+    }))
+  const named = { rules: [{ id: 'r', when: { segment: 's0' }, serve: { variant: 'on' } }] }
+
+  it('are refused in a rule when they are too much to evaluate', () => {
+    world.apply(env, tower(3))
+    world.apply(env, [{ kind: 'segment', key: 's3', definition: { by: 'targetingKey', when: null } }])
+    expect(faultsOf(() => put('a', named))[0]).toMatch(/^\/rules\/0: The evaluator cannot take this: /)
+  })
+
+  it('are refused when a flag would not work any more', () => {
     world.apply(env, [
-      { kind: 'flag', key: 'b', definition: { ...requires('a'), type: 'nonsense' } as never },
+      ...tower(1),
+      { kind: 'segment', key: 's1', definition: { by: 'targetingKey', when: null } },
     ])
-    expect(world.commit(setEnabled(env, 'a', true)).result.enabled).toBe(true)
+    put('a', named)
+    const [, second, third] = tower(3)
+    world.apply(env, [third!, { kind: 'segment', key: 's3', definition: { by: 'targetingKey', when: null } }])
+    const grow = () => world.run(putSegment(env, 's1', second!.definition as never, ANY))
+    expect(faultsOf(grow)[0]).toMatch(/^: With this, the flag "a" would not work: /)
   })
 })
 

@@ -43,12 +43,8 @@ describe('a value schema', () => {
     ['array', { type: 'array' }, {}, 'must be array'],
     ['boolean', { type: 'boolean' }, 'true', 'must be boolean'],
     ['pattern', { pattern: '^a+$' }, 'b', 'must match pattern "^a+$"'],
-    [
-      'uniqueItems',
-      { uniqueItems: true },
-      [{ x: 1 }, { x: 1 }],
-      'must pass "uniqueItems" keyword validation',
-    ],
+    ['uniqueItems', { uniqueItems: true }, [{ x: 1 }, { x: 1 }], 'must NOT have duplicate items'],
+    ['const', { const: { a: 1, b: 2 } }, { a: 1 }, 'must be equal to the constant'],
     ['enum', { enum: [1, 2] }, 3, 'must be equal to one of the allowed values'],
     [
       'an unevaluated property',
@@ -91,12 +87,18 @@ describe('a value schema', () => {
       { properties: { a: { uniqueItems: true }, b: { uniqueItems: false } } },
       { a: [1, '1'], b: [1, 1] },
     ],
+    [
+      'values with names of methods',
+      { properties: { a: { enum: [1, { valueOf: 1, toString: 2 }] } } },
+      { a: { toString: 2, valueOf: 1 } },
+    ],
     ['an integer', { properties: { a: { type: ['integer'] } } }, { a: 1 }],
   ])('takes %s', (_what, schema, value) => {
     expect(check(schema, { a: value })).toEqual([])
   })
 
   it.each<[string, unknown, string]>([
+    ['a reference with names of methods', { $ref: { toString: '' } }, '/valueSchema/$ref: Not a JSON Schema'],
     ['what is no object', true, '/valueSchema: A JSON Schema is an object.'],
     ['what is no schema', { type: 'objekt' }, '/valueSchema/type: Not a JSON Schema of draft 2020-12'],
     ['a keyword of another shape', { properties: 7, allOf: {} }, '/valueSchema'],

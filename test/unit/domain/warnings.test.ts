@@ -61,6 +61,7 @@ describe('not-matches-missing', () => {
   it.each<[string, Condition, string]>([
     ['a plain negation', { not: plan }, '/not'],
     ['one among others', { all: [{ segment: 's' }, { not: plan }] }, '/all/1/not'],
+    ['one beside another of a segment', { all: [{ not: { segment: 's' } }, { not: plan }] }, '/all/1/not'],
     ['one in any', { any: [{ not: plan }, exists] }, '/any/0/not'],
     [
       'any of several',
