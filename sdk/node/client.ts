@@ -210,7 +210,7 @@ function open(
 
   if (settings.bootstrap !== undefined) holder.offer(settings.bootstrap, 'bootstrap')
   if (server === undefined) start()
-  const ran = server === undefined ? Promise.resolve() : begin(server)
+  const ran = server === undefined ? Promise.resolve() : begin(server).catch(failed)
 
   async function shut(): Promise<void> {
     // All else is unref'ed: a script whose last line awaits this must not end in the middle of it.

@@ -69,6 +69,12 @@ export function createPoller(options: PollerOptions): Poller {
     alarm.ring(Math.max(withinMs, lastAt + timing.reloadGapMs - now(), notBefore - now()))
   }
 
+  /** In the first round an address that hangs must leave time for the next. */
+  function headersMs(): number {
+    if (!firstRound || wire.addresses === 1) return timing.headersMs
+    return Math.min(timing.headersMs, Math.max(500, firstRoundMs / wire.addresses))
+  }
+
   async function attempt(): Promise<number> {
     lastAt = now()
     try {
@@ -76,9 +82,7 @@ export function createPoller(options: PollerOptions): Poller {
       const state = await wire.ruleset({
         tag: held && tagOf(held.state),
         aside: streaming(),
-        headersMs: firstRound
-          ? Math.min(timing.headersMs, Math.max(500, firstRoundMs / wire.addresses))
-          : timing.headersMs,
+        headersMs: headersMs(),
       })
       return signal.aborted ? 0 : took(state)
     } catch (cause) {

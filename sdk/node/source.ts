@@ -36,7 +36,7 @@ export type SourceListener = {
 }
 
 export type Running = {
-  /** Whether the newest state is on hand: a stream works, or, without one, the last poll succeeded. */
+  /** Whether changes arrive: a stream works, or in mode `poll` the last one succeeded. */
   connected(): boolean
   /** Resolves when nothing runs any more: after the signal's abort, or the one answer of `once`. */
   readonly ended: Promise<void>
@@ -104,7 +104,10 @@ export function run(options: SourceOptions): Running {
   const polled = poller.run()
 
   return {
-    connected: () => (mode === 'stream' ? streamer.connected() : poller.succeeded() && !signal.aborted),
+    connected() {
+      if (mode === 'stream') return streamer.connected()
+      return mode === 'poll' && poller.succeeded() && !signal.aborted
+    },
     ended: polled.then(() => streamed),
   }
 }

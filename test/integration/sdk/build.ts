@@ -11,7 +11,15 @@ export function buildSdk(): { readonly folder: string; remove(): void } {
   const cache = join(ROOT, 'node_modules/.cache')
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'halyard-sdk-'))
-  const tsc = join(ROOT, 'node_modules/.bin/tsc')
-  execFileSync(tsc, ['-p', join(ROOT, 'sdk'), '--outDir', folder], { stdio: 'pipe' })
+  compileTs(['-p', join(ROOT, 'sdk'), '--outDir', folder])
   return { folder, remove: () => rmSync(folder, { recursive: true }) }
+}
+
+/** Runs the TypeScript compiler; what it finds is the error. */
+export function compileTs(parameters: readonly string[]): void {
+  try {
+    execFileSync(join(ROOT, 'node_modules/.bin/tsc'), parameters, { encoding: 'utf8', stdio: 'pipe' })
+  } catch (error) {
+    throw new Error(`tsc failed:\n${(error as { stdout?: string }).stdout}`)
+  }
 }

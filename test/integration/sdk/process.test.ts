@@ -1,12 +1,12 @@
 /** The SDK in a process of its own: it never keeps one alive, never ends one early, and gives back what it took. */
 import { spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../support/until.ts'
 import { booleanFlag, environment } from '../../unit/node/rulesets.ts'
 import { KEY, startWireServer, type WireServer } from '../../unit/node/wire-server.ts'
-import { buildSdk } from './build.ts'
+import { buildSdk, compileTs } from './build.ts'
 
 let built: ReturnType<typeof buildSdk>
 let server: WireServer
@@ -44,6 +44,43 @@ test('a script that is done ends, though its client is connected', async () => {
     console.log(flags.boolean('a', false))
   `)
   expect(ended).toEqual({ code: 0, stdout: 'true\n', stderr: '' })
+})
+
+test('the first example of the README does what it says', async () => {
+  const readme = readFileSync(new URL('../../../sdk/README.md', import.meta.url), 'utf8')
+  const example =
+    /```js\nimport \{ connect \} from '@halyard\/sdk\/node'\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  const script = example.replace('http://127.0.0.1:4000', server.url).replaceAll("'checkout'", "'a'")
+  const ended = await run(script)
+  expect(ended).toMatchObject({ code: 0, stderr: '' })
+  expect(ended.stdout).toMatch(/^true\n\{[\s\S]*value: true,[\s\S]*reason: 'STATIC'/)
+})
+
+test('its declarations serve an app that is compiled strictly, without our settings', () => {
+  writeFileSync(
+    join(built.folder, 'app.mts'),
+    `import { connect, type Client, type ConnectOptions } from './node/index.js'
+    const options: ConnectOptions = { url: undefined, key: async () => 'k', app: { name: 'shop' } }
+    const flags: Client = await connect(options)
+    const on: boolean = flags.boolean('a', false, { targetingKey: 'u', nested: { any: [1] } })
+    const { colour }: { colour: string } = flags.object('b', { colour: 'red' })
+    const stop: () => void = flags.on('change', ({ keys }) => keys.includes('a'))
+    // @ts-expect-error: a boolean flag's default is a boolean
+    flags.boolean('a', 'no')
+    // @ts-expect-error: there is no such event
+    flags.on('changed', () => {})
+    export { on, colour, stop }`,
+  )
+  const compilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: 'es2022',
+    module: 'nodenext',
+    types: ['node'],
+  }
+  const project = join(built.folder, 'tsconfig.json')
+  writeFileSync(project, JSON.stringify({ compilerOptions, files: ['app.mts'] }))
+  compileTs(['-p', project])
 })
 
 test('a script that waits for connect does not end before it resolves', async () => {

@@ -260,6 +260,21 @@ describe('staleness', () => {
   })
 })
 
+test('jumps of the wall clock make nothing stale, and nothing young', async () => {
+  const server = await served()
+  let year = 2026
+  const clock = () => Date.UTC(year, 0, 1)
+  const flags = await fast({ url: server.url, surroundings: { clock }, maxStalenessMs: 60_000 })
+  await until('the stream works', () => flags.status().connected)
+  for (year of [2037, 1970, 2026]) {
+    server.edit([{ key: 'a', definition: booleanFlag(year === 1970) }])
+    const { revision } = server.state
+    await until('the edit arrives', () => flags.status().revision === revision)
+    expect(flags.status().state).toBe('ready')
+    expect(flags.status().ageMs).toBeLessThan(60_000)
+  }
+})
+
 describe('close', () => {
   test('is idempotent, ends every connection, and evaluations go on', async () => {
     const server = await served(environment({ a: flagOf('x') }))

@@ -154,6 +154,18 @@ describe('contexts', () => {
     expect(request.for({ plan: 'free' }).details('pro', true).value).toBe(false)
     expect(request.explain('pro').decision.variant).toBe('on')
   })
+  test('an attribute named __proto__ is an attribute', () => {
+    const when = { attribute: '__proto__.plan', op: 'in' as const, values: ['pro'] }
+    const state = environment({
+      a: booleanFlag(false, { rules: [{ id: 'r', when, serve: { variant: 'on' } }] }),
+    })
+    const odd = JSON.parse('{"__proto__": {"plan": "pro"}}')
+    expect(evaluation({ '__proto__.plan': 'free' }, compile(state)).getters.boolean('a', true, odd)).toBe(
+      false,
+    )
+    expect(evaluation({ other: 1 }, compile(state)).getters.boolean('a', false, odd)).toBe(true)
+    expect(evaluation(odd, compile(state)).getters.boolean('a', false, { other: 1 })).toBe(true)
+  })
   test('a call’s context is not changed', () => {
     const context = Object.freeze({ plan: 'pro' })
     expect(evaluation({ team: 'a' }).getters.boolean('pro', false, context)).toBe(true)

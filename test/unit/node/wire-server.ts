@@ -96,8 +96,9 @@ export async function startWireServer(
     return `event: ${type}\nid: ${id ?? `${state.epoch}-${state.revision}-${hash}`}\ndata: ${data}\n\n`
   }
   const heartbeat = () => event('heartbeat', position())
+  let mangle = (frame: string): readonly string[] => [frame]
   const send = (frame: string): void => {
-    for (const response of streams) response.write(frame)
+    for (const part of mangle(frame)) for (const response of streams) response.write(part)
   }
 
   async function listen(): Promise<void> {
@@ -115,6 +116,8 @@ export async function startWireServer(
     calls,
     keys,
     instead,
+    /** The wire's own answer, for those who answer in its place now and then. */
+    ruleset,
     streams,
     sockets,
     event,
@@ -132,6 +135,10 @@ export async function startWireServer(
     pend(pending: Parameters<typeof withPending>[1], endedKills: readonly string[] = []): void {
       state = withPending(state, pending, endedKills)
       send(event('pending', { pending: rulesetOf(state).pending, endedKills: [...state.endedKills] }))
+    },
+    /** What becomes of each frame that is sent, on its way. */
+    mangle(by: typeof mangle): void {
+      mangle = by
     },
     /** Another history: a restored backup, another epoch. */
     become(next: State): void {
