@@ -166,8 +166,7 @@ function withNaming(
   if (altered.size === 0) return touched
   const all = new Set(touched)
   for (const [key, { linked }] of flags) {
-    if (linked.content.kind === 'whole' && linked.content.body.rules.some((rule) => names(rule, altered)))
-      all.add(key)
+    if (linked.kind === 'whole' && linked.body.rules.some((rule) => names(rule, altered))) all.add(key)
   }
   return all
 }

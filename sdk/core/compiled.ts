@@ -43,7 +43,7 @@ export type CompiledFlag = Program & {
   /** Whether the answer can depend on the time, prerequisites included. */
   readonly dated: boolean
   /** Why the flag failed to compile: it answers PARSE_ERROR. */
-  readonly error?: string
+  readonly error?: string | undefined
   /** Rules that this process does not understand; `$fallthrough` for a fallthrough. */
   readonly skipped: readonly SkippedRule[]
   readonly linked: LinkedFlag
@@ -75,21 +75,20 @@ export type Program = {
 export type RunningRule = Pick<CompiledRule, 'test' | 'decision' | 'split'> & {
   readonly next: RunningRule | null
   /** What evaluation does not need. `skipped`: why this process does not evaluate it; then its test is never true. */
-  readonly about: { readonly id: string; readonly skipped: string | undefined }
+  readonly about: Pick<CompiledRule, 'id' | 'skipped'>
 }
 
 /** A flag with its segments and its kills, before prerequisites are looked at. */
 export type LinkedFlag = {
   readonly key: FlagKey
   readonly entry: Entry
-  readonly content: Content
   readonly skipped: readonly SkippedRule[]
   readonly reads: readonly AttributePath[]
   readonly instants: readonly number[]
-}
+} & Content
 
 /** Of a killed flag nothing is looked at but its answer. */
-export type Content =
+type Content =
   | { readonly kind: 'killed'; readonly answer: Decision }
-  | { readonly kind: 'broken'; readonly error: string }
+  | { readonly kind: 'broken'; readonly broken: string }
   | { readonly kind: 'whole'; readonly body: FlagBody; readonly rules: RunningRule | null }

@@ -32,7 +32,8 @@ export type Facts = {
   readonly depth: number
 }
 
-export const NO_FACTS: Facts = { reads: [], instants: [], segments: [], nodes: 0, depth: 0 }
+const NONE: readonly never[] = []
+export const NO_FACTS: Facts = { reads: NONE, instants: NONE, segments: NONE, nodes: 0, depth: 0 }
 
 export type CompiledCondition = {
   /** Unique in its pool. */
@@ -126,6 +127,10 @@ function compileJunction(
   }))
 }
 
+function leaf(reads: Facts['reads'], instants: Facts['instants'], segments: Facts['segments']): Facts {
+  return { reads, instants, segments, nodes: 1, depth: 1 }
+}
+
 function factsAround(inner: readonly CompiledCondition[]): Facts {
   const facts = inner.map((condition) => condition.facts)
   return {
@@ -169,7 +174,7 @@ function compileSegment(condition: JsonObject, pool: Pool): CompiledCondition {
   if (typeof key !== 'string') throw new NotUnderstood('a condition names a segment by its key')
   return shared(pool, `segment ${key}`, () => ({
     test: (context, now, segments, trace) => segments.get(key)?.test(context, now, segments, trace) ?? false,
-    facts: { ...NO_FACTS, segments: [key], nodes: 1, depth: 1 },
+    facts: leaf(NONE, NONE, [key]),
   }))
 }
 
@@ -190,10 +195,9 @@ function compileAttribute(condition: JsonObject, pool: Pool): CompiledCondition 
       values,
       ...(ignoreCase && { ignoreCase }),
     }
-    const facts = { ...NO_FACTS, nodes: 1, depth: 1 }
-    if (path === NOW) return { test: onNow(test, step), facts: { ...facts, instants: turnsOf(op, values) } }
+    if (path === NOW) return { test: onNow(test, step), facts: leaf(NONE, turnsOf(op, values), NONE) }
     const on = path.includes('.') ? onPath(readerIn(pool, path), test, step) : onName(path, test, step)
-    return { test: on, facts: { ...facts, reads: [path] } }
+    return { test: on, facts: leaf([path], NONE, NONE) }
   }
   return shared(pool, attributeName(path, op, values, ignoreCase), prepare)
 }

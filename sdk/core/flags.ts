@@ -161,9 +161,16 @@ function bodyOf(key: FlagKey, version: number, definition: Json, pool: Pool): Fl
   const rules = listOf(definition, 'rules').map((rule) => ruleOf(rule, making))
   const reason = prerequisites.length + targets.length + rules.length === 0 ? 'STATIC' : 'DEFAULT'
   const fallthrough = fallthroughOf(definition.fallthrough, reason, making)
-  const reads = targets.map(({ by }) => by)
-  if (fallthrough.split !== null) reads.push(fallthrough.split.about.by)
-  return { enabled, off: off({ version }), prerequisites, targets, rules, fallthrough, reads }
+  const reads = fallthrough.split === null ? NONE : [fallthrough.split.about.by]
+  return {
+    enabled,
+    off: off({ version }),
+    prerequisites,
+    targets,
+    rules,
+    fallthrough,
+    reads: targets.length === 0 ? reads : [...reads, ...targets.map(({ by }) => by)],
+  }
 }
 
 function servingOf(type: FlagType | undefined, variants: Json | undefined): Making['serve'] {
@@ -239,13 +246,8 @@ function ruleOf(rule: Json, making: Making): CompiledRule {
     () => {
       const { test, facts } = when === undefined ? UNCONDITIONAL : compileCondition(when, making.pool)
       const metadata = { version: making.version, rule: id }
-      return {
-        test,
-        ...servedBy(rule.serve, 'TARGETING_MATCH', metadata, making),
-        id,
-        facts,
-        skipped: undefined,
-      }
+      const { decision, split } = servedBy(rule.serve, 'TARGETING_MATCH', metadata, making)
+      return { test, decision, split, id, facts, skipped: undefined }
     },
     (skipped) => ({ test: null, decision: null, split: null, id, facts: NO_FACTS, skipped }),
   )

@@ -2,7 +2,7 @@
  * Compiled definitions to flags that can be run: kills, the segments that rules name, and prerequisites in their
  * order. Cheap beside compiling, so that it is what a change elsewhere repeats.
  */
-import type { CompiledFlag, Content, LinkedFlag, Program, RunningRule, Standing } from './compiled.ts'
+import type { CompiledFlag, LinkedFlag, Program, RunningRule, Standing } from './compiled.ts'
 import type { Pool, Test } from './conditions.ts'
 import { failed } from './decisions.ts'
 import {
@@ -24,7 +24,10 @@ const SHALLOW = { depth: 16, evaluations: 64 } as const
 const NEVER: Test = () => false
 const LEAF = { depth: 0, evaluations: 1 } as const
 const MANY = Number.MAX_SAFE_INTEGER / 2
-const NOTHING = { skipped: [], reads: [], instants: [] } as const
+const NONE: readonly never[] = []
+/** Of flags without prerequisites. */
+const ALONE: Standing = { cycle: undefined, dated: false, deep: false }
+const ALONE_DATED: Standing = { cycle: undefined, dated: true, deep: false }
 
 /**
  * Links one flag. A killed flag is not compiled, whatever is in it.
@@ -39,24 +42,25 @@ export function linkFlag(
   previous: LinkedFlag | undefined,
   pool: Pool,
 ): LinkedFlag {
-  if (killed) {
-    const answer = killedAnswer(entry.definition, entry.revision)
-    return { key, entry, content: { kind: 'killed', answer }, ...NOTHING }
-  }
+  const nothing = { key, entry, skipped: NONE, reads: NONE, instants: NONE }
+  if (killed) return { kind: 'killed', answer: killedAnswer(entry.definition, entry.revision), ...nothing }
   const body = bodyOf(previous, entry) ?? compileBody(key, entry.revision, entry.definition, pool)
-  if ('broken' in body) return { key, entry, content: { kind: 'broken', error: body.broken }, ...NOTHING }
-  return { key, entry, ...linkRules(body, segments) }
+  if ('broken' in body) return { kind: 'broken', broken: body.broken, ...nothing }
+  const { reasons, skipped, reads, instants } = linkRules(body, segments)
+  return { kind: 'whole', body, rules: chained(body.rules, reasons), key, entry, skipped, reads, instants }
 }
 
 function bodyOf(linked: LinkedFlag | undefined, entry: Entry): FlagBody | undefined {
-  return linked?.entry === entry && linked.content.kind === 'whole' ? linked.content.body : undefined
+  return linked?.entry === entry && linked.kind === 'whole' ? linked.body : undefined
 }
 
 /** A flag's rules with the segments that they name: which are skipped, and what the others depend on. */
 export function linkRules(
   body: FlagBody,
   segments: ReadonlyMap<SegmentKey, CompiledSegment>,
-): Pick<LinkedFlag, 'content' | 'skipped' | 'reads' | 'instants'> {
+): Pick<LinkedFlag, 'skipped' | 'reads' | 'instants'> & {
+  readonly reasons: readonly (string | undefined)[]
+} {
   const reads = new Set<AttributePath>(body.reads)
   const instants = new Set<number>()
   const skipped: SkippedRule[] = []
@@ -73,9 +77,13 @@ export function linkRules(
   })
   if (body.fallthrough.skipped !== undefined)
     skipped.push({ rule: FALLTHROUGH, why: body.fallthrough.skipped })
-  const content: Content = { kind: 'whole', body, rules: chained(body.rules, reasons) }
-  if (!body.enabled) return { ...NOTHING, content, skipped }
-  return { content, skipped, reads: [...reads], instants: [...instants] }
+  if (!body.enabled) return { reasons, skipped: orNone(skipped), reads: NONE, instants: NONE }
+  return { reasons, skipped: orNone(skipped), reads: orNone([...reads]), instants: orNone([...instants]) }
+}
+
+/** Empty lists are one, so that thousands of flags do not hold thousands of them. */
+function orNone<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NONE : list
 }
 
 /** The rules as they are followed, each leading to the next. */
@@ -85,15 +93,13 @@ function chained(
 ): RunningRule | null {
   let first: RunningRule | null = null
   for (let i = rules.length - 1; i >= 0; i--) {
-    const { id, test, decision, split } = rules[i] as CompiledRule
+    const rule = rules[i] as CompiledRule
+    const { test, decision, split, id } = rule
     const skipped = reasons[i]
-    first = {
-      test: skipped === undefined ? test : NEVER,
-      decision,
-      split,
-      next: first,
-      about: { id, skipped },
-    }
+    first =
+      skipped === undefined
+        ? { test, decision, split, next: first, about: rule }
+        : { test: NEVER, decision: null, split: null, next: first, about: { id, skipped } }
   }
   return first
 }
@@ -111,8 +117,7 @@ export function finishFlags(
   const flags = new Map(previous)
   for (const [key, linked] of changed) {
     if (linked === undefined) flags.delete(key)
-    else
-      flags.set(key, finished(linked, { cycle: undefined, dated: linked.instants.length > 0, deep: false }))
+    else flags.set(key, finished(linked, linked.instants.length > 0 ? ALONE_DATED : ALONE))
   }
   const requiring = new Map<FlagKey, readonly CompiledPrerequisite[]>()
   for (const [key, { linked }] of flags) {
@@ -142,8 +147,8 @@ export function finishFlags(
   return flags
 }
 
-function requiredBy({ content }: LinkedFlag): readonly CompiledPrerequisite[] {
-  return content.kind === 'whole' ? content.body.prerequisites : []
+function requiredBy(linked: LinkedFlag): readonly CompiledPrerequisite[] {
+  return linked.kind === 'whole' ? linked.body.prerequisites : NONE
 }
 
 function requiredOf<V>(requiring: ReadonlyMap<FlagKey, V>, key: FlagKey): V {
@@ -154,21 +159,24 @@ function sameStanding(a: Standing, b: Standing): boolean {
   return a.dated === b.dated && a.deep === b.deep && a.cycle?.join() === b.cycle?.join()
 }
 
-/** A flag to be run. */
+/** A flag to be run. Written out, not spread: what is run stands first, and all flags get one shape. */
 function finished(linked: LinkedFlag, standing: Standing): CompiledFlag {
-  const { key, entry, content, skipped } = linked
-  const version = entry.revision
-  const program = programOf(content, version, standing)
-  const error = program.settled?.errorDetails
+  const { key, entry, skipped } = linked
+  const { settled, prerequisites, targets, rules, fallthrough } = programOf(linked, standing)
   return {
-    ...program,
+    settled,
+    prerequisites,
+    targets,
+    rules,
+    fallthrough,
+    deep: standing.deep,
     key,
-    version,
+    version: entry.revision,
     type: typeOf(entry.definition),
     visibility: visibilityOf(entry.definition),
-    killed: content.kind === 'killed',
-    dated: program.settled === null && standing.dated,
-    ...(error !== undefined && { error }),
+    killed: linked.kind === 'killed',
+    dated: settled === null && standing.dated,
+    error: settled?.errorDetails,
     skipped,
     linked,
     standing,
@@ -181,17 +189,18 @@ export function cycleError(cycle: readonly FlagKey[]): string {
   return `its prerequisites lead in a circle: ${some.join(', ')}${cycle.length > 5 ? ', …' : ''}`
 }
 
-function programOf(content: Content, version: number, { cycle, deep }: Standing): Program {
-  if (content.kind === 'killed') return settledProgram(content.answer)
-  if (content.kind === 'broken') return settledProgram(failed('PARSE_ERROR', content.error, { version }))
+function programOf(linked: LinkedFlag, { cycle }: Standing): Omit<Program, 'deep'> {
+  const version = linked.entry.revision
+  if (linked.kind === 'killed') return settledProgram(linked.answer)
+  if (linked.kind === 'broken') return settledProgram(failed('PARSE_ERROR', linked.broken, { version }))
   if (cycle !== undefined) return settledProgram(failed('PARSE_ERROR', cycleError(cycle), { version }))
-  const { body, rules } = content
+  const { body, rules } = linked
   if (!body.enabled) return settledProgram(body.off)
   const { prerequisites, targets, fallthrough } = body
-  return { settled: null, prerequisites, targets, rules, fallthrough, deep }
+  return { settled: null, prerequisites, targets, rules, fallthrough }
 }
 
-function settledProgram(settled: Decision): Program {
-  const fallthrough = { skipped: undefined, decision: settled, split: null, missing: settled }
-  return { settled, prerequisites: [], targets: [], rules: null, fallthrough, deep: false }
+function settledProgram(settled: Decision): Omit<Program, 'deep'> {
+  const fallthrough = { decision: settled, split: null, missing: settled, skipped: undefined }
+  return { settled, prerequisites: NONE, targets: NONE, rules: null, fallthrough }
 }

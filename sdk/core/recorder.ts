@@ -13,8 +13,7 @@ import type { ConditionStep, Step } from './steps.ts'
 export function begin({ killed, error, linked }: CompiledFlag, trace: Step[]): void {
   trace.push({ step: 'kill', killed })
   if (error !== undefined) trace.push({ step: 'compile', error })
-  else if (linked.content.kind === 'whole')
-    trace.push({ step: 'enabled', enabled: linked.content.body.enabled })
+  else if (linked.kind === 'whole') trace.push({ step: 'enabled', enabled: linked.body.enabled })
 }
 
 export function prerequisiteStep(

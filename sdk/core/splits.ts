@@ -71,13 +71,9 @@ export function compileSplit(
     end = to
   }
   const read = readerIn(pool, by)
-  const root = balanced(compiled) ?? NO_RANGE
-  return {
-    read,
-    seed: seedOf(ownSalt),
-    ...root,
-    about: { by: by as AttributePath, salt: ownSalt, missing: split.missing },
-  }
+  const { from, to, decision, below, above } = balanced(compiled) ?? NO_RANGE
+  const about = { by: by as AttributePath, salt: ownSalt, missing: split.missing }
+  return { read, seed: seedOf(ownSalt), from, to, decision, below, above, about }
 }
 
 const NO_RANGE: RangeNode = { from: 0, to: 0, decision: null, below: null, above: null }
@@ -86,7 +82,9 @@ function balanced(ranges: readonly CompiledRange[]): RangeNode | null {
   const middle = ranges.length >> 1
   const range = ranges[middle]
   if (range === undefined) return null
-  return { ...range, below: balanced(ranges.slice(0, middle)), above: balanced(ranges.slice(middle + 1)) }
+  const { from, to, decision } = range
+  const below = balanced(ranges.slice(0, middle))
+  return { from, to, decision, below, above: balanced(ranges.slice(middle + 1)) }
 }
 
 function compileRange(range: Json, decide: (variant: VariantKey) => Decision): CompiledRange {
