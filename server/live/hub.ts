@@ -9,10 +9,7 @@ import {
   compareStates,
   compile,
   type Delta,
-  type FlagKey,
-  type Kill,
   type State,
-  withPending,
 } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { CommitRequest, Committed, Head, Loaded, Newer, Provenance, Store } from '../store/store.ts'
@@ -42,12 +39,6 @@ export type Hub = {
   adopt(loaded: Loaded): void
   /** The log was closed: it is no longer held. */
   drop(log: LogId): void
-  /** Replaces the pending kills of an environment, which stand outside its revision. */
-  setPending(
-    environment: LogId,
-    pending: Readonly<Record<FlagKey, readonly Kill[]>>,
-    ended: readonly string[],
-  ): void
 }
 
 export type HubDeps = {
@@ -227,12 +218,6 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
     catchUp,
     adopt,
     drop,
-    setPending(environment, pending, ended) {
-      const before = logs.get(environment)
-      if (before?.compiled === undefined) return
-      const state = withPending(before.state, pending, ended)
-      swap(before, { ...before, state, compiled: advance(before.compiled, state) }, undefined)
-    },
   }
 }
 

@@ -1,0 +1,156 @@
+import { diff, type State } from '@halyard/sdk/core'
+import { describe, expect, it } from 'vitest'
+import { createConditions } from '../../../server/live/conditions.ts'
+import { createHub } from '../../../server/live/hub.ts'
+import { createLiveMetrics } from '../../../server/live/metrics.ts'
+import type { Committed, Newer, Store } from '../../../server/store/store.ts'
+import { boolean, Clock, edited, heldEnvironment, started } from './support.ts'
+
+const by = { kind: 'system', id: 'test', name: 'test' } as const
+const HEAD = { log: 'env_1', kind: 'environment', parent: 'prj_1' } as const
+const REQUEST = { scope: { path: ['env_1'] }, actor: by, edit: () => ({}) as never }
+
+/** A hub that holds one environment, over a store that answers what the test puts in. */
+function house(answers: { newer?: () => Newer; load?: () => State | undefined } = {}) {
+  const logged: string[] = []
+  const note = (_fields: object, message: string) => logged.push(message)
+  let committed: Committed<undefined>
+  const store = {
+    commit: async () => committed,
+    newer: async () => answers.newer?.() ?? { kind: 'current' },
+    async load() {
+      const state = answers.load?.()
+      return state === undefined ? [] : [loaded(state)]
+    },
+  } as unknown as Store
+  const watched: string[] = []
+  const hub = createHub({
+    store,
+    clock: new Clock(),
+    conditions: createConditions({ info: note, warn: note, error: note }),
+    metrics: createLiveMetrics(),
+    watcher: {
+      changed: ({ state }, _before, delta) => watched.push(`${delta ? 'delta' : 'whole'} ${state.revision}`),
+      closed: ({ id }) => watched.push(`closed ${id}`),
+    },
+  })
+  const loaded = (state: State) => {
+    const { head, provenance } = heldEnvironment(state)
+    return { ...head, state, provenance }
+  }
+  return {
+    hub,
+    watched,
+    logged,
+    adopt: (state: State) => hub.adopt(loaded(state)),
+    /** As if the store had committed from one state to another. */
+    commit(before: State, after: State, over: Partial<Committed<undefined>> = {}) {
+      const provenance = { at: after.revision, by }
+      const deltas = new Map([['env_1', diff(before, after)]])
+      const nothing = {
+        result: undefined,
+        action: 'test',
+        warnings: [],
+        opened: [],
+        closed: [],
+        heads: new Map(),
+      }
+      committed = { ...nothing, provenance, deltas, ...over } as Committed<undefined>
+      return hub.commit(REQUEST)
+    },
+  }
+}
+
+const first = started({ 'flag/a': boolean() })
+const second = edited(first, { 'flag/b': boolean() })
+const third = edited(second, { 'flag/b': null })
+const deltaTo = (from: State, to: State): Newer => ({
+  kind: 'delta',
+  delta: diff(from, to),
+  provenance: new Map(),
+})
+
+describe('the hub', () => {
+  it('is told the state that it holds once the row is locked, and takes the delta of its commit', async () => {
+    const { hub, commit, adopt, watched } = house()
+    adopt(first)
+    await commit(first, second)
+    expect(hub.environment('env_1')?.compiled.state).toBe(hub.held('env_1')?.state)
+    expect(hub.held('env_1')).toMatchObject({ head: { revision: 2 }, state: { revision: 2 } })
+    expect(hub.held('env_1')?.provenance.get(2)).toEqual({ at: 2, by })
+    expect(watched).toEqual(['whole 1', 'delta 2'])
+  })
+
+  it('takes a commit once that a catch-up has brought already', async () => {
+    const { hub, commit, adopt, watched } = house({ newer: () => deltaTo(first, third) })
+    adopt(first)
+    await hub.catchUp('env_1')
+    await commit(first, second)
+    expect(watched).toEqual(['whole 1', 'delta 3'])
+  })
+
+  it('catches up where a commit does not fit what it holds', async () => {
+    const { hub, commit, adopt, watched } = house({ newer: () => deltaTo(first, third) })
+    adopt(first)
+    await commit(second, third)
+    expect(watched).toEqual(['whole 1', 'delta 3'])
+    expect(hub.held('env_1')?.state.entries).toEqual(third.entries)
+  })
+
+  it('loads the whole where the store’s delta does not lead to the store’s state', async () => {
+    const broken = { ...diff(first, second), digest: 1 }
+    const { hub, adopt, watched } = house({
+      newer: () => ({ kind: 'delta', delta: broken, provenance: new Map() }),
+      load: () => second,
+    })
+    adopt(first)
+    await hub.catchUp('env_1')
+    expect(watched).toEqual(['whole 1', 'whole 2'])
+  })
+
+  it('takes a state of a higher epoch whole, whatever its revision', async () => {
+    const restored = { ...first, epoch: first.epoch + 1 }
+    const reload = (): Newer => ({
+      kind: 'reload',
+      loaded: { ...HEAD, ...restored, state: restored, provenance: new Map() },
+    })
+    const { hub, adopt } = house({ newer: reload })
+    adopt(second)
+    await hub.catchUp('env_1')
+    expect(hub.held('env_1')?.state).toMatchObject({ epoch: restored.epoch, revision: 1 })
+  })
+
+  it('refuses to go back to an older state, and says so', async () => {
+    const reload = (): Newer => ({
+      kind: 'reload',
+      loaded: { ...HEAD, ...first, state: first, provenance: new Map() },
+    })
+    const { hub, adopt, logged } = house({ newer: reload })
+    adopt(second)
+    await expect(hub.catchUp('env_1')).rejects.toThrow('backup')
+    expect(hub.held('env_1')?.state.revision).toBe(2)
+    expect(logged).toHaveLength(1)
+  })
+
+  it('drops a log that was closed', async () => {
+    const { hub, adopt, watched } = house({ newer: () => ({ kind: 'closed' }) })
+    adopt(first)
+    await hub.catchUp('env_1')
+    expect(hub.held('env_1')).toBeUndefined()
+    expect(watched).toEqual(['whole 1', 'closed env_1'])
+  })
+
+  it('lets go of who wrote what is no longer there', async () => {
+    const { hub, adopt, commit } = house()
+    adopt(first)
+    let state = first
+    for (let edit = 0; edit < 3_000; edit++) {
+      const next = edited(state, { 'flag/a': boolean({ enabled: edit % 2 === 0 }) })
+      await commit(state, next)
+      state = next
+    }
+    const { provenance } = hub.held('env_1')!
+    expect(provenance.size).toBeLessThan(1_100)
+    expect(provenance.get(state.revision)).toEqual({ at: state.revision, by })
+  })
+})
