@@ -58,7 +58,10 @@ function readNode(value: unknown, reading: Reading, depth: number, nodes: { left
   const kinds = isObject(value) ? KINDS.filter((kind) => value[kind] !== undefined) : []
   const [kind] = kinds
   if (kind === undefined || kinds.length > 1) {
-    faults.add(pointer, `A condition is an object with exactly one of ${KINDS.join(', ')}.`)
+    faults.add(
+      pointer,
+      `A condition is an object with exactly one of ${KINDS.join(', ')}; a merge patch sets the others to null.`,
+    )
     return NOTHING
   }
   const fields = readFields(value, reading, 'A condition', FIELDS[kind])

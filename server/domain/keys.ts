@@ -3,7 +3,6 @@
  * text; the checksum lets secret scanners be sure of what they found.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 
 export type KeyKind = 'server' | 'client' | 'management'
 export type ParsedKey = { readonly kind: KeyKind; readonly id: string; readonly secret: string }
@@ -24,6 +23,22 @@ function base62(number: bigint, length: number): string {
   let text = ''
   for (let rest = number; text.length < length; rest /= 62n) text = DIGITS.charAt(Number(rest % 62n)) + text
   return text
+}
+
+/** For each byte, what it does to a CRC-32 (ISO 3309, reflected polynomial 0xEDB88320). */
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+  return crc
+})
+
+/** CRC-32 of a text of ASCII characters. */
+function crc32(text: string): number {
+  let crc = 0xffffffff
+  for (let index = 0; index < text.length; index += 1) {
+    crc = (crc >>> 8) ^ Number(CRC_TABLE[(crc ^ text.charCodeAt(index)) & 0xff])
+  }
+  return (crc ^ 0xffffffff) >>> 0
 }
 
 const checksumOf = (text: string): string => base62(BigInt(crc32(text)), CHECKSUM_LENGTH)

@@ -137,13 +137,15 @@ export function readAttribute(value: unknown, reading: Reading, own: readonly st
 
 /** RFC 3339 with a zone, as its canonical form in UTC. */
 export function readInstant(value: unknown, { faults, pointer }: Reading, what: string): string {
-  const instant =
-    typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value.toUpperCase()) : Number.NaN
-  if (!Number.isNaN(instant)) return new Date(instant).toISOString()
+  const [text = '', year, month, day] = (typeof value === 'string' && RFC_3339.exec(value)) || []
+  const instant = Date.parse(text.toUpperCase())
+  // Date.parse makes the 30th of February the 2nd of March.
+  const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
+  if (isDay && !Number.isNaN(instant)) return new Date(instant).toISOString()
   faults.add(pointer, `${what} is a time in RFC 3339 with its zone, such as 2027-01-31T12:00:00Z.`)
   return ''
 }
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i
+const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/i
 
 /** An own field of a document that may be broken. */
 export const fieldOf = (document: unknown, name: string): unknown =>

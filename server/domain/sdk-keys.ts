@@ -10,9 +10,9 @@ import {
 import { collectFaults } from './faults.ts'
 import type { SdkKeyInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
+import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
 import { Problem } from './problem.ts'
 import { inside, readFields, readWord } from './reading.ts'
-import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './system.ts'
 
 /** `randomBytes`: 32, from a cryptographic source. */
 export function createSdkKey(

@@ -113,7 +113,7 @@ describe('creating a flag', () => {
     ],
     [
       'a day that is none',
-      { key: 'a', type: 'boolean', temporary: true, expiresAt: '2027-13-31T00:00:00Z' },
+      { key: 'a', type: 'boolean', temporary: true, expiresAt: '2027-02-30T00:00:00Z' },
       ['/expiresAt'],
     ],
     ['variants that are none', { key: 'a', type: 'boolean', variants: 7 }, ['/variants']],

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { digestOfKey, mintKey, parseKey, sameDigest } from '../../../server/domain/keys.ts'
 
@@ -33,6 +34,15 @@ describe('a key', () => {
     }
     for (const wrong of ['', 'hly_srv_', `${text} `, `${text}\n`, text.toUpperCase()])
       expect(parseKey(wrong)).toBeUndefined()
+  })
+
+  it('ends with the CRC-32 of what is before it, in base 62', () => {
+    const text = mintKey('server', bytes(9), 'abc')
+    let number = crc32(text.slice(0, -6))
+    let checksum = ''
+    const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+    for (; checksum.length < 6; number = Math.floor(number / 62)) checksum = digits[number % 62] + checksum
+    expect(text.slice(-6)).toBe(checksum)
   })
 
   it('is stored as its SHA-256, and compared with it', () => {

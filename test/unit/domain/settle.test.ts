@@ -150,12 +150,17 @@ describe('segments that name segments', () => {
         when: { any: Array.from({ length: 150 }, () => ({ segment: `s${index + 1}` })) },
       },
     }))
-  const named = { rules: [{ id: 'r', when: { segment: 's0' }, serve: { variant: 'on' } }] }
+  const named = {
+    rules: [
+      { id: 'first', serve: { variant: 'off' } },
+      { id: 'r', when: { segment: 's0' }, serve: { variant: 'on' } },
+    ],
+  }
 
   it('are refused in a rule when they are too much to evaluate', () => {
     world.apply(env, tower(3))
     world.apply(env, [{ kind: 'segment', key: 's3', definition: { by: 'targetingKey', when: null } }])
-    expect(faultsOf(() => put('a', named))[0]).toMatch(/^\/rules\/0: The evaluator cannot take this: /)
+    expect(faultsOf(() => put('a', named))[0]).toMatch(/^\/rules\/1: The evaluator cannot take this: /)
   })
 
   it('are refused when a flag would not work any more', () => {
