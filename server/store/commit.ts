@@ -4,7 +4,7 @@
  */
 import { apply, compareStates, emptyState, type State } from '@halyard/sdk/core'
 import type { Change, LockedLogs, LogId, Opening } from '../domain/change.ts'
-import type { Db, Outcome } from './database.ts'
+import type { Allow, Db, Outcome } from './database.ts'
 import { type LockedRow, lockLogs, readStates } from './locking.ts'
 import { type LogPlan, planLog, planOpening, type Signature } from './plan.ts'
 import type { CommitRequest, Committed, Loaded, Notice, Provenance } from './store.ts'
@@ -16,6 +16,7 @@ export type CommitContext = {
   readonly mint: () => string
   /** Names this instance in its notifications, so that it can tell its own. */
   readonly instance: string
+  readonly allow: Allow
 }
 
 /** What becomes of a request, should the transaction commit. */
@@ -23,6 +24,11 @@ export type Verdict = { readonly committed: Committed<unknown> } | { readonly re
 
 /** Bytes of texts after which a transaction takes no more edits: one large import must not delay many small ones. */
 const MOST_BYTES = 1024 * 1024
+
+/** Milliseconds that writing a document, and a mebibyte, may take on a slow machine. */
+const SLOW_MS = { document: 1, mebibyte: 500 }
+/** Up to here the transaction's own deadline is enough. */
+const ORDINARY_MS = 1000
 
 /** A locked log while edits run on it. */
 type Desk = {
@@ -84,6 +90,9 @@ export async function commitAll(
     if (bytes > MOST_BYTES || run.openings.length > 0 || run.committed.closed.length > 0) break
   }
   if (writes.length > 0) {
+    const documents = writes.flatMap(documentsOf)
+    const slow = documents.length * SLOW_MS.document + (bytes / 2 ** 20) * SLOW_MS.mebibyte
+    if (slow > ORDINARY_MS) await context.allow(ORDINARY_MS + slow)
     const heads = desks.filter((desk) => desk.changed).map(headOf)
     await write(db, { at: context.now, writes, heads, notice: noticeFrom(context) })
   }
@@ -142,6 +151,9 @@ function runEdit(desks: readonly Desk[], request: CommitRequest<unknown>, contex
     },
   }
 }
+
+const documentsOf = ({ plans, openings }: Written) =>
+  [...plans, ...openings.map(({ plan }) => plan)].flatMap((plan) => plan.versions)
 
 /** The logs as the next edit sees them. */
 function viewsOf(desks: readonly Desk[]): LockedLogs {

@@ -8,6 +8,9 @@ import { type PgDatabase, PgDialect, type PgQueryResultHKT } from 'drizzle-orm/p
 /** What the store's queries run on, be it a connection, a transaction or PGlite. */
 export type Db = PgDatabase<PgQueryResultHKT>
 
+/** Gives the running transaction this many milliseconds more, for a large write. */
+export type Allow = (ms: number) => Promise<void>
+
 /** `keep: false` rolls back: nothing was worth writing, or it was a dry run. */
 export type Outcome<T> = { readonly keep: boolean; readonly value: T }
 
@@ -34,7 +37,7 @@ export interface Database {
    * One write transaction.
    * @param withinMs milliseconds that the caller still has; the driver's own deadline where absent
    */
-  transact<T>(lane: Lane, work: (db: Db) => Promise<Outcome<T>>, withinMs?: number): Promise<T>
+  transact<T>(lane: Lane, work: (db: Db, allow: Allow) => Promise<Outcome<T>>, withinMs?: number): Promise<T>
   /** Payloads of the channel, from other sessions. Resolves after the first attempt, successful or not. */
   listen(onPayload: (payload: string) => void): Promise<() => Promise<void>>
   /** Answers within the deadline, on every kind of connection that requests need. */
@@ -44,6 +47,13 @@ export interface Database {
 
 /** The channel of change notifications. */
 export const CHANNEL = 'halyard'
+
+/**
+ * For every session. All statements of the store find rows by an index, one by one where rows are joined. Without
+ * statistics (a new database, the embedded one, just after an import) the planner expects next to no current entries
+ * and would rather go through those of all logs; and a plan made for small tables is kept while they grow.
+ */
+export const SESSION = 'SET enable_seqscan = off'
 
 const dialect = new PgDialect()
 

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
-import { type Database, type Db, type Outcome, silent } from './database.ts'
+import { type Allow, type Database, type Db, type Outcome, SESSION, silent } from './database.ts'
 import { driverError, faultOf, unavailable, uncertain } from './faults.ts'
 import { lockFolder } from './folder-lock.ts'
 import { applyMigrations } from './migrate.ts'
@@ -45,7 +45,9 @@ export async function embeddedDatabase(options: EmbeddedOptions): Promise<Databa
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const unlock = await lockFolder(options.dir)
   try {
-    return databaseOn(await PGlite.create(databaseFolder(options)), unlock)
+    const pglite = await PGlite.create(databaseFolder(options))
+    await pglite.exec(SESSION)
+    return databaseOn(pglite, unlock)
   } catch (error) {
     await unlock()
     throw error
@@ -82,12 +84,12 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
   const root = drizzle({ client: pglite })
   let closing: Promise<void> | undefined
 
-  const transact = async <T>(work: (db: Db) => Promise<Outcome<T>>): Promise<T> => {
+  const transact = async <T>(work: (db: Db, allow: Allow) => Promise<Outcome<T>>): Promise<T> => {
     let outcome: Outcome<T> | undefined
     try {
       return await root.transaction(
         async (tx) => {
-          outcome = await work(tx)
+          outcome = await work(tx, async () => {})
           if (!outcome.keep) throw rolledBack
           return outcome.value
         },

@@ -90,10 +90,14 @@ type EntryRow = {
 }
 const readOnto = statement<EntryRow>(
   'halyard_read_onto',
-  sql`SELECT e.log_id AS log, e.kind, e.key, e.revision, e.text
+  sql`SELECT held.log_id AS log, newer.*
       FROM unnest(${sql.placeholder('logs')}::text[], ${sql.placeholder('since')}::bigint[]) AS held (log_id, revision)
-      JOIN halyard.entries e ON e.log_id = held.log_id AND e.superseded_at_revision IS NULL
-        AND e.revision > held.revision AND (held.revision > 0 OR e.digest IS NOT NULL)`,
+      CROSS JOIN LATERAL (
+        SELECT e.kind, e.key, e.revision, e.text FROM halyard.entries e
+        WHERE e.log_id = held.log_id AND e.superseded_at_revision IS NULL AND e.revision > 0
+          AND e.revision > held.revision AND (held.revision > 0 OR e.digest IS NOT NULL)
+        OFFSET 0
+      ) AS newer`,
 )
 
 /**

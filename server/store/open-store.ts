@@ -44,7 +44,11 @@ export function createStore(database: Database, options: StoreOptions): Store {
   }
 
   const run = (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) =>
-    database.transact(lane, (db) => commitAll(db, requests, { now: clock.now(), mint, instance }), withinMs)
+    database.transact(
+      lane,
+      (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance, allow }),
+      withinMs,
+    )
   const turn = async (batch: readonly Waiting[]): Promise<readonly Waiting[]> => {
     const dueAt = Math.min(...batch.map((waiting) => waiting.dueAt))
     try {

@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
-import type { Database, Db, Log, Outcome } from './database.ts'
-import { silent } from './database.ts'
+import type { Allow, Database, Db, Log, Outcome } from './database.ts'
+import { SESSION, silent } from './database.ts'
 import { DeadlineError, driverError, faultOf, isLost, unavailable, uncertain } from './faults.ts'
 import { applyMigrations } from './migrate.ts'
 import { createStore, type StoreOptions } from './open-store.ts'
@@ -140,7 +140,9 @@ export function postgresDatabase(options: PostgresOptions): Database {
 }
 
 function poolOf(config: pg.PoolConfig, log: Log): pg.Pool {
-  const pool = new pg.Pool(config)
+  // With a time-out of its own: while it waits, the connection already counts.
+  const settings = { text: SESSION, query_timeout: config.connectionTimeoutMillis }
+  const pool = new pg.Pool({ ...config, onConnect: (client) => client.query(settings) })
   // An idle connection that the server ends is removed by the pool; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'))
   // The same for one that is in use: its query rejects, and says it.
@@ -158,6 +160,7 @@ type Taking = {
 
 type Session = {
   readonly db: Db
+  readonly allow: Allow
   /** Ends the transaction. Rejects with what to throw. */
   commit(): Promise<void>
   rollback(): Promise<void>
@@ -166,8 +169,8 @@ type Session = {
 }
 
 /** Runs the work, then COMMIT or ROLLBACK. */
-async function finish<T>(session: Session, work: (db: Db) => Promise<Outcome<T>>): Promise<T> {
-  const outcome = await work(session.db)
+async function finish<T>(session: Session, work: (db: Db, allow: Allow) => Promise<Outcome<T>>): Promise<T> {
+  const outcome = await work(session.db, session.allow)
   await (outcome.keep ? session.commit() : session.rollback())
   return outcome.value
 }
@@ -177,7 +180,7 @@ async function hold<T>(taking: Taking, use: (session: Session) => Promise<T>): P
   const deadline = startDeadline(taking.withinMs)
   try {
     const client = await taken(taking)
-    const session = sessionOn(client)
+    const session = sessionOn(client, deadline)
     try {
       const value = await deadline.race(use(session))
       client.release()
@@ -229,10 +232,16 @@ function databaseOf(client: pg.PoolClient): Db {
   return made
 }
 
-function sessionOn(client: pg.PoolClient): Session {
+function sessionOn(client: pg.PoolClient, deadline: Deadline): Session {
   let committing = false
   return {
     db: databaseOf(client),
+    allow: async (ms) => {
+      deadline.extend(ms)
+      await client.query(`SET LOCAL statement_timeout = ${Math.ceil(ms)}`).catch((error: unknown) => {
+        throw unavailable(error)
+      })
+    },
     commit: async () => {
       committing = true
       const answer = await client.query('COMMIT').catch((error: unknown) => {
@@ -273,20 +282,36 @@ async function giveBack(
 type Deadline = {
   /** Settles as the promise does, or rejects with `DeadlineError` when time is up. */
   race<T>(promise: Promise<T>): Promise<T>
+  extend(ms: number): void
   clear(): void
 }
 
 function startDeadline(ms: number): Deadline {
   let timer: NodeJS.Timeout | undefined
+  let extend = (_ms: number) => {}
   const passed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DeadlineError(`No answer within ${ms} ms`)), ms)
+    const start = (within: number) => {
+      timer = setTimeout(() => reject(new DeadlineError(`No answer within ${Math.round(within)} ms`)), within)
+    }
+    extend = (more) => {
+      clearTimeout(timer)
+      start(more)
+    }
+    start(ms)
   })
   passed.catch(() => {})
-  return { race: (promise) => Promise.race([promise, passed]), clear: () => clearTimeout(timer) }
+  return {
+    race: (promise) => Promise.race([promise, passed]),
+    extend: (more) => extend(more),
+    clear: () => clearTimeout(timer),
+  }
 }
 
 /** On a connection of its own, without the deadlines of requests: a migration may take minutes. */
-async function migrating<T>(connection: pg.ClientConfig, work: (db: Db) => Promise<Outcome<T>>): Promise<T> {
+async function migrating<T>(
+  connection: pg.ClientConfig,
+  work: (db: Db, allow: Allow) => Promise<Outcome<T>>,
+): Promise<T> {
   const client = new pg.Client({
     ...connection,
     statement_timeout: false,
@@ -300,7 +325,7 @@ async function migrating<T>(connection: pg.ClientConfig, work: (db: Db) => Promi
   try {
     await answered(client.connect())
     await answered(client.query(EDIT))
-    const outcome = await work(drizzle({ client }))
+    const outcome = await work(drizzle({ client }), async () => {})
     await answered(client.query(outcome.keep ? 'COMMIT' : 'ROLLBACK'))
     return outcome.value
   } catch (error) {

@@ -2,10 +2,10 @@
  * Reading logs: heads, whole logs, and what is newer than a held state. Rows become states here and nowhere else.
  */
 import { type DeltaEntry, type Entry, entryDigest, type Json, type State } from '@halyard/sdk/core'
-import { and, eq, exists, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
+import { and, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { type Db, statement } from './database.ts'
-import { changes, entries, logs } from './schema.ts'
+import { entries, logs } from './schema.ts'
 import type { Head, Loaded, Newer, Provenance } from './store.ts'
 
 /** Every open log's head. */
@@ -31,11 +31,6 @@ export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly 
     .where(and(inArray(logs.id, [...ids]), isNull(logs.closedAt)))
   const open = heads.map((head) => head.id)
   if (open.length === 0) return []
-  const current = and(
-    inArray(entries.logId, open),
-    isNull(entries.supersededAtRevision),
-    isNotNull(entries.digest),
-  )
   const documents = await db
     .select({
       log: entries.logId,
@@ -45,19 +40,11 @@ export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly 
       text: entries.text,
     })
     .from(entries)
-    .where(current)
-  const written = and(eq(entries.logId, changes.logId), eq(entries.revision, changes.revision), current)
-  const records = await db
-    .select({
-      log: changes.logId,
-      revision: changes.revision,
-      at: changes.at,
-      actorKind: changes.actorKind,
-      actorId: changes.actorId,
-      actorName: changes.actorName,
-    })
-    .from(changes)
-    .where(and(inArray(changes.logId, open), exists(db.select({ one: sql`1` }).from(entries).where(written))))
+    .where(and(inArray(entries.logId, open), isNull(entries.supersededAtRevision), isNotNull(entries.digest)))
+  const records = (await recordsOfCurrent(db, { logs: open })).map((record) => ({
+    ...record,
+    revision: Number(record.revision),
+  }))
 
   const documentsOf = grouped(documents)
   const recordsOf = grouped(records)
@@ -73,12 +60,34 @@ export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly 
       provenance: new Map(
         (recordsOf.get(head.id) ?? []).map((record) => [
           record.revision,
-          { at: record.at.getTime(), by: actorOf(record) },
+          { at: Math.round(Number(record.at)), by: actorOf(record) },
         ]),
       ),
     }
   })
 }
+
+// From the current entries to their records, and not the other way round: there are far more records.
+const recordsOfCurrent = statement<{
+  readonly log: LogId
+  readonly revision: string
+  readonly at: string
+  readonly actorKind: Actor['kind']
+  readonly actorId: string
+  readonly actorName: string
+}>(
+  'halyard_records_of_current',
+  sql`SELECT written.log_id AS log, written.revision, c.*
+      FROM (
+        SELECT DISTINCT log_id, revision FROM halyard.entries
+        WHERE log_id = ANY(${sql.placeholder('logs')}::text[]) AND superseded_at_revision IS NULL AND digest IS NOT NULL
+      ) AS written CROSS JOIN LATERAL (
+        SELECT (extract(epoch FROM at) * 1000)::text AS at,
+          actor_kind AS "actorKind", actor_id AS "actorId", actor_name AS "actorName"
+        FROM halyard.changes WHERE log_id = written.log_id AND revision = written.revision
+        LIMIT 1
+      ) AS c`,
+)
 
 type NewerRow = {
   readonly epoch: string
@@ -100,9 +109,14 @@ const newerThan = statement<NewerRow>(
         (extract(epoch FROM c.at) * 1000)::text AS at,
         c.actor_kind AS "actorKind", c.actor_id AS "actorId", c.actor_name AS "actorName"
       FROM halyard.logs l
-      LEFT JOIN halyard.entries e ON e.log_id = l.id AND e.superseded_at_revision IS NULL
-        AND l.epoch = ${sql.placeholder('epoch')}::bigint AND e.revision > ${sql.placeholder('revision')}::bigint
-      LEFT JOIN halyard.changes c ON c.log_id = e.log_id AND c.revision = e.revision
+      LEFT JOIN LATERAL (
+        SELECT * FROM halyard.entries WHERE log_id = l.id AND superseded_at_revision IS NULL AND revision > 0
+          AND l.epoch = ${sql.placeholder('epoch')}::bigint AND revision > ${sql.placeholder('revision')}::bigint
+        OFFSET 0
+      ) AS e ON true
+      LEFT JOIN LATERAL (
+        SELECT * FROM halyard.changes WHERE log_id = e.log_id AND revision = e.revision LIMIT 1
+      ) AS c ON true
       WHERE l.id = ${sql.placeholder('log')}::text AND l.closed_at IS NULL`,
 )
 

@@ -2,7 +2,7 @@
  * The tables of `migrations/` as drizzle sees them. The SQL is the truth; a test compares the two.
  */
 
-import { isNotNull, isNull } from 'drizzle-orm'
+import { and, gt, isNotNull, isNull } from 'drizzle-orm'
 import { bigint, index, pgSchema, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { LogKind } from '../domain/change.ts'
 
@@ -75,7 +75,9 @@ export const entries = halyard.table(
     uniqueIndex('entries_current')
       .on(table.logId, table.kind, table.key)
       .where(isNull(table.supersededAtRevision)),
-    index('entries_newer').on(table.logId, table.revision).where(isNull(table.supersededAtRevision)),
+    index('entries_newer')
+      .on(table.logId, table.revision)
+      .where(and(isNull(table.supersededAtRevision), gt(table.revision, 0))),
   ],
 )
 

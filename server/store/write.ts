@@ -16,7 +16,8 @@ const values = (...columns: readonly (readonly [name: string, type: string])[]) 
   )})`
 
 // Parts of one statement see the same snapshot and run in no promised order, but for what one takes from another:
-// the new versions wait for the count of closed ones, or the index of current entries would refuse them.
+// the new versions wait for the count of closed ones, or the index of current entries would refuse them. Current
+// versions are found one by one (LATERAL, LIMIT): see `SESSION` in database.ts.
 const writeAll = statement<{ readonly moved: string; readonly written: string; readonly notified: string }>(
   'halyard_write',
   sql`WITH incoming AS MATERIALIZED (
@@ -77,10 +78,17 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['recordComments', 'text'],
       ['recordTimes', 'timestamptz'],
     )} AS t
+  ), current AS (
+    SELECT found.*, incoming.revision AS superseded_at_revision FROM incoming CROSS JOIN LATERAL (
+      SELECT e.log_id, e.kind, e.key, e.revision FROM halyard.entries e
+      WHERE e.log_id = incoming.log_id AND e.kind = incoming.kind AND e.key = incoming.key
+        AND e.superseded_at_revision IS NULL
+      LIMIT 1
+    ) AS found WHERE incoming.first
   ), superseded AS (
-    UPDATE halyard.entries e SET superseded_at_revision = incoming.revision FROM incoming
-    WHERE e.log_id = incoming.log_id AND e.kind = incoming.kind AND e.key = incoming.key
-      AND e.superseded_at_revision IS NULL AND incoming.first
+    UPDATE halyard.entries e SET superseded_at_revision = current.superseded_at_revision FROM current
+    WHERE e.log_id = current.log_id AND e.kind = current.kind AND e.key = current.key
+      AND e.revision = current.revision
     RETURNING 1
   ), written AS (
     INSERT INTO halyard.entries (log_id, kind, key, revision, superseded_at_revision, text, digest)

@@ -14,7 +14,9 @@ import { freshDatabase } from '../../support/postgres.ts'
 import { startWriter, type Writer } from '../../support/postgres-child.ts'
 import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
 
-const ENOUGH = 200
+const ENOUGH = 100
+// Two processes boot the embedded database in turn.
+const TIMEOUT_MS = 60_000
 const untilEnough = (writer: Writer) =>
   writer.until((said) => 'acknowledged' in said && said.acknowledged >= ENOUGH)
 
@@ -57,7 +59,9 @@ describe('a process killed while it writes to Postgres', () => {
 })
 
 describe('a process killed while it writes to the embedded database', () => {
-  it('loses no acknowledged commit, and the next process takes the folder over', async () => {
+  it('loses no acknowledged commit, and the next process takes the folder over', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     const { dir, remove } = temporaryFolder()
     const prepared = await preparedEmbedded()
     const first = subjectOn(await embeddedDatabase({ dir, prepared }))

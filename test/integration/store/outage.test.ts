@@ -12,7 +12,12 @@ import {
   subjectOn,
   write,
 } from '../../contract/store.support.ts'
-import { canStartPostgres, type PostgresProcess, startPostgres } from '../../support/postgres.ts'
+import {
+  canStartPostgres,
+  freshDatabase,
+  type PostgresProcess,
+  startPostgres,
+} from '../../support/postgres.ts'
 
 const failure = async (call: Promise<unknown>): Promise<Problem> => {
   const outcome = await call.then(
@@ -172,6 +177,25 @@ describe.skipIf(!canStartPostgres())('while Postgres', () => {
     holder.release()
     expect((await loadOne(subject.store, log)).revision).toBe(revision)
     await write(subject.store, log, flag('y', Math.random()))
+  })
+})
+
+describe('a commit that writes very much', () => {
+  it('gets the time that it takes, where a small one has to give up', async () => {
+    const database = await freshDatabase()
+    const driver = postgresDatabase({ url: database.url, deadlines: { request: 1000 } })
+    const { store, rows } = subjectOn(driver)
+    const log = await openEnvironment(store)
+    // Every write waits, as on a slow disk.
+    await rows(`CREATE FUNCTION halyard.wait() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$`)
+    await rows(`CREATE TRIGGER slow AFTER INSERT ON halyard.entries
+      FOR EACH STATEMENT EXECUTE FUNCTION halyard.wait()`)
+    expect((await failure(write(store, log, flag('a', 1)))).type).toBe('unavailable')
+    const many = Array.from({ length: 2000 }, (_, n) => flag(`f${n}`, n))
+    expect((await write(store, log, ...many)).deltas.get(log)?.entries).toHaveLength(2000)
+    await store.close()
+    await database.drop()
   })
 })
 

@@ -1,0 +1,49 @@
+/** Statements go by index from the first day: plans made for small tables, without statistics, hold for large ones. */
+import pg from 'pg'
+import { expect, it } from 'vitest'
+import { postgresDatabase } from '../../../server/store/postgres.ts'
+import { ANN, edit, flag, loadOne, openFamily, subjectOn, write } from '../../contract/store.support.ts'
+import { freshDatabase } from '../../support/postgres.ts'
+
+const MANY = 4000
+
+it('reads about as many rows as a commit concerns, however many there are', async () => {
+  const database = await freshDatabase()
+  const admin = new pg.Client({ connectionString: database.url })
+  await admin.connect()
+  // One connection, which keeps the plans that it made while the tables were small.
+  const { store } = subjectOn(postgresDatabase({ url: database.url, connections: 1 }))
+  const { environments } = await openFamily(store, 2)
+  const [small, large] = environments as [string, string]
+  for (let n = 0; n < 20; n++) {
+    await write(store, small, flag('a', n))
+    await store.newer(small, await loadOne(store, small))
+  }
+  await admin.query('ALTER TABLE halyard.entries SET (autovacuum_enabled = off)')
+
+  const everything = (round: number) => Array.from({ length: MANY }, (_, n) => flag(`f${n}`, { round, n }))
+  for (const round of [1, 2, 3]) await write(store, large, ...everything(round))
+  const held = await loadOne(store, large)
+  for (let n = 0; n < 50; n++) {
+    await store.commit({
+      scope: { path: [large] },
+      actor: ANN,
+      known: () => held.state,
+      edit: edit(large, flag('f1', { n })),
+    })
+    await write(store, small, flag('a', -n))
+    await store.newer(large, held)
+  }
+  // Counters are complete when the sessions have ended.
+  await store.close()
+  const sessions = async () =>
+    (await admin.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'halyard'`)).rowCount
+  while ((await sessions()) !== 0) await new Promise(setImmediate)
+  const { rows } = await admin.query<{ read: string }>(
+    'SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS read FROM pg_stat_user_tables',
+  )
+  // A scan of the log for each document, or of all documents for each commit, would be millions.
+  expect(Number(rows[0]?.read)).toBeLessThan(20 * MANY)
+  await admin.end()
+  await database.drop()
+})
