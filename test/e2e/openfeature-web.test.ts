@@ -216,6 +216,19 @@ describe('a page that polls', () => {
   })
 })
 
+describe('a page whose server is killed', () => {
+  it('keeps its values, and follows again once the server runs, by the address that it has', async () => {
+    await open()
+    await server.kill()
+    expect(client.getNumberValue('limit', 1)).toBe(12.5)
+    server = await server.again()
+    await setLimit('few')
+    expect(client.getNumberValue('limit', 1)).toBe(0)
+    expect(new Set(streams().map(({ url }) => url.href)).size).toBe(1)
+    await setLimit('many')
+  })
+})
+
 describe('a page that should not be here', () => {
   it('is not let in from an origin that the environment does not name', async () => {
     await expect(open({ origin: 'https://shop.example' })).rejects.toThrow()

@@ -2,6 +2,7 @@
  * A server that was killed serves, when it runs again, the very state that it served; an app that was connected
  * stays on the last values that it knows meanwhile, and catches up by itself.
  */
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { processes, type Server } from '../support/process.ts'
 import { DEVELOPMENT, PROJECT, rest, sdkKey } from '../support/rest.ts'
@@ -17,6 +18,7 @@ const PROBES = {
 describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
   let server: Server
   let key: string
+  const cacheFile = join(all.freshFolder(), 'flags.json')
 
   const ruleset = async () => {
     const answer = await fetch(`${server.url}/sdk/v1/ruleset`, {
@@ -59,7 +61,7 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
   })
 
   it('leaves an app on the last known values while it is away, and the app catches up', async () => {
-    const app = await startSdk(all, { url: server.url, key }, PROBES)
+    const app = await startSdk(all, { url: server.url, key }, PROBES, { cacheFile })
     const connected = await app.see('the server', ({ state }) => state === 'ready')
     expect(connected.results.ada.value).toBe('new')
 
@@ -79,13 +81,20 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
     expect((await app.close()).code).toBe(0)
   })
 
-  it('starts an app that finds nobody on its own defaults, and brings it up when it is back', async () => {
+  it('starts an app that finds nobody on its cache file or its own defaults, and brings it up', async () => {
     await server.stop()
-    const app = await startSdk(all, { url: server.url, key }, PROBES, { startTimeoutMs: 200 })
-    expect((await app.ask()).results.ada).toMatchObject({ value: 'code' })
+    const [bare, cached] = await Promise.all([
+      startSdk(all, { url: server.url, key }, PROBES, { startTimeoutMs: 200 }),
+      startSdk(all, { url: server.url, key }, PROBES, { startTimeoutMs: 200, cacheFile }),
+    ])
+    expect(await bare.ask()).toMatchObject({ source: 'default', results: { ada: { value: 'code' } } })
+    expect(await cached.ask()).toMatchObject({ source: 'cache', results: { ada: { value: 'old' } } })
+
     server = await server.again()
-    const up = await app.see('the server', ({ state }) => state === 'ready')
-    expect(up.results.ada.value).toBe('old')
-    await app.close()
+    await rest(server.url, server.adminKey).must('PUT', `${FLAG}/fallthrough`, { variant: 'new' })
+    for (const app of [bare, cached]) {
+      await app.see('the server', ({ results, state }) => state === 'ready' && results.ada.value === 'new')
+      expect((await app.close()).code).toBe(0)
+    }
   })
 })
