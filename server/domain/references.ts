@@ -4,7 +4,7 @@
  */
 import type { FlagKey, SegmentKey, State } from '@halyard/sdk/core'
 import { entriesOf } from './documents.ts'
-import { fieldOf, isObject, listOf } from './reading.ts'
+import { type Fields, fieldOf, isObject, listOf } from './reading.ts'
 
 /** The flags that a configuration requires. */
 export function requiredBy(definition: unknown): FlagKey[] {
@@ -16,23 +16,39 @@ export function requiredBy(definition: unknown): FlagKey[] {
   return flags
 }
 
+/**
+ * Documents never change once they stand in a state, and who names a segment is asked of ten thousand of them at once.
+ * So what was found is kept for as long as the document is.
+ */
+const named = new WeakMap<object, ReadonlySet<SegmentKey>>()
+
 /** The segments that a flag's rules, or a segment's condition, name. */
-export function segmentsNamedBy(definition: unknown): Set<SegmentKey> {
-  const named = new Set<SegmentKey>()
-  const open: unknown[] = listOf(fieldOf(definition, 'rules')).map((rule) => fieldOf(rule, 'when'))
-  open.push(fieldOf(definition, 'when'))
+export function segmentsNamedBy(definition: unknown): ReadonlySet<SegmentKey> {
+  if (!isObject(definition)) return NONE
+  const known = named.get(definition)
+  if (known !== undefined) return known
+  const found = findSegments(definition)
+  named.set(definition, found)
+  return found
+}
+const NONE: ReadonlySet<SegmentKey> = new Set()
+
+function findSegments(definition: Fields): ReadonlySet<SegmentKey> {
+  const found = new Set<SegmentKey>()
+  const open: unknown[] = listOf(definition.rules).map((rule) => fieldOf(rule, 'when'))
+  open.push(definition.when)
   while (open.length > 0) {
     const condition = open.pop()
     if (!isObject(condition)) continue
     const segment = fieldOf(condition, 'segment')
-    if (typeof segment === 'string') named.add(segment)
+    if (typeof segment === 'string') found.add(segment)
     open.push(
       fieldOf(condition, 'not'),
       ...listOf(fieldOf(condition, 'all')),
       ...listOf(fieldOf(condition, 'any')),
     )
   }
-  return named
+  return found.size === 0 ? NONE : found
 }
 
 /** The flags that require any of these directly, by the flag that they require. */
@@ -82,12 +98,12 @@ function namers(state: State, kind: 'flag' | 'segment', segment: SegmentKey): st
 /** The flags whose rules depend on any of these segments, directly or through other segments. */
 export function flagsUnder(state: State, segments: Iterable<SegmentKey>): FlagKey[] {
   const affected = new Set(segments)
-  const named = [...entriesOf(state, 'segment')].map(
+  const segmentNames = [...entriesOf(state, 'segment')].map(
     ([key, { definition }]) => [key, [...segmentsNamedBy(definition)]] as const,
   )
   for (let known = -1; known < affected.size; ) {
     known = affected.size
-    for (const [key, names] of named) if (names.some((name) => affected.has(name))) affected.add(key)
+    for (const [key, names] of segmentNames) if (names.some((name) => affected.has(name))) affected.add(key)
   }
   const flags: FlagKey[] = []
   for (const [key, { definition }] of entriesOf(state, 'flag')) {
