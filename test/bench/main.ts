@@ -1,5 +1,5 @@
 /**
- * Runs benchmarks and prints what they answer: `main.js [names…] [--json file]`. Each runs in a process of its own,
+ * Runs benchmarks and prints what they answer: `main.js [names…] [--json file] [--markdown file]`. Each runs in a process of its own,
  * so that none is measured on code that another has warmed. A row that is not met is printed as such; nothing is
  * asserted, and only a benchmark that cannot run ends with an error.
  */
@@ -31,9 +31,7 @@ async function one(name: string): Promise<void> {
 }
 
 async function all(given: readonly string[]): Promise<void> {
-  const jsonAt = given.indexOf('--json')
-  const json = jsonAt < 0 ? undefined : (given[jsonAt + 1] ?? 'bench.json')
-  const names = given.filter((arg, index) => !arg.startsWith('--') && (jsonAt < 0 || index !== jsonAt + 1))
+  const { names, files } = asked(given)
   const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name))
   if (unknown.length > 0) {
     console.error(
@@ -44,7 +42,7 @@ async function all(given: readonly string[]): Promise<void> {
   }
   const host = machine()
   console.log(title(host))
-  const results: { readonly bench: string; readonly rows: readonly Row[]; readonly failed?: string }[] = []
+  const results: Result[] = []
   for (const bench of BENCHES.filter(({ name }) => names.length === 0 || names.includes(name))) {
     console.log(`\n${bench.name}: ${bench.about}`)
     const result = await apart(bench)
@@ -57,18 +55,39 @@ async function all(given: readonly string[]): Promise<void> {
   }
   const judgedRows = results.flatMap(({ rows }) => rows).filter((row) => row.met !== undefined)
   console.log(`\n${judgedRows.filter((row) => row.met).length} of ${judgedRows.length} goals met`)
+  const { json, markdown } = files
   if (json !== undefined) {
     writeFileSync(
       json,
       `${JSON.stringify({ at: new Date().toISOString(), machine: host, results }, null, 2)}\n`,
     )
   }
+  if (markdown !== undefined) writeFileSync(markdown, asMarkdown(host, results))
 }
 
+type Asked = {
+  readonly names: readonly string[]
+  readonly files: { readonly json?: string; readonly markdown?: string }
+}
+
+/** `--json` and `--markdown` take the file after them. */
+function asked(given: readonly string[]): Asked {
+  const names: string[] = []
+  const files: { json?: string; markdown?: string } = {}
+  for (let at = 0; at < given.length; at += 1) {
+    const arg = given[at] ?? ''
+    if (arg === '--json' || arg === '--markdown') {
+      at += 1
+      files[arg === '--json' ? 'json' : 'markdown'] = given[at] ?? `bench.${arg === '--json' ? 'json' : 'md'}`
+    } else if (!arg.startsWith('--')) names.push(arg)
+  }
+  return { names, files }
+}
+
+type Result = { readonly bench: string; readonly rows: readonly Row[]; readonly failed?: string }
+
 /** In a process of its own. */
-async function apart(
-  bench: Bench,
-): Promise<{ readonly bench: string; readonly rows: readonly Row[]; readonly failed?: string }> {
+async function apart(bench: Bench): Promise<Result> {
   const child = fork(fileURLToPath(import.meta.url), ['--one', bench.name], {
     execArgv: ['--enable-source-maps', '--expose-gc'],
   })
@@ -85,9 +104,9 @@ function title(host: Machine): string {
   return `${host.cpu}, ${host.cores} cores, ${host.memoryGb} GB, ${host.system}, Node ${host.node}, commit ${host.commit}, load ${host.load}`
 }
 
-function table(rows: readonly Row[]): string {
-  const header = ['', 'measured', 'beside it', 'ratio', 'goal', '']
-  const cells = rows.map((row) => [
+/** What a row shows, in the order of the columns; the same in print and in documents. */
+function cellsOf(row: Row): readonly string[] {
+  return [
     row.name,
     `${figure(row.measured)} ${row.unit}`,
     row.baseline
@@ -96,15 +115,33 @@ function table(rows: readonly Row[]): string {
     row.ratio === undefined ? '' : row.ratio.toFixed(2),
     row.goal ?? '',
     row.met === undefined ? '' : row.met ? 'met' : 'NOT MET',
-  ])
-  const widths = header.map((text, column) =>
-    Math.max(text.length, ...cells.map((line) => line[column]?.length ?? 0)),
-  )
-  const lines = [header, ...cells].map((line) =>
+  ]
+}
+
+function table(rows: readonly Row[]): string {
+  const lines = [['', 'measured', 'beside it', 'ratio', 'goal', ''], ...rows.map(cellsOf)]
+  const widths =
+    lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
+  const printed = lines.map((line) =>
     `  ${line.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
   )
   const notes = rows.flatMap((row) => (row.note ? [`  ${row.name}: ${row.note}`] : []))
-  return [...lines, ...notes].join('\n')
+  return [...printed, ...notes].join('\n')
+}
+
+function asMarkdown(host: Machine, results: readonly Result[]): string {
+  const lines = results.flatMap(({ bench, rows, failed }) => [
+    ...rows.map((row) => `| ${bench} | ${cellsOf(row).join(' | ')} |`),
+    ...(failed === undefined ? [] : [`| ${bench} | could not run: ${failed} | | | | | |`]),
+  ])
+  return [
+    `${title(host)}.`,
+    '',
+    '| Bench | | Measured | Beside it | Ratio | Goal | |',
+    '|---|---|---|---|---|---|---|',
+    ...lines,
+    '',
+  ].join('\n')
 }
 
 function figure(value: number): string {

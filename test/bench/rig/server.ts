@@ -112,7 +112,7 @@ async function startChild(
     pid,
     readyMs: performance.now() - started,
     memory: () => memoryOf(child),
-    cpuMs: () => cpuOf(pid),
+    cpuMs: () => processorMs(pid),
     stop,
   }
 }
@@ -123,8 +123,8 @@ async function memoryOf(child: ChildProcess): Promise<Memory> {
   return answer
 }
 
-/** /proc counts in ticks of 10 ms. */
-function cpuOf(pid: number): number {
+/** Processor time of a process, user and system, milliseconds. /proc counts in ticks of 10 ms. */
+export function processorMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 10
