@@ -176,34 +176,35 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
   }
 
   /** What goes wrong in holding a commit must not make a refusal of it: catching up shows it, and mends it. */
-  function holds(log: LogId, hold: () => boolean): boolean {
+  function tryToHold(log: LogId, hold: () => void): void {
     try {
-      return hold()
+      hold()
     } catch (cause) {
       conditions.fail(subjectOf(log), 'a committed change could not be held', cause)
-      return false
     }
+  }
+
+  function isBehind(log: LogId, head: { readonly epoch: number; readonly revision: number }): boolean {
+    const held = logs.get(log)
+    return held === undefined || compareStates(held.state, head) < 0
   }
 
   async function commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> {
     const committed = await store.commit<R>({ ...request, known: (log) => logs.get(log)?.state })
     if (request.dryRun) return committed
-    const overtaken: LogId[] = []
-    for (const loaded of committed.opened) {
-      const taken = (): boolean => {
-        adopt(loaded)
-        return true
-      }
-      if (!holds(loaded.log, taken)) overtaken.push(loaded.log)
+    const { opened, deltas, closed, heads, provenance } = committed
+    for (const loaded of opened) tryToHold(loaded.log, () => adopt(loaded))
+    for (const [log, delta] of deltas) {
+      tryToHold(log, () => absorb(log, delta, [[delta.revision, provenance]]))
     }
-    for (const [log, delta] of committed.deltas) {
-      const provenance: [number, Provenance][] = [[delta.revision, committed.provenance]]
-      if (!holds(log, () => absorb(log, delta, provenance) === 'held')) overtaken.push(log)
-    }
-    for (const log of committed.closed) drop(log)
+    for (const log of closed) drop(log)
+    // Every locked log, not only those that changed: what an edit without effect was told must hold here too.
+    const seen = [...heads].filter(([log]) => !closed.includes(log))
+    const made = opened.map((loaded) => [loaded.log, loaded] as const)
+    const overtaken = [...seen, ...made].filter(([log, head]) => isBehind(log, head))
     metrics.commitsOvertaken += overtaken.length
     // The write is committed whatever becomes of these reads: a failure is a condition, and the poll goes on.
-    await Promise.allSettled(overtaken.map(catchUp))
+    await Promise.allSettled(overtaken.map(([log]) => catchUp(log)))
     return committed
   }
 

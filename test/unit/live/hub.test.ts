@@ -53,7 +53,7 @@ function house(answers: { newer?: () => Newer; load?: () => State | undefined } 
         warnings: [],
         opened: [],
         closed: [],
-        heads: new Map(),
+        heads: new Map([['env_1', { epoch: after.epoch, revision: after.revision }]]),
       }
       committed = { ...nothing, provenance, deltas, ...over } as Committed<undefined>
       return hub.commit(REQUEST)
@@ -95,6 +95,13 @@ describe('the hub', () => {
     await commit(second, third)
     expect(watched).toEqual(['whole 1', 'delta 3'])
     expect(hub.held('env_1')?.state.entries).toEqual(third.entries)
+  })
+
+  it('catches up with what an edit without effect has seen', async () => {
+    const { hub, commit, adopt } = house({ newer: () => deltaTo(first, third) })
+    adopt(first)
+    await commit(second, third, { deltas: new Map() })
+    expect(hub.held('env_1')?.state.revision).toBe(3)
   })
 
   it('loads the whole where the store’s delta does not lead to the store’s state', async () => {
