@@ -68,12 +68,8 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
   function adopt(loaded: Loaded): void {
     const before = logs.get(loaded.log)
     if (before !== undefined && compareStates(loaded.state, before.state) <= 0) return
-    const isEnvironment = loaded.kind === 'environment'
-    const compiled = isEnvironment
-      ? before?.compiled === undefined
-        ? compile(loaded.state)
-        : advance(before.compiled, loaded.state)
-      : undefined
+    // Anew, not advanced: what is taken whole may have another history, in which a revision wrote something else.
+    const compiled = loaded.kind === 'environment' ? compile(loaded.state) : undefined
     swap(before, holding(loaded, loaded.state, compiled, new Map(loaded.provenance)), undefined)
   }
 
