@@ -7,7 +7,7 @@ import type { Compiled, LinkedFlag } from './compiled.ts'
 import { newPool, type Pool } from './conditions.ts'
 import type { CompiledRule } from './flags.ts'
 import { finishFlags, linkFlag } from './link.ts'
-import type { AttributePath, Delta, FlagKey, Ruleset, SegmentKey, State } from './ruleset.ts'
+import type { AttributePath, Delta, Entry, FlagKey, Ruleset, SegmentKey, State } from './ruleset.ts'
 import {
   type CompiledSegment,
   type LooseSegment,
@@ -92,8 +92,14 @@ function touchDifferent(touched: Touched, kind: string, previous: State, next: S
   const before = previous.entries.get(kind)
   const after = next.entries.get(kind)
   if (before === after) return
-  for (const [key, entry] of after ?? []) if (before?.get(key) !== entry) touch(touched, kind, key)
+  for (const [key, entry] of after ?? [])
+    if (!isSame(before?.get(key), entry, previous, next)) touch(touched, kind, key)
   for (const key of before?.keys() ?? []) if (!after?.has(key)) touch(touched, kind, key)
+}
+
+/** Within an epoch a revision is written once, so that a state fetched anew is not compiled anew. */
+function isSame(before: Entry | undefined, after: Entry, previous: State, next: State): boolean {
+  return before === after || (previous.epoch === next.epoch && before?.revision === after.revision)
 }
 
 function touch(touched: Touched, kind: string, key: string): void {

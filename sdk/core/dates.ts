@@ -29,7 +29,7 @@ function parseDateTime(text: string): number | undefined {
   const day = number(text, 8, 10)
   const minutes = clock(text, 11)
   const second = number(text, 17, 19)
-  if (!(month >= 1 && day >= 1 && day <= daysIn(year, month) && minutes >= 0 && second <= 60))
+  if (!(year >= 0 && month >= 1 && day >= 1 && day <= daysIn(year, month) && minutes >= 0 && second <= 60))
     return undefined
   let at = 19
   let milliseconds = 0
