@@ -88,7 +88,7 @@ export function createLive(deps: LiveDeps): Live {
       return
     }
     if (delta !== undefined) ring.append(after.id, delta)
-    else if (before?.state.revision !== after.state.revision) ring.clear(after.id)
+    else ring.clear(after.id)
     streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta)
   }
 
