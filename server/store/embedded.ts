@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from '
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
+import type { PgTransactionConfig } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/pglite'
 import { type Allow, type Database, type Db, type Outcome, SESSION, silent } from './database.ts'
 import { driverError, faultOf, unavailable, uncertain } from './faults.ts'
@@ -84,20 +85,23 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
   const root = drizzle({ client: pglite })
   let closing: Promise<void> | undefined
 
-  const transact = async <T>(work: (db: Db, allow: Allow) => Promise<Outcome<T>>): Promise<T> => {
+  const transact = async <T>(
+    config: PgTransactionConfig,
+    work: (db: Db, allow: Allow) => Promise<Outcome<T>>,
+  ): Promise<T> => {
+    let begun = false
     let outcome: Outcome<T> | undefined
     try {
-      return await root.transaction(
-        async (tx) => {
-          outcome = await work(tx, async () => {})
-          if (!outcome.keep) throw rolledBack
-          return outcome.value
-        },
-        { isolationLevel: 'read committed' },
-      )
+      return await root.transaction(async (tx) => {
+        begun = true
+        outcome = await work(tx, async () => {})
+        if (!outcome.keep) throw rolledBack
+        return outcome.value
+      }, config)
     } catch (error) {
       if (error === rolledBack && outcome !== undefined) return outcome.value
-      // The work was done, so it was COMMIT that failed.
+      if (!begun) throw unavailable(driverError(error))
+      // Where the work was done, it was COMMIT that failed.
       throw outcome === undefined ? faultOf(error) : uncertain(driverError(error))
     }
   }
@@ -113,17 +117,12 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
         throw faultOf(error)
       }
     },
-    snapshot: async (work) => {
-      try {
-        return await root.transaction(async (tx) => work(tx), {
-          isolationLevel: 'repeatable read',
-          accessMode: 'read only',
-        })
-      } catch (error) {
-        throw faultOf(error)
-      }
-    },
-    transact: (_lane, work) => transact(work),
+    snapshot: (work) =>
+      transact({ isolationLevel: 'repeatable read', accessMode: 'read only' }, async (db) => ({
+        keep: false,
+        value: await work(db),
+      })),
+    transact: (_lane, work) => transact({ isolationLevel: 'read committed' }, work),
     // There are no other instances.
     listen: async () => async () => {},
     ping: async () => {

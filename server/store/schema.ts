@@ -2,7 +2,7 @@
  * The tables of `migrations/` as drizzle sees them. The SQL is the truth; a test compares the two.
  */
 
-import { and, gt, isNotNull, isNull } from 'drizzle-orm'
+import { isNotNull, isNull, sql } from 'drizzle-orm'
 import { bigint, index, pgSchema, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { LogKind } from '../domain/change.ts'
 
@@ -77,7 +77,7 @@ export const entries = halyard.table(
       .where(isNull(table.supersededAtRevision)),
     index('entries_newer')
       .on(table.logId, table.revision)
-      .where(and(isNull(table.supersededAtRevision), gt(table.revision, 0))),
+      .where(sql`${table.supersededAtRevision} IS NULL AND ${table.revision} > 0`),
   ],
 )
 

@@ -1,12 +1,13 @@
 /**
  * What every store must do, whatever it stands on; run by a short file for each driver.
  */
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
 import { history } from './store.history.ts'
 import { reading } from './store.reading.ts'
-import { type Driver, type Subject, subjectOn } from './store.support.ts'
+import { type Driver, flag, type Subject, subjectOn, write } from './store.support.ts'
+import { together } from './store.together.ts'
 
 export function storeContract(open: () => Promise<Driver>): void {
   let driver: Driver
@@ -17,12 +18,21 @@ export function storeContract(open: () => Promise<Driver>): void {
   })
   afterAll(async () => {
     await subject.store.close()
-    // A second time does nothing.
+    // A second time does nothing, and a closed store is merely unavailable.
     await subject.store.close()
+    for (const call of [
+      subject.store.heads(),
+      subject.store.load(['system']),
+      subject.store.ping(),
+      write(subject.store, 'system', flag('a', 1)),
+    ]) {
+      await expect(call).rejects.toMatchObject({ type: 'unavailable' })
+    }
     await driver.remove()
   })
   describe('a commit', () => commits(() => subject))
   describe('reading', () => reading(() => subject))
   describe('many at once', () => concurrency(() => subject))
+  describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))
 }
