@@ -7,6 +7,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { Allow, Database, Db, Log, Outcome } from './database.ts'
 import { SESSION, silent } from './database.ts'
+import { type Deadline, startDeadline } from './deadline.ts'
 import { DeadlineError, driverError, faultOf, isLost, unavailable, uncertain } from './faults.ts'
 import { applyMigrations } from './migrate.ts'
 import { createStore, type StoreOptions } from './open-store.ts'
@@ -276,34 +277,6 @@ async function giveBack(
     )
   } else {
     client.release()
-  }
-}
-
-type Deadline = {
-  /** Settles as the promise does, or rejects with `DeadlineError` when time is up. */
-  race<T>(promise: Promise<T>): Promise<T>
-  extend(ms: number): void
-  clear(): void
-}
-
-function startDeadline(ms: number): Deadline {
-  let timer: NodeJS.Timeout | undefined
-  let extend = (_ms: number) => {}
-  const passed = new Promise<never>((_, reject) => {
-    const start = (within: number) => {
-      timer = setTimeout(() => reject(new DeadlineError(`No answer within ${Math.round(within)} ms`)), within)
-    }
-    extend = (more) => {
-      clearTimeout(timer)
-      start(more)
-    }
-    start(ms)
-  })
-  passed.catch(() => {})
-  return {
-    race: (promise) => Promise.race([promise, passed]),
-    extend: (more) => extend(more),
-    clear: () => clearTimeout(timer),
   }
 }
 
