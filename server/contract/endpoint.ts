@@ -74,5 +74,5 @@ export type Endpoint = {
 
 /** Keeps an endpoint's own types, so that its handler is checked against them. */
 export function endpoint<const E extends Endpoint>(definition: E): E {
-  return definition
+  return { ...definition, problems: [...new Set(definition.problems)] }
 }

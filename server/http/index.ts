@@ -16,6 +16,7 @@ import { problemBody, problemOf, sendProblem } from './problems.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { serveSdks } from './sdk.ts'
 import type { HttpDeps } from './types.ts'
+import { watchUnusedConnections } from './unused-connections.ts'
 
 export type { HttpDeps, Log } from './types.ts'
 
@@ -84,11 +85,13 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     if (problem.type === 'method-not-allowed') reply.header('allow', methods.join(', '))
     return sendProblem(request, reply, problem)
   })
+  const endUnused = watchUnusedConnections(http.server)
   http.addHook('preClose', async () => {
     // A connection that is busy now is not kept for another request, or its peer would hold close() as long.
     http.server.keepAliveTimeout = CLOSING_KEEP_ALIVE_MS
     // So would streams, for ever.
     await live.drain()
+    endUnused()
   })
 
   const edge: Edge = {
