@@ -59,6 +59,11 @@ export function newPool(): Pool {
 /** Something of a newer server, or broken: the message says what cannot be evaluated here. */
 export class NotUnderstood extends Error {}
 
+/** Why something failed to compile. Whatever it was, one definition must not take the others with it. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof NotUnderstood ? cause.message : `failed to compile: ${String(cause)}`
+}
+
 /** Conditions with more values than this are not shared: to find them would cost more than they are worth. */
 const SHARED_VALUES = 50
 const NOT_FIELDS: ReadonlySet<string> = new Set(['not'])

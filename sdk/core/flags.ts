@@ -11,6 +11,7 @@ import {
   onlyFields,
   type Pool,
   readerIn,
+  reasonOf,
   type Test,
 } from './conditions.ts'
 import { decided, failed, undecided } from './decisions.ts'
@@ -26,7 +27,6 @@ import type {
   VariantKey,
   Visibility,
 } from './ruleset.ts'
-import { reasonOf } from './segments.ts'
 import { type CompiledSplit, compileSplit } from './splits.ts'
 
 const TARGETS = '$targets'
@@ -38,7 +38,7 @@ const SPLIT_FIELDS: ReadonlySet<string> = new Set(['split'])
 const VARIANT_FIELDS: ReadonlySet<string> = new Set(['variant'])
 const UNCONDITIONAL = { test: null, facts: NO_FACTS } as const
 
-/** A definition that is no flag. */
+/** A definition that is no flag: the message says what is wrong. */
 class BrokenFlag extends Error {}
 
 export type CompiledPrerequisite = {
@@ -288,8 +288,8 @@ function understood<T>(make: () => T, otherwise: (why: string) => T): T {
   try {
     return make()
   } catch (cause) {
-    if (cause instanceof BrokenFlag) throw cause
-    return otherwise(reasonOf(cause))
+    if (cause instanceof NotUnderstood) return otherwise(cause.message)
+    throw cause
   }
 }
 

@@ -23,7 +23,7 @@ export function searchOf(
   try {
     regex = RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0)
   } catch (cause) {
-    return { fault: `not a regular expression of RE2: ${cause instanceof Error ? cause.message : cause}` }
+    return { fault: `not a regular expression of RE2: ${(cause as Error).message}` }
   }
   if (regex.programSize() > LIMITS.regexProgram) {
     return {

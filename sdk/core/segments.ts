@@ -10,6 +10,7 @@ import {
   NotUnderstood,
   type Pool,
   readerIn,
+  reasonOf,
   type Test,
 } from './conditions.ts'
 import { foldCase } from './folding.ts'
@@ -97,12 +98,6 @@ export function outlineOf(definition: Json, pool: Pool): Outline {
   } catch (cause) {
     return { facts: NO_FACTS, fault: reasonOf(cause), testOf: () => NEVER }
   }
-}
-
-/** The reason of a NotUnderstood; anything else is a defect, and goes on. */
-export function reasonOf(cause: unknown): string {
-  if (cause instanceof NotUnderstood) return cause.message
-  throw cause
 }
 
 function lookUp({ byIndex }: Chunks, unit: string): boolean | undefined {

@@ -84,6 +84,12 @@ describe('advancing', () => {
     expect(again.reads).toBe(before.reads)
   })
 
+  it('hears of a kind that is gone as a whole', () => {
+    const before = compile(stateWith({ flag: { a: flag() }, kill: { a: { id: 'k1' } } }))
+    const next = advance(before, { ...stateWith({ flag: { a: flag() } }), revision: 2 })
+    expect([decide(before, 'a'), decide(next, 'a')]).toEqual(['killed', 'off'])
+  })
+
   it('compiles everything anew in a new epoch', () => {
     const before = compile(stateWith({ flag: { a: flag() } }))
     const restored = { ...stateWith({ flag: { a: flagWhen(pro) } }), epoch: before.state.epoch + 1 }

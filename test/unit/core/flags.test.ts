@@ -187,6 +187,27 @@ describe('a flag', () => {
   })
 })
 
+describe('a definition that cannot even be read', () => {
+  const boom = (): never => {
+    throw new Error('boom')
+  }
+  const unreadable = (fields: object, field: string): object =>
+    Object.defineProperty(fields, field, { get: boom })
+
+  it('breaks its flag, or the rules that name its segment, and nothing else', () => {
+    const broken = unreadable({ type: 'boolean', enabled: true, variants: {} }, 'rules')
+    const compiled = compiledWith({
+      flag: { broken, names: flagWhen({ segment: 's' }), works: flag() },
+      segment: { s: unreadable({}, 'by') },
+    })
+    expect(compiled.flags.get('broken')?.error).toBe('failed to compile: Error: boom')
+    expect(compiled.flags.get('names')?.skipped[0]?.why).toBe(
+      'the segment "s": failed to compile: Error: boom',
+    )
+    expect(evaluate(compiled, 'works', {}, 0).variant).toBe('off')
+  })
+})
+
 describe('what is known of a compiled flag', () => {
   const about = (definition: unknown): unknown => {
     const compiled = compiledWith({ flag: { f: definition } })

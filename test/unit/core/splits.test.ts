@@ -41,6 +41,16 @@ describe('a split', () => {
     expect(served(bucket, bucket)).toBe('DEFAULT')
   })
 
+  it('may have ranges without a bucket', () => {
+    const bucket = bucketOf('checkout', 'user-1')
+    const ranges = [
+      range('on', bucket, bucket + 1),
+      range('off', bucket, bucket),
+      range('off', 100_000, 100_000),
+    ]
+    expect(decisionOf(inRule(split(ranges)), { targetingKey: 'user-1' }).variant).toBe('on')
+  })
+
   it('in a rule leaves units in no range, and those that are missing, to the next rule', () => {
     const config = flag({
       variants,

@@ -156,6 +156,7 @@ describe('a pending kill', () => {
   it('settles nothing by an entry that is no kill', () => {
     const odd = stateWith({ kill: { a: 'x', b: { id: 7 } } }, { a: [kill('k1')] })
     expect(ids(odd)).toEqual(['k1'])
+    expect(reached(odd, null).endedKills.size).toBe(0)
   })
 
   it('that ended is remembered, the oldest only so long', () => {
