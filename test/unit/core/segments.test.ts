@@ -63,6 +63,7 @@ describe('a segment', () => {
       beta: 1,
       'beta/zz': 1,
       'beta/000': 1,
+      'beta/01': {},
     }
     expect(isIn({ when: null }, { targetingKey: 'ann' }, strangers)).toBe(false)
     expect(isIn({ when: null }, { targetingKey: 'ann' }, membersOf('other', ['ann']))).toBe(false)
