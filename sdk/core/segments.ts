@@ -166,10 +166,15 @@ export function linkSegments(loose: ReadonlyMap<SegmentKey, LooseSegment>): Map<
     const segment = loose.get(key) as LooseSegment
     const { facts, fault } = segment.outline
     const ownFault = cyclic.has(key) ? 'it names itself, perhaps through others' : fault
-    const chunkFault = segment.chunks.faults.values().next().value
+    const chunkFault = firstFault(segment.chunks)
     linked.set(key, { ...segment, consequences: consequencesOf(facts, linked, ownFault ?? chunkFault) })
   }
   return linked
+}
+
+/** The fault of the lowest index, whichever came first. */
+function firstFault({ faults }: Chunks): string | undefined {
+  return faults.get(Math.min(...faults.keys()))
 }
 
 /** What a condition comes to, given the segments. */
