@@ -48,23 +48,30 @@ export function patchConfiguration(
   })
 }
 
-/** Turns a flag on or off. In this and the edits below `expect` holds where it is given, and may be left out. */
+/** Turns a flag on or off. `expect` holds where it is given, and may be left out: the action says all it means. */
 export function setEnabled(
   environment: LogId,
   flag: FlagKey,
   enabled: boolean,
   expect: Expectation = {},
 ): Edit<FlagConfig> {
-  return amend(environment, flag, enabled ? 'flag.enable' : 'flag.disable', expect, (current) => ({
-    input: { ...current, enabled },
-  }))
+  return amend(
+    environment,
+    flag,
+    enabled ? 'flag.enable' : 'flag.disable',
+    expect,
+    (current) => ({
+      input: { ...current, enabled },
+    }),
+    { expected: 'optional' },
+  )
 }
 
 export function putFallthrough(
   environment: LogId,
   flag: FlagKey,
   serve: ServeInput | null,
-  expect: Expectation = {},
+  expect: Expectation,
   options: RangesOption = {},
 ): Edit<FlagConfig> {
   return amend(
@@ -83,7 +90,7 @@ export function putTargets(
   flag: FlagKey,
   variant: string,
   input: { readonly by?: string | undefined; readonly units: readonly (string | number)[] },
-  expect: Expectation = {},
+  expect: Expectation,
 ): Edit<FlagConfig> {
   return amend(environment, flag, 'flag.target', expect, (current) => {
     expectVariant(current, flag, variant)
@@ -102,7 +109,7 @@ export function deleteTargets(
   environment: LogId,
   flag: FlagKey,
   variant: string,
-  expect: Expectation = {},
+  expect: Expectation,
 ): Edit<FlagConfig> {
   return amend(environment, flag, 'flag.untarget', expect, (current) => {
     expectVariant(current, flag, variant)
@@ -111,7 +118,7 @@ export function deleteTargets(
   })
 }
 
-/** Adds a rule before or after the named one; with neither, at the end. */
+/** Adds a rule before or after the named one; with neither, at the end. It replaces nothing, so `expect` may be left out. */
 export function addRule(
   environment: LogId,
   flag: FlagKey,
@@ -119,17 +126,24 @@ export function addRule(
   place: { readonly before?: string | undefined; readonly after?: string | undefined } = {},
   expect: Expectation = {},
 ): Edit<FlagConfig> {
-  return amend(environment, flag, 'flag.rule.add', expect, (current) => {
-    const { before, after } = place
-    const rules = listOf(current.rules)
-    if (before !== undefined && after !== undefined) {
-      refuse('/after', 'A rule stands before one or after one: give one of them.', 'invalid-request')
-    }
-    const named = before ?? after
-    const index =
-      named === undefined ? rules.length : ruleIndex(rules, flag, named) + (before === undefined ? 1 : 0)
-    return { input: { ...current, rules: rules.toSpliced(index, 0, rule) }, within: at('/rules', index) }
-  })
+  return amend(
+    environment,
+    flag,
+    'flag.rule.add',
+    expect,
+    (current) => {
+      const { before, after } = place
+      const rules = listOf(current.rules)
+      if (before !== undefined && after !== undefined) {
+        refuse('/after', 'A rule stands before one or after one: give one of them.', 'invalid-request')
+      }
+      const named = before ?? after
+      const index =
+        named === undefined ? rules.length : ruleIndex(rules, flag, named) + (before === undefined ? 1 : 0)
+      return { input: { ...current, rules: rules.toSpliced(index, 0, rule) }, within: at('/rules', index) }
+    },
+    { expected: 'optional' },
+  )
 }
 
 /** `patch`: a JSON Merge Patch on the rule. Its id stays. */
@@ -138,7 +152,7 @@ export function patchRule(
   flag: FlagKey,
   id: string,
   patch: Json,
-  expect: Expectation = {},
+  expect: Expectation,
 ): Edit<FlagConfig> {
   return amend(environment, flag, 'flag.rule.update', expect, (current) => {
     const rules = listOf(current.rules)
@@ -156,7 +170,7 @@ export function deleteRule(
   environment: LogId,
   flag: FlagKey,
   id: string,
-  expect: Expectation = {},
+  expect: Expectation,
 ): Edit<FlagConfig> {
   return amend(environment, flag, 'flag.rule.delete', expect, (current) => {
     const rules = listOf(current.rules)
@@ -173,11 +187,11 @@ function amend(
   action: string,
   expect: Expectation,
   plan: (current: Fields) => Plan,
-  options: RangesOption = {},
+  { expected = 'required', ...options }: RangesOption & { readonly expected?: 'required' | 'optional' } = {},
 ): Edit<FlagConfig> {
   return configure(environment, flag, action, options, (logs, view) => {
     const current = currentConfiguration(logs, view, flag)
-    expectMatch(view.state, 'flag', flag, expect, 'optional')
+    expectMatch(view.state, 'flag', flag, expect, expected)
     return plan(current)
   })
 }

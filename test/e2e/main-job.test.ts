@@ -5,7 +5,7 @@
 import { bucketOf } from '@halyard/sdk/core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { processes, type Server } from '../support/process.ts'
-import { DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { type Line, type SdkProcess, startSdk } from '../support/sdk-process.ts'
 
 const all = processes()
@@ -102,7 +102,7 @@ describe.each(Object.entries(DEPLOYMENTS))('%s', (_, deploy) => {
   })
 
   it('gives 25 % of everyone else the new variant: exactly those whose bucket says so', async () => {
-    before = await afterwards(api.must('PUT', `${FLAG}/fallthrough`, split(25)))
+    before = await afterwards(api.must('PUT', `${FLAG}/fallthrough`, split(25), ANY))
     const users = Array.from({ length: CROWD }, (_, index) => `user-${index}`)
     expect(before.results.crowd.value).toEqual(users.filter((user) => bucketOf('checkout', user) < 25_000))
     expect(before.results.bob.reason).toBe('SPLIT')
@@ -111,7 +111,7 @@ describe.each(Object.entries(DEPLOYMENTS))('%s', (_, deploy) => {
 
   it('ramps to 50 % without taking it from anyone who has it', async () => {
     const had = before.results.crowd.value as string[]
-    before = await afterwards(api.must('PUT', `${FLAG}/fallthrough`, split(50)))
+    before = await afterwards(api.must('PUT', `${FLAG}/fallthrough`, split(50), ANY))
     const has = before.results.crowd.value as string[]
     expect(has).toEqual(expect.arrayContaining(had))
     expect(has.length).toBeGreaterThan(had.length)

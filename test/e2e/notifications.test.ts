@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type DatabaseProxy, databaseProxy } from '../support/database-proxy.ts'
 import { processes, type Server } from '../support/process.ts'
-import { DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
 import { until } from '../support/until.ts'
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   api = rest(edited.url, edited.adminKey)
   await api.must('POST', `${PROJECT}/flags`, { key: 'checkout', type: 'boolean' })
   const fallthrough = { variant: 'on' }
-  await api.must('PUT', `${DEVELOPMENT}/flags/checkout/fallthrough`, fallthrough)
+  await api.must('PUT', `${DEVELOPMENT}/flags/checkout/fallthrough`, fallthrough, ANY)
   app = await startSdk(all, { url: other.url, key: await sdkKey(api, 'server') }, PROBES)
   await app.see('the server', ({ state }) => state === 'ready')
 })

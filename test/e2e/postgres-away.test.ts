@@ -8,7 +8,7 @@ import { mintKey } from '../../server/domain/keys.ts'
 import { type DatabaseProxy, databaseProxy } from '../support/database-proxy.ts'
 import { canStartPostgres, type PostgresProcess, startPostgres } from '../support/postgres.ts'
 import { processes, type Server } from '../support/process.ts'
-import { DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
 import { until } from '../support/until.ts'
 
@@ -41,7 +41,7 @@ describe.skipIf(!canStartPostgres())('a running server', () => {
     server = await all.startServer({ database: await all.freshDatabase(postgres.url) })
     api = rest(server.url, server.adminKey)
     await api.must('POST', `${PROJECT}/flags`, { key: 'checkout', type: 'boolean' })
-    await api.must('PUT', `${FLAG}/fallthrough`, { variant: 'on' })
+    await api.must('PUT', `${FLAG}/fallthrough`, { variant: 'on' }, ANY)
     await api.must('POST', `${FLAG}/enable`)
     key = await sdkKey(api, 'server')
     app = await startSdk(all, { url: server.url, key }, PROBES)
@@ -55,7 +55,7 @@ describe.skipIf(!canStartPostgres())('a running server', () => {
   ])('whose Postgres %s reads and evaluates on, refuses writes, and recovers with it', async (_, goAway) => {
     await goAway()
 
-    const refused = await api.ask('PUT', `${FLAG}/fallthrough`, { variant: 'off' })
+    const refused = await api.ask('PUT', `${FLAG}/fallthrough`, { variant: 'off' }, ANY)
     expect(refused).toMatchObject({ status: 503, body: { type: expect.stringContaining('unavailable') } })
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
     expect(refused.headers.get('content-type')).toContain('application/problem+json')

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { processes, type Server } from '../support/process.ts'
-import { DEVELOPMENT, PROJECT, rest, sdkKey } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, PROJECT, rest, sdkKey } from '../support/rest.ts'
 import { startSdk } from '../support/sdk-process.ts'
 
 const all = processes()
@@ -39,14 +39,19 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
     })
     await api.must('POST', `${FLAG}/enable`)
     await api.must('POST', `${PROJECT}/flags`, { key: 'half', type: 'boolean' })
-    await api.must('PUT', `${DEVELOPMENT}/flags/half/fallthrough`, {
-      split: {
-        shares: [
-          { variant: 'on', percent: 50 },
-          { variant: 'off', percent: 50 },
-        ],
+    await api.must(
+      'PUT',
+      `${DEVELOPMENT}/flags/half/fallthrough`,
+      {
+        split: {
+          shares: [
+            { variant: 'on', percent: 50 },
+            { variant: 'off', percent: 50 },
+          ],
+        },
       },
-    })
+      ANY,
+    )
     await api.must('POST', `${DEVELOPMENT}/flags/half/enable`)
     await api.must('PUT', `${DEVELOPMENT}/segments/beta`, { when: null })
     await api.must('PATCH', `${DEVELOPMENT}/segments/beta/members`, { included: { add: ['ada', 7] } })
@@ -72,9 +77,14 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
     expect(alone.revision).toBe(connected.revision)
 
     server = await server.again()
-    const edited = await rest(server.url, server.adminKey).must('PUT', `${FLAG}/fallthrough`, {
-      variant: 'old',
-    })
+    const edited = await rest(server.url, server.adminKey).must(
+      'PUT',
+      `${FLAG}/fallthrough`,
+      {
+        variant: 'old',
+      },
+      ANY,
+    )
     const caughtUp = await app.see('the edit', ({ revision }) => revision === edited.revision)
     expect(caughtUp.results.ada.value).toBe('old')
     expect(caughtUp.results.crowd).toEqual(connected.results.crowd)
@@ -91,7 +101,7 @@ describe.each(['embedded', 'Postgres'] as const)('a server on %s', (kind) => {
     expect(await cached.ask()).toMatchObject({ source: 'cache', results: { ada: { value: 'old' } } })
 
     server = await server.again()
-    await rest(server.url, server.adminKey).must('PUT', `${FLAG}/fallthrough`, { variant: 'new' })
+    await rest(server.url, server.adminKey).must('PUT', `${FLAG}/fallthrough`, { variant: 'new' }, ANY)
     for (const app of [bare, cached]) {
       await app.see('the server', ({ results, state }) => state === 'ready' && results.ada.value === 'new')
       expect((await app.close()).code).toBe(0)

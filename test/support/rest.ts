@@ -27,6 +27,8 @@ export type Rest = {
 }
 
 export const PROJECT = '/api/v1/projects/default'
+/** For a write that replaces whatever is there. */
+export const ANY = { 'if-match': '*' } as const
 /** The environment that the tests use. */
 export const DEVELOPMENT = `${PROJECT}/environments/development`
 

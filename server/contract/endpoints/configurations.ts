@@ -188,7 +188,7 @@ export const configurationEndpoints = {
     headers: guardedHeaders,
     body: { json: FallthroughBody, size: 'management', example: exampleSplit },
     answers,
-    problems: [...edits, ...bodied],
+    problems: [...edits, 'precondition-required', ...bodied],
   }),
   'configurations.targets.put': endpoint({
     id: 'configurations.targets.put',
@@ -204,7 +204,7 @@ export const configurationEndpoints = {
     headers: guardedHeaders,
     body: { json: TargetsBody, size: 'management', example: { units: ['user-1', 'user-2'] } },
     answers,
-    problems: [...edits, ...bodied, 'variant-not-found'],
+    problems: [...edits, 'precondition-required', ...bodied, 'variant-not-found'],
   }),
   'configurations.targets.delete': endpoint({
     id: 'configurations.targets.delete',
@@ -219,7 +219,7 @@ export const configurationEndpoints = {
     headers: guardedHeaders,
     body: undefined,
     answers,
-    problems: [...edits, 'variant-not-found'],
+    problems: [...edits, 'precondition-required', 'variant-not-found'],
   }),
   'configurations.rules.add': endpoint({
     id: 'configurations.rules.add',
@@ -249,7 +249,7 @@ export const configurationEndpoints = {
     headers: guardedHeaders,
     body: { json: RulePatch, size: 'management', example: { serve: { variant: 'off' } } },
     answers,
-    problems: [...edits, ...bodied, 'rule-not-found'],
+    problems: [...edits, 'precondition-required', ...bodied, 'rule-not-found'],
   }),
   'configurations.rules.delete': endpoint({
     id: 'configurations.rules.delete',
@@ -264,6 +264,6 @@ export const configurationEndpoints = {
     headers: guardedHeaders,
     body: undefined,
     answers,
-    problems: [...edits, 'rule-not-found'],
+    problems: [...edits, 'precondition-required', 'rule-not-found'],
   }),
 } as const

@@ -255,6 +255,19 @@ describe('the small edits', () => {
     expect(world.flag('checkout').enabled).toBe(false)
   })
 
+  it('ask for If-Match where they replace or remove what somebody else may have changed', () => {
+    world.commit(addRule(env, 'checkout', { id: 'a', serve: { variant: 'on' } }))
+    for (const edit of [
+      putFallthrough(env, 'checkout', { variant: 'on' }, {}),
+      putTargets(env, 'checkout', 'on', { units: ['anna'] }, {}),
+      deleteTargets(env, 'checkout', 'on', {}),
+      patchRule(env, 'checkout', 'a', { serve: { variant: 'off' } }, {}),
+      deleteRule(env, 'checkout', 'a', {}),
+    ]) {
+      expect(problemOf(() => world.run(edit)).type).toBe('precondition-required')
+    }
+  })
+
   it('hold an If-Match that is given', () => {
     expect(problemOf(() => world.run(setEnabled(env, 'checkout', true, { ifMatch: '"1-0"' }))).type).toBe(
       'stale',
@@ -264,39 +277,39 @@ describe('the small edits', () => {
   })
 
   it('set the fallthrough, with pointers into what was sent', () => {
-    world.commit(putFallthrough(env, 'checkout', { variant: 'on' }))
+    world.commit(putFallthrough(env, 'checkout', { variant: 'on' }, ANY))
     expect(world.flag('checkout').fallthrough).toEqual({ variant: 'on' })
-    world.commit(putFallthrough(env, 'checkout', null))
+    world.commit(putFallthrough(env, 'checkout', null, ANY))
     expect(world.flag('checkout').fallthrough).toBeNull()
-    expect(pointersOf(() => world.run(putFallthrough(env, 'checkout', { variant: 'no' })))).toEqual([
+    expect(pointersOf(() => world.run(putFallthrough(env, 'checkout', { variant: 'no' }, ANY)))).toEqual([
       '/variant',
     ])
   })
 
   it('set and remove the targets of a variant', () => {
-    world.commit(putTargets(env, 'checkout', 'on', { units: ['anna'] }))
-    world.commit(putTargets(env, 'checkout', 'off', { by: 'account', units: [7] }))
-    world.commit(putTargets(env, 'checkout', 'on', { units: ['ben'] }))
+    world.commit(putTargets(env, 'checkout', 'on', { units: ['anna'] }, ANY))
+    world.commit(putTargets(env, 'checkout', 'off', { by: 'account', units: [7] }, ANY))
+    world.commit(putTargets(env, 'checkout', 'on', { units: ['ben'] }, ANY))
     expect(world.flag('checkout').targets).toEqual([
       { variant: 'on', by: 'targetingKey', units: ['ben'] },
       { variant: 'off', by: 'account', units: ['7'] },
     ])
-    expect(faultsOf(() => world.run(putTargets(env, 'checkout', 'off', { units: ['new', 'ben'] })))).toEqual([
-      '/units/1: "ben" is a target of "on" already, which would win.',
-    ])
-    world.commit(deleteTargets(env, 'checkout', 'on'))
+    expect(
+      faultsOf(() => world.run(putTargets(env, 'checkout', 'off', { units: ['new', 'ben'] }, ANY))),
+    ).toEqual(['/units/1: "ben" is a target of "on" already, which would win.'])
+    world.commit(deleteTargets(env, 'checkout', 'on', ANY))
     expect(world.flag('checkout').targets).toHaveLength(1)
-    expect(world.commit(deleteTargets(env, 'checkout', 'on')).edits.size).toBe(0)
-    world.commit(putTargets(env, 'checkout', 'off', { units: [] }))
+    expect(world.commit(deleteTargets(env, 'checkout', 'on', ANY)).edits.size).toBe(0)
+    world.commit(putTargets(env, 'checkout', 'off', { units: [] }, ANY))
     expect(world.flag('checkout').targets).toEqual([])
   })
 
   it('know the variants', () => {
-    const problem = problemOf(() => world.run(putTargets(env, 'checkout', 'onn', { units: [] })))
+    const problem = problemOf(() => world.run(putTargets(env, 'checkout', 'onn', { units: [] }, ANY)))
     expect([problem.type, problem.details.didYouMean]).toEqual(['variant-not-found', 'on'])
     world.apply(env, [{ kind: 'flag', key: 'checkout', definition: {} }])
     expect(
-      problemOf(() => world.run(deleteTargets(env, 'checkout', 'on'))).details.didYouMean,
+      problemOf(() => world.run(deleteTargets(env, 'checkout', 'on', ANY))).details.didYouMean,
     ).toBeUndefined()
   })
 })
@@ -338,7 +351,7 @@ describe('rules', () => {
   it('are patched by their id, which stays', () => {
     world.commit(addRule(env, 'checkout', { ...rule('a'), description: 'x' }))
     const when = { attribute: 'plan', op: 'in', values: ['pro'] }
-    const patch = (change: object) => world.run(patchRule(env, 'checkout', 'a', change as never))
+    const patch = (change: object) => world.run(patchRule(env, 'checkout', 'a', change as never, ANY))
     expect(patch({ id: 'a', description: null, when }).result.rules).toEqual([{ ...rule('a'), when }])
     expect(faultsOf(() => patch({ id: 'b' }))).toEqual([
       '/id: A rule keeps its id, "a": by it its users keep their variants.',
@@ -349,8 +362,8 @@ describe('rules', () => {
 
   it('are deleted', () => {
     world.commit(addRule(env, 'checkout', rule('a')))
-    world.commit(deleteRule(env, 'checkout', 'a'))
+    world.commit(deleteRule(env, 'checkout', 'a', ANY))
     expect(ids()).toEqual([])
-    expect(problemOf(() => world.run(deleteRule(env, 'checkout', 'a'))).type).toBe('rule-not-found')
+    expect(problemOf(() => world.run(deleteRule(env, 'checkout', 'a', ANY))).type).toBe('rule-not-found')
   })
 })

@@ -25,7 +25,7 @@ const shares = (on: number) => [
   { variant: 'off', percent: 100 - on },
 ]
 const split = (on: number, more: Partial<SplitInput> = {}, options = {}) =>
-  world.commit(putFallthrough(env, 'checkout', { split: { shares: shares(on), ...more } }, {}, options))
+  world.commit(putFallthrough(env, 'checkout', { split: { shares: shares(on), ...more } }, ANY, options))
 const ranges = (): Split['ranges'] => (world.flag('checkout').fallthrough as { split: Split }).split.ranges
 const moves = (change: { warnings: readonly { code: string; share?: number }[] }) =>
   change.warnings.filter(({ code }) => code === 'users-may-move').map(({ share }) => share)
@@ -111,7 +111,7 @@ describe('a split', () => {
   it('warns of nothing when a variant merely loses its share', () => {
     split(30)
     const { warnings } = world.commit(
-      putFallthrough(env, 'checkout', { split: { shares: [{ variant: 'off', percent: 100 }] } }),
+      putFallthrough(env, 'checkout', { split: { shares: [{ variant: 'off', percent: 100 }] } }, ANY),
     )
     expect(moves({ warnings })).toEqual([])
   })
