@@ -16,7 +16,8 @@ type Headers = FastifyRequest['headers']
 export function credentialOf(headers: Headers): string | undefined {
   const { authorization } = headers
   if (authorization !== undefined) {
-    return /^bearer /i.test(authorization) ? authorization.slice(7).trim() : undefined
+    const isBearer = authorization.startsWith('Bearer ') || /^bearer /i.test(authorization)
+    return isBearer ? authorization.slice(7).trim() : undefined
   }
   const key = headers['x-api-key']
   return typeof key === 'string' ? key.trim() : undefined
@@ -37,11 +38,22 @@ export async function identify(
   headers: Headers,
   onSecretInBrowser: (principal: Principal) => void,
 ): Promise<Principal> {
+  return accept(await live.authenticate(keyIn(headers)), headers, onSecretInBrowser)
+}
+
+/** The key that a request carries. @throws Problem `unauthenticated` where it carries none */
+export function keyIn(headers: Headers): string {
   const key = credentialOf(headers)
-  if (key === undefined || key === '' || key.length > MOST_CHARACTERS) {
-    throw new Problem('unauthenticated', 'Send a key: Authorization: Bearer …, or X-API-Key.')
-  }
-  const principal = await live.authenticate(key)
+  if (key !== undefined && key !== '' && key.length <= MOST_CHARACTERS) return key
+  throw new Problem('unauthenticated', 'Send a key: Authorization: Bearer …, or X-API-Key.')
+}
+
+/** The second half of `identify`, for those who have asked whose key it is. @throws Problem, as that */
+export function accept(
+  principal: Principal | 'unknown' | 'unloaded',
+  headers: Headers,
+  onSecretInBrowser: (principal: Principal) => void,
+): Principal {
   if (principal === 'unknown') {
     throw new Problem('unauthenticated', 'This key is not known here, was revoked, or has expired.')
   }

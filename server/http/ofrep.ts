@@ -7,9 +7,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Live, Principal } from '../live/live.ts'
-import { authorise, identify } from './authorise.ts'
+import { accept, authorise, keyIn } from './authorise.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
-import { decode, inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
+import { inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
 import { instanceOf, problemBody, problemOf, sendProblem } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -38,9 +38,9 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
   const { live, metrics, clock, evaluations, onProblem } = edge
   const caughtUpAt = new Map<string, number>()
 
-  // The body stays bytes: OFREP has its own answer to what is no JSON, with the flag's key in it.
+  // The body stays text: OFREP has its own answer to what is no JSON, with the flag's key in it.
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'string' }, (_request, body, done) => done(null, body))
   scope.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error)
     onProblem(request, problem)
@@ -58,12 +58,30 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     reply.headers(known ? corsHeaders(principal.environment, origin) : corsHeadersOfAny(live, origin))
   }
 
-  async function admit(request: FastifyRequest): Promise<void> {
-    const principal = await identify(live, request.headers, edge.onSecretInBrowser)
+  // By callback, and without a promise for a key that is known: on these routes, that is percents of the whole.
+  function admit(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    const key = keyIn(request.headers)
+    const known = live.recognise(key)
+    if (known !== undefined) {
+      admitAs(known, request)
+      done()
+      return
+    }
+    live
+      .authenticate(key)
+      .then((principal) => admitAs(principal, request))
+      .then(() => done(), done)
+  }
+
+  function admitAs(answer: Awaited<ReturnType<Live['authenticate']>>, request: FastifyRequest): void {
+    const principal = accept(answer, request.headers, edge.onSecretInBrowser)
     authorise(principal, endpoints['ofrep.evaluate'].access, undefined)
     request.principal = principal
-    if (evaluations === undefined) return
-    const retryAfter = evaluations.take(`${principal.keyId} ${request.ip}`)
+    if (evaluations !== undefined) limit(evaluations, principal.keyId, request.ip)
+  }
+
+  function limit(buckets: RateLimit, keyId: string, address: string): void {
+    const retryAfter = buckets.take(`${keyId} ${address}`)
     if (retryAfter === 0) return
     metrics.evaluations.refused++
     throw new Problem('too-many-requests', 'This key has used up its evaluations a second.', { retryAfter })
@@ -96,7 +114,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
       const { environment, kind } = request.principal as SdkPrincipal
       if (request.headers.origin !== undefined) allowOrigin(request, reply)
       reply.header('content-type', JSON_TYPE)
-      const context = contextOf(request.body as Buffer | undefined)
+      const context = contextOf(request.body as string | undefined)
       if (typeof context === 'string') {
         metrics.evaluations.refused++
         reply.code(400).send(JSON.stringify({ key, errorCode: 'INVALID_CONTEXT', errorDetails: context }))
@@ -114,7 +132,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     (request, reply) => {
       const principal = request.principal as SdkPrincipal
       if (request.headers.origin !== undefined) allowOrigin(request, reply)
-      const context = contextOf(request.body as Buffer | undefined)
+      const context = contextOf(request.body as string | undefined)
       if (typeof context === 'string') {
         metrics.evaluations.refused++
         reply.code(400).header('content-type', JSON_TYPE)
@@ -197,12 +215,10 @@ export function matchesEtag(header: string | undefined, etag: string): boolean {
  * The context of an evaluation's body, or what is wrong with it.
  * @throws Problem `too-large`
  */
-function contextOf(bytes: Buffer | undefined): Context | string {
-  if (bytes === undefined || bytes.length === 0) return NO_CONTEXT
-  let text: string
+function contextOf(text: string | undefined): Context | string {
+  if (text === undefined || text.length === 0) return NO_CONTEXT
   let body: unknown
   try {
-    text = decode(bytes)
     body = parse(text)
   } catch (error) {
     if (error instanceof Problem) return error.message
@@ -215,7 +231,7 @@ function contextOf(bytes: Buffer | undefined): Context | string {
   if (typeof context !== 'object' || context === null || Array.isArray(context)) return NO_CONTEXT
   const fault = inspect(context, CONTEXT_LIMITS, mayHoldUnfitText(text))
   if (fault !== undefined) return `/context${fault.pointer}: ${fault.message}`
-  if (bytes.length > LIMITS.contextBytes && sizeOf(context) > LIMITS.contextBytes) {
+  if (text.length > LIMITS.contextBytes / 3 && sizeOf(context) > LIMITS.contextBytes) {
     throw new Problem('too-large', `A context has at most ${LIMITS.contextBytes} bytes.`)
   }
   return context as Context

@@ -10,15 +10,14 @@ const GRACE_MS = 1_000
 
 /** Watches a server. @returns what to call when it begins to close */
 export function watchUnusedConnections(server: Server): () => void {
-  const unused = new Set<Socket>()
+  const open = new Set<Socket>()
   server.on('connection', (socket) => {
-    unused.add(socket)
-    socket.once('close', () => unused.delete(socket))
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
   })
-  server.on('request', ({ socket }) => unused.delete(socket))
   return () => {
     setTimeout(() => {
-      for (const socket of unused) socket.destroy()
+      for (const socket of open) if (socket.bytesRead === 0) socket.destroy()
     }, GRACE_MS).unref()
   }
 }

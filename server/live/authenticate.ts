@@ -19,7 +19,11 @@ export type AuthenticateDeps = {
   readonly refresh: () => Promise<void>
 }
 
-export type Authenticate = (secret: string) => Promise<Principal | 'unknown' | 'unloaded'>
+export type Authenticate = {
+  (secret: string): Promise<Principal | 'unknown' | 'unloaded'>
+  /** Of a key that was verified before and is in force still: without a wait. */
+  recognise(secret: string): Principal | undefined
+}
 
 /** Verified keys that are remembered, and ids that are known to be unknown. */
 const REMEMBERED = 10_000
@@ -87,7 +91,7 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return nextRead
   }
 
-  return async (secret) => {
+  const authenticate: (secret: string) => ReturnType<Authenticate> = async (secret) => {
     const recognised = recognise(secret)
     if (recognised !== undefined) return recognised
     // Nor may the configured admin see an empty service where nothing is loaded yet: absence is no truth.
@@ -104,6 +108,7 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     if (second === 'missing' && answered) remember(unknownUntil, id, clock.now() + UNKNOWN_FOR_MS)
     return typeof second === 'string' ? 'unknown' : second
   }
+  return Object.assign(authenticate, { recognise })
 }
 
 function adminOf(key: string): { readonly digest: string; readonly principal: Principal } {

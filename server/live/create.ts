@@ -179,6 +179,7 @@ export function createLive(deps: LiveDeps): Live {
     environments: (project) => directory.current().environments(project.id),
     environment: (project, environment) => directory.current().environment(project, environment),
     authenticate,
+    recognise: authenticate.recognise,
     held: hub.held,
     live: hub.environment,
     async catchUp(id) {

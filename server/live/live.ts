@@ -100,6 +100,8 @@ export interface Live {
   environment(projectKey: string, environmentKey: string): Environment | undefined
   /** The principal of a key's full text; `unknown` after a fresh read, `unloaded` where no truth is held yet. */
   authenticate(secret: string): Promise<Principal | 'unknown' | 'unloaded'>
+  /** The principal of a key that was authenticated before and is in force still, without a wait; else undefined. */
+  recognise(secret: string): Principal | undefined
 
   held(log: LogId): Held | undefined
   live(environment: LogId): LiveEnvironment | undefined
