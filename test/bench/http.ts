@@ -9,8 +9,8 @@ import { type Bench, judged, median, type Row } from './rig/row.ts'
 import { type Running, startBare, startServer } from './rig/server.ts'
 import { contexts, flagShapes } from './workload.ts'
 
-const ROUNDS = 9
-const ROUND_MS = 600
+const ROUNDS = 15
+const ROUND_MS = 350
 const SINGLE = '/ofrep/v1/evaluate/flags/'
 const BULK = '/ofrep/v1/evaluate/flags'
 
