@@ -1,23 +1,13 @@
 /**
  * The contract as a page for people: rendered here from the same data as everything else. It runs no script and
- * loads nothing, and its policy says so to the browser.
+ * loads nothing.
  */
-import { createHash } from 'node:crypto'
 import { PROBLEMS } from '../domain/problem.ts'
 import { DOCS_STYLE } from './docs-style.ts'
 import { type Access, type Answer, type Endpoint, GROUPS } from './endpoint.ts'
 import { allEndpoints } from './index.ts'
 import { describeSchemas, type Node, parameters } from './openapi.ts'
 import { PROBLEM_DOCS, PROBLEM_TYPES } from './problems.ts'
-
-/** Nothing but the page's own style, known by its hash. */
-export const DOCS_SECURITY_POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(DOCS_STYLE).digest('base64')}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from '../domain/problem.ts'
+import * as cohorts from './cohorts.ts'
 import * as documents from './documents.ts'
 import type { Access, Endpoint } from './endpoint.ts'
 import { GROUPS } from './endpoint.ts'
@@ -29,7 +30,7 @@ export function describeSchemas(): {
     ids.set(schema, id)
     registry.add(schema, { id })
   }
-  for (const [id, value] of [...Object.entries(documents), ...Object.entries(resources)]) {
+  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts })) {
     if (value instanceof z.ZodType && id !== 'Json') add(value, id)
   }
   add(ProblemBody, 'Problem')

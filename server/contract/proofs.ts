@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import type { Warning as DomainWarning } from '../domain/change.ts'
 import type { EnvironmentDocument, Settings as SettingsDocument } from '../domain/documents.ts'
 import type * as input from '../domain/inputs.ts'
+import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
 import type * as resources from './resources.ts'
 
@@ -31,15 +32,15 @@ export type Proofs = Prove<
     Same<Schema<typeof documents.ConfigurationInput>, input.FlagConfigInput>,
     Same<Writable<typeof resources.ConfigurationBody>, input.FlagConfigInput>,
     Same<Schema<typeof documents.SegmentInput>, input.SegmentInput>,
-    Same<Writable<typeof resources.SegmentBody>, input.SegmentInput>,
+    Same<Writable<typeof cohorts.SegmentBody>, input.SegmentInput>,
     Same<Schema<typeof resources.FlagInput>, input.CreateFlagInput>,
     Same<Writable<typeof resources.FlagPatch>, input.FlagPatch>,
     Same<Schema<typeof resources.ProjectInput>, input.ProjectInput>,
     Same<Schema<typeof resources.EnvironmentInput>, input.EnvironmentInput>,
     Same<Writable<typeof resources.EnvironmentPatch>, input.EnvironmentPatch>,
-    Same<Schema<typeof resources.SdkKeyInput>, input.SdkKeyInput>,
-    Same<Schema<typeof resources.MembersPatch>, input.MembersEdit>,
-    Same<Schema<typeof resources.CommitBody>['changes'][number], input.ChangeInput>,
+    Same<Schema<typeof cohorts.SdkKeyInput>, input.SdkKeyInput>,
+    Same<Schema<typeof cohorts.MembersPatch>, input.MembersEdit>,
+    Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
     Same<Schema<typeof resources.Settings>, SettingsDocument>,
     Same<Schema<typeof resources.Environment>['settings'], EnvironmentDocument['settings']>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,

@@ -14,11 +14,8 @@ import {
   Kill,
   Prerequisite,
   RuleInput,
-  Segment,
-  SegmentInput,
   ServeInput,
   TargetInput,
-  Unit,
   Variants,
   Visibility,
 } from './documents.ts'
@@ -43,7 +40,7 @@ export const Warning = z.strictObject({
 })
 
 /** Where and when a document was last changed. */
-const stamp = {
+export const stamp = {
   epoch: z.int().meta({ readOnly: true }),
   revision: z.int().meta({ readOnly: true, description: 'Of the document’s last change' }),
   changedAt: Instant.meta({ readOnly: true }),
@@ -59,7 +56,7 @@ const EntryDiff = z.strictObject({
 })
 
 /** What every write answers besides its document. */
-const outcome = {
+export const outcome = {
   epoch: z.int(),
   revision: z.int(),
   warnings: z.array(Warning),
@@ -100,7 +97,7 @@ export const READ_ONLY = [
 const shown = Json.meta({ readOnly: true, description: 'Read-only: accepted and ignored' }).optional()
 
 /** A body that may hold what its GET shows. */
-function puttable<T extends z.ZodRawShape, const Names extends readonly (typeof READ_ONLY)[number][]>(
+export function puttable<T extends z.ZodRawShape, const Names extends readonly (typeof READ_ONLY)[number][]>(
   body: z.ZodObject<T>,
   names: Names,
 ) {
@@ -110,15 +107,16 @@ function puttable<T extends z.ZodRawShape, const Names extends readonly (typeof 
   return body.extend(ignored)
 }
 
-const STAMPS = ['epoch', 'revision', 'changedAt', 'changedBy', 'warnings', 'dryRun', 'diff'] as const
+export const STAMPS = ['epoch', 'revision', 'changedAt', 'changedBy', 'warnings', 'dryRun', 'diff'] as const
 
 // --- projects and environments
 
-const name = z.string().meta({ description: 'For people', examples: ['Web shop'] })
+/** What people call it. */
+export const Name = z.string().meta({ description: 'For people', examples: ['Web shop'] })
 
-export const Project = z.strictObject({ key: Key, name, ...stamp })
-export const ProjectInput = z.strictObject({ key: Key, name: name.optional() })
-export const ProjectPatch = puttable(z.strictObject({ name: name.optional() }), ['key', ...STAMPS])
+export const Project = z.strictObject({ key: Key, name: Name, ...stamp })
+export const ProjectInput = z.strictObject({ key: Key, name: Name.optional() })
+export const ProjectPatch = puttable(z.strictObject({ name: Name.optional() }), ['key', ...STAMPS])
 
 export const Settings = z.strictObject({
   corsOrigins: z.array(z.string()).meta({
@@ -132,15 +130,15 @@ const SettingsInput = z.strictObject({
   requireComment: Settings.shape.requireComment.optional(),
   confirmBulk: Settings.shape.confirmBulk.optional(),
 })
-export const Environment = z.strictObject({ key: Key, name, settings: Settings, ...stamp })
+export const Environment = z.strictObject({ key: Key, name: Name, settings: Settings, ...stamp })
 export const EnvironmentInput = z.strictObject({
   key: Key,
-  name: name.optional(),
+  name: Name.optional(),
   from: Key.meta({ description: 'Copies this environment’s configurations and segments' }).optional(),
   settings: SettingsInput.optional(),
 })
 export const EnvironmentPatch = puttable(
-  z.strictObject({ name: name.optional(), settings: SettingsInput.optional() }),
+  z.strictObject({ name: Name.optional(), settings: SettingsInput.optional() }),
   ['key', ...STAMPS],
 )
 
@@ -252,96 +250,6 @@ export const Killed = z.strictObject({
 })
 
 export const Unkilled = z.strictObject({ key: Key, ended: Kill, ...outcome })
-
-// --- segments
-
-export const SegmentDocument = z.strictObject({
-  key: Key,
-  ...Segment.shape,
-  members: z
-    .strictObject({ included: z.int(), excluded: z.int() })
-    .meta({ readOnly: true, description: 'How many there are' }),
-  ...stamp,
-})
-export const SegmentBody = puttable(SegmentInput, ['key', 'members', ...STAMPS])
-export const SegmentPatch = puttable(
-  z.strictObject({
-    by: z.string().nullable().optional(),
-    ignoreCase: z.boolean().nullable().optional(),
-    when: JsonObject.nullable().optional(),
-  }),
-  ['key', 'members', ...STAMPS],
-)
-export const MemberList = z.enum(['included', 'excluded'])
-export const Member = z.strictObject({ unit: z.string(), list: MemberList })
-const listEdit = z.strictObject({
-  add: z.array(Unit).optional(),
-  remove: z.array(Unit).optional(),
-})
-export const MembersPatch = z.strictObject({
-  included: listEdit.optional(),
-  excluded: listEdit.optional(),
-})
-export const InvalidLine = z.strictObject({ line: z.int(), message: z.string() })
-export const MembersWritten = z.strictObject({
-  key: Key,
-  added: z.int(),
-  present: z.int().meta({ description: 'Asked to add, and members before' }),
-  removed: z.int(),
-  absent: z.int().meta({ description: 'Asked to remove, and no members before' }),
-  members: z
-    .strictObject({ included: z.int(), excluded: z.int() })
-    .meta({ description: 'How many there are now' }),
-  invalid: z.array(InvalidLine).meta({ description: 'The first 1,000 lines that were left out, and why' }),
-  invalidCount: z.int(),
-  ...outcome,
-})
-export const MembersCheck = z.strictObject({ units: z.array(Unit).max(10_000) })
-export const MembersChecked = z.strictObject({
-  items: z.array(z.strictObject({ unit: z.string(), list: MemberList.nullable() })),
-})
-export const References = z.strictObject({
-  flags: z.array(Key),
-  segments: z.array(Key),
-})
-
-// --- commits
-
-export const CommitBody = z.strictObject({
-  changes: z.array(
-    z.strictObject({
-      op: z.enum(['put', 'delete']),
-      kind: z.enum(['flag', 'segment']),
-      key: Key,
-      ifRevision: z.int().meta({ description: 'The document’s revision; 0: it must not exist' }).optional(),
-      definition: Json.optional(),
-    }),
-  ),
-  comment: ActionBody.shape.comment,
-})
-export const CommitWritten = z.strictObject({
-  changes: z.array(z.strictObject({ kind: z.string(), key: Key, revision: z.int() })),
-  ...outcome,
-})
-
-// --- SDK keys
-
-export const SdkKey = z.strictObject({
-  id: z.string(),
-  kind: z.enum(['server', 'client']),
-  name,
-  createdAt: Instant,
-  expiresAt: Instant.exactOptional(),
-  ...stamp,
-})
-export const SdkKeyInput = z.strictObject({
-  kind: SdkKey.shape.kind,
-  name,
-  expiresAt: Instant.nullable().optional(),
-})
-export const SdkKeyMade = written(SdkKey).extend({
-  secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
-})
 
 /** What deleting answers. */
 export const Deleted = z.strictObject({ key: z.string(), deleted: z.literal(true), ...outcome })

@@ -1,6 +1,8 @@
 /** Health, metrics and documents: what operators and their tools call, without a key. */
+import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { DOCS_SECURITY_POLICY, docsPage } from '../contract/docs.ts'
+import { docsPage } from '../contract/docs.ts'
+import { DOCS_STYLE } from '../contract/docs-style.ts'
 import { endpoints } from '../contract/index.ts'
 import { openapi } from '../contract/openapi.ts'
 import type { Live } from '../live/live.ts'
@@ -8,6 +10,15 @@ import type { Metrics } from './metrics.ts'
 
 /** Seconds; the documents change with the release alone. */
 const DOCUMENTS_FRESH = 'public, max-age=300'
+
+/** The docs page may use its own style, known by its hash, and nothing else. */
+const DOCS_SECURITY_POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(DOCS_STYLE).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 export function serveOperations(
   scope: FastifyInstance,

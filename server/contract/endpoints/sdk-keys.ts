@@ -1,5 +1,6 @@
 /** The keys that SDKs use, each for one environment. */
 import { z } from 'zod'
+import { SdkKey, SdkKeyInput, SdkKeyMade } from '../cohorts.ts'
 import { endpoint } from '../endpoint.ts'
 import {
   bodied,
@@ -13,7 +14,7 @@ import {
   noHeaders,
   writeHeaders,
 } from '../parts.ts'
-import { Deleted, pageOf, SdkKey, SdkKeyInput, SdkKeyMade } from '../resources.ts'
+import { Deleted, pageOf } from '../resources.ts'
 
 const write = z.strictObject(dryRun)
 const list = '/api/v1/projects/:project/environments/:env/keys'

@@ -1,5 +1,19 @@
 /** Segments, cohorts of users in one environment, with their members; and commits of many documents at once. */
 import { z } from 'zod'
+import {
+  CommitBody,
+  CommitWritten,
+  Member,
+  MemberList,
+  MembersCheck,
+  MembersChecked,
+  MembersPatch,
+  MembersWritten,
+  References,
+  SegmentBody,
+  SegmentDocument,
+  SegmentPatch,
+} from '../cohorts.ts'
 import { type Access, endpoint } from '../endpoint.ts'
 import {
   atSegment,
@@ -18,23 +32,7 @@ import {
   noHeaders,
   writeHeaders,
 } from '../parts.ts'
-import {
-  CommitBody,
-  CommitWritten,
-  Deleted,
-  Member,
-  MemberList,
-  MembersCheck,
-  MembersChecked,
-  MembersPatch,
-  MembersWritten,
-  pageOf,
-  References,
-  SegmentBody,
-  SegmentDocument,
-  SegmentPatch,
-  written,
-} from '../resources.ts'
+import { Deleted, pageOf, written } from '../resources.ts'
 
 const write = z.strictObject(dryRun)
 const list = '/api/v1/projects/:project/environments/:env/segments'

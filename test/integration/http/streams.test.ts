@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startService, type TestService } from '../../support/start-service.ts'
@@ -221,6 +222,17 @@ describe('operations', () => {
     const draining = await service.ask('GET', '/health/ready', { key: null })
     expect([draining.status, draining.body.status]).toEqual([503, 'draining'])
     expect((await service.ask('GET', '/health/live', { key: null })).status).toBe(200)
+  })
+
+  it('shows its interface as a page and as OpenAPI; the page may run and load nothing', async () => {
+    const page = await service.ask('GET', '/docs', { key: null })
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
+    const policy = String(page.headers['content-security-policy'])
+    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[\w+/=]+'; base-uri 'none'/)
+    const style = /<style>(.*?)<\/style>/s.exec(page.text)?.[1] ?? ''
+    expect(policy).toContain(createHash('sha256').update(style).digest('base64'))
+    const { body } = await service.ask('GET', '/openapi.json', { key: null })
+    expect(body).toMatchObject({ openapi: '3.1.0', info: { title: 'Halyard' } })
   })
 
   it('counts without a user’s key in any label, however many flags are asked for', async () => {
