@@ -186,7 +186,8 @@ function readBodies(scope: FastifyInstance): void {
     } else if (body.lines?.includes(mediaType)) {
       try {
         refuseEncoded(request)
-        done(null, new LineBody(mediaType, payload))
+        // An iteration that ends early must leave the connection alone: the answer goes out on it.
+        done(null, new LineBody(mediaType, payload.iterator({ destroyOnReturn: false })))
       } catch (error) {
         done(error as Error)
       }

@@ -77,6 +77,8 @@ export function sendProblem(
   if (type === 'unavailable' || type === 'too-many-requests') {
     reply.header('retry-after', String(Math.max(1, Math.ceil(details.retryAfter ?? RETRY_AFTER))))
   }
+  // What is left of the body is not worth reading.
+  if (type === 'too-large') reply.header('connection', 'close')
   if (details.current !== undefined) {
     reply.header('etag', `"${details.current.epoch}-${details.current.revision}"`)
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startService, type TestService } from '../../support/start-service.ts'
+import { ADMIN_KEY, startService, type TestService } from '../../support/start-service.ts'
 
 const SEGMENT = '/api/v1/projects/default/environments/development/segments/beta'
 const MEMBERS = `${SEGMENT}/members`
@@ -134,6 +134,18 @@ describe('members of a segment', () => {
     const dry = await ask('PATCH', `${MEMBERS}?dryRun=true`, { body: { included: { remove: ['one-more'] } } })
     expect(dry.body).toMatchObject({ removed: 1, dryRun: true })
     expect((await ask('GET', SEGMENT)).body.members.included).toBe(100_001)
+  })
+
+  it('refuses more lines than a segment can have members while they come, with an answer', async () => {
+    const url = await service.listen()
+    const response = await fetch(url + MEMBERS, {
+      method: 'PATCH',
+      headers: { ...CSV, authorization: `Bearer ${ADMIN_KEY}` },
+      body: Array.from({ length: 1_000_002 }, (_, number) => `u${number}`).join('\n'),
+    })
+    expect([response.status, response.headers.get('connection')]).toEqual([413, 'close'])
+    expect(((await response.json()) as { detail: string }).detail).toContain('1000000')
+    expect(await listed()).toEqual({})
   })
 
   it('refuses more changes than a request may hold, and lines for what is JSON alone', async () => {
