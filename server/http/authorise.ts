@@ -1,5 +1,5 @@
 /**
- * Who calls, and whether they may: decided on the matched route, before a body is read. Keys come in headers alone.
+ * Who calls, and whether they may: decided on the matched route, before a body is parsed. Keys come in headers alone.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Access } from '../contract/endpoint.ts'

@@ -25,6 +25,11 @@ export type Edge = {
   readonly onSecretInBrowser: (principal: Principal) => void
 }
 
+type Answering<R> = (request: R, reply: FastifyReply, by: SdkPrincipal) => void
+type OneRoute = { Params: { key: string } }
+type AllRoute = { Querystring: { flagConfigEtag?: unknown } }
+type OneRequest = FastifyRequest<OneRoute>
+type AllRequest = FastifyRequest<AllRoute>
 type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -44,40 +49,43 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
   scope.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error)
     onProblem(request, problem)
-    allowOrigin(request, reply)
+    const { origin } = request.headers
+    if (origin !== undefined && !reply.hasHeader('vary')) reply.headers(corsHeadersOfAny(live, origin))
     const body = problemBody(problem, instanceOf(request))
     return sendProblem(request, reply, problem, { ...body, errorDetails: problem.message })
   })
   answerPreflights(scope, live, '/ofrep/v1')
 
-  function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
-    const { origin } = request.headers
-    if (origin === undefined) return
-    const { principal } = request
-    const known = principal !== undefined && principal.kind !== 'management'
-    reply.headers(known ? corsHeaders(principal.environment, origin) : corsHeadersOfAny(live, origin))
-  }
-
-  // By callback, and without a promise for a key that is known: on these routes, that is percents of the whole.
-  function admit(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
-    const key = keyIn(request.headers)
-    const known = live.recognise(key)
-    if (known !== undefined) {
-      admitAs(known, request)
-      done()
-      return
+  /**
+   * A handler behind its key. Not a hook, and no promise for a key that is known: on these routes that is percents
+   * of the whole. The body that waits meanwhile is small, and not parsed before its sender is known.
+   */
+  function behindKey<R extends FastifyRequest>(answer: Answering<R>) {
+    return (request: R, reply: FastifyReply): void => {
+      const key = keyIn(request.headers)
+      const known = live.recognise(key)
+      if (known !== undefined) answer(request, reply, admit(known, request, reply))
+      else {
+        live
+          .authenticate(key)
+          .then((principal) => answer(request, reply, admit(principal, request, reply)))
+          .catch((error: unknown) => reply.send(error))
+      }
     }
-    live
-      .authenticate(key)
-      .then((principal) => admitAs(principal, request))
-      .then(() => done(), done)
   }
 
-  function admitAs(answer: Awaited<ReturnType<Live['authenticate']>>, request: FastifyRequest): void {
-    const principal = accept(answer, request.headers, edge.onSecretInBrowser)
-    authorise(principal, endpoints['ofrep.evaluate'].access, undefined)
-    request.principal = principal
-    if (evaluations !== undefined) limit(evaluations, principal.keyId, request.ip)
+  function admit(
+    principal: Awaited<ReturnType<Live['authenticate']>>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): SdkPrincipal {
+    const { headers } = request
+    const admitted = accept(principal, headers, edge.onSecretInBrowser)
+    authorise(admitted, endpoints['ofrep.evaluate'].access, undefined)
+    const by = admitted as SdkPrincipal
+    if (headers.origin !== undefined) reply.headers(corsHeaders(by.environment, headers.origin))
+    if (evaluations !== undefined) limit(evaluations, by.keyId, request.ip)
+    return by
   }
 
   function limit(buckets: RateLimit, keyId: string, address: string): void {
@@ -104,15 +112,13 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     }
   }
 
-  const body = { bodyLimit: LIMITS.contextBytes + ENVELOPE_BYTES, onRequest: admit }
+  const bodyLimit = LIMITS.contextBytes + ENVELOPE_BYTES
 
-  scope.post<{ Params: { key: string } }>(
+  scope.post<OneRoute>(
     endpoints['ofrep.evaluate'].path,
-    { ...body, config: { endpoint: endpoints['ofrep.evaluate'] } },
-    (request, reply) => {
+    { bodyLimit, config: { endpoint: endpoints['ofrep.evaluate'] } },
+    behindKey<OneRequest>((request, reply, { environment, kind }) => {
       const { key } = request.params
-      const { environment, kind } = request.principal as SdkPrincipal
-      if (request.headers.origin !== undefined) allowOrigin(request, reply)
       reply.header('content-type', JSON_TYPE)
       const context = contextOf(request.body as string | undefined)
       if (typeof context === 'string') {
@@ -123,15 +129,13 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
       const answer = live.answer(environment.id, kind, key, context)
       metrics.evaluations.single++
       reply.code(answer.status).send(answer.body)
-    },
+    }),
   )
 
-  scope.post<{ Querystring: { flagConfigEtag?: unknown } }>(
+  scope.post<AllRoute>(
     endpoints['ofrep.evaluate-all'].path,
-    { ...body, config: { endpoint: endpoints['ofrep.evaluate-all'] } },
-    (request, reply) => {
-      const principal = request.principal as SdkPrincipal
-      if (request.headers.origin !== undefined) allowOrigin(request, reply)
+    { bodyLimit, config: { endpoint: endpoints['ofrep.evaluate-all'] } },
+    behindKey<AllRequest>((request, reply, principal) => {
       const context = contextOf(request.body as string | undefined)
       if (typeof context === 'string') {
         metrics.evaluations.refused++
@@ -147,7 +151,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
       catchUp(principal.environment.id, flagConfigEtag)
         .then(() => answerAll(request, reply, principal, context))
         .catch((error: unknown) => reply.send(error))
-    },
+    }),
   )
 
   function answerAll(
