@@ -42,7 +42,12 @@ const ENTRY_BYTES = 300
 
 type Cached = { readonly body: Buffer; readonly etag: string }
 
+/** Keys of one environment whose endings are remembered, before they are made anew. */
+const MOST_ENDINGS = 1_000
+
 const projections = new WeakMap<Compiled, Project>()
+/** What ends each bulk answer on a state, by scope, key and token window. */
+const endings = new WeakMap<Compiled, Map<string, string>>()
 
 export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: EvaluationsDeps): Evaluations {
   const cache = new LRUCache<string, Cached>({
@@ -55,21 +60,45 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
   const doorkeeper = createDoorkeeper()
 
   function write(
-    { id, compiled }: LiveEnvironment,
-    { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
+    environment: LiveEnvironment,
+    principal: { readonly scope: Scope; readonly keyId: string },
     context: Context,
     now: number,
   ): string {
-    const { keys, flagSetId } = viewOf(compiled)
+    const { compiled } = environment
+    const { scope } = principal
     const tail = tailOf(compiled)
     const flags: string[] = []
-    for (const key of keys[scope]) flags.push(bodyOf(evaluate(compiled, key, context, now), key, scope, tail))
-    const metadata = JSON.stringify({ flagSetId, revision: compiled.state.revision })
-    const requestUri = `/ofrep/v1/stream?token=${streamToken(id, keyId, scope)}`
-    const eventStreams = JSON.stringify([
-      { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },
-    ])
-    return `{"flags":[${flags.join(',')}],"metadata":${metadata},"eventStreams":${eventStreams}}`
+    for (const key of viewOf(compiled).keys[scope]) {
+      flags.push(bodyOf(evaluate(compiled, key, context, now), key, scope, tail))
+    }
+    return `{"flags":[${flags.join(',')}]${endingOf(environment, principal, windowAt(now))}`
+  }
+
+  /** Made once a state and key: a token's signature costs as much as dozens of evaluations. */
+  function endingOf(
+    { id, compiled }: LiveEnvironment,
+    { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
+    window: number,
+  ): string {
+    let made = endings.get(compiled)
+    if (made === undefined || made.size > MOST_ENDINGS) {
+      made = new Map()
+      endings.set(compiled, made)
+    }
+    const name = `${window} ${scope} ${keyId}`
+    let ending = made.get(name)
+    if (ending === undefined) {
+      const { flagSetId } = viewOf(compiled)
+      const metadata = JSON.stringify({ flagSetId, revision: compiled.state.revision })
+      const requestUri = `/ofrep/v1/stream?token=${streamToken(id, keyId, scope)}`
+      const eventStreams = JSON.stringify([
+        { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },
+      ])
+      ending = `,"metadata":${metadata},"eventStreams":${eventStreams}}`
+      made.set(name, ending)
+    }
+    return ending
   }
 
   return {
