@@ -23,7 +23,6 @@ export const WALLS = {
     'type:server/store',
     'sdk/core',
     'fastify',
-    '@fastify/cors',
     'prom-client',
     'zod',
     'fastest-levenshtein',
@@ -33,7 +32,7 @@ export const WALLS = {
   'server/data-folder.ts': ['node:'],
   'server/migrate.ts': ['*'],
   'server/compose.ts': ['*'],
-  'server/main.ts': ['server/compose.ts', 'server/config.ts', 'node:'],
+  'server/main.ts': ['server/compose.ts', 'server/config.ts', 'server/data-folder.ts', 'pino', 'node:'],
 }
 
 const IMPORT =

@@ -3,6 +3,7 @@
  * a test starts the same service through it.
  */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -39,6 +40,9 @@ const STORES: Readonly<Record<string, (config: Config, log: Logger) => Promise<S
   'postgresql:': (config, log) => openPostgres({ url: config.database, log }),
 }
 
+/** As the package says it, from server/ and from dist/ alike. */
+const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
 const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
 
 /**
@@ -62,7 +66,7 @@ export async function compose(config: Config, log: Logger): Promise<Service> {
     limits: { maxStreams: config.maxStreams },
     log,
   })
-  const http = createHttp({ live, config, clock, log })
+  const http = createHttp({ live, config, clock, log, version: VERSION })
 
   let closing: Promise<void> | undefined
   const close = async () => {
