@@ -6,8 +6,8 @@ import type { Compiled, Decision, DecisionMetadata, Failed, FlagKey } from '@hal
 import type { Answer } from './live.ts'
 import { type Scope, viewOf } from './view.ts'
 
-/** A decision as text: what it is in every state, and the whole of it in the newest. */
-type Text = { readonly head: string; tail: string; body: string }
+/** A decision as text: what it is in every state, and the whole of it in the newest, for a bulk answer as bytes. */
+type Text = { readonly head: string; tail: string; body: string; bytes: Buffer | undefined }
 /** Decisions are the flag's own, but nothing promises it: hence the key. */
 type Texts = { readonly key: FlagKey; server: Text | undefined; client: Text | undefined }
 const texts = new WeakMap<Decision, Texts>()
@@ -31,6 +31,14 @@ export function bodyOf(decision: Decision, key: FlagKey, scope: Scope, tail: str
   return successOf(decision, key, scope, tail)
 }
 
+/** The same as bytes, which must not be changed: encoding a bulk answer's text anew costs more than evaluating it. */
+export function bytesOf(decision: Decision, key: FlagKey, scope: Scope, tail: string): Buffer {
+  const text = decision.errorCode === undefined ? textOf(decision, key, scope, tail) : undefined
+  if (text === undefined) return Buffer.from(bodyOf(decision, key, scope, tail))
+  text.bytes ??= Buffer.from(text.body)
+  return text.bytes
+}
+
 /** What a flag that does not exist, a malformed key, and a flag that the scope does not see have in common. */
 export function notFound(key: string): Answer {
   const errorDetails = 'There is no such flag in the environment of this key.'
@@ -46,23 +54,33 @@ function failureOf({ errorCode, errorDetails }: Failed, key: FlagKey, scope: Sco
 }
 
 function successOf(decision: Exclude<Decision, Failed>, key: FlagKey, scope: Scope, tail: string): string {
+  return textOf(decision, key, scope, tail)?.body ?? writeHead(decision, key, scope) + tail
+}
+
+/** The kept text of a decision, as of the state with that tail; undefined where it is kept for another key. */
+function textOf(
+  decision: Exclude<Decision, Failed>,
+  key: FlagKey,
+  scope: Scope,
+  tail: string,
+): Text | undefined {
   let known = texts.get(decision)
   if (known === undefined) {
     known = { key, server: undefined, client: undefined }
     texts.set(decision, known)
   }
-  if (known.key !== key) return writeHead(decision, key, scope) + tail
+  if (known.key !== key) return undefined
   let text = known[scope]
   if (text === undefined) {
-    text = { head: writeHead(decision, key, scope), tail: '', body: '' }
+    text = { head: writeHead(decision, key, scope), tail: '', body: '', bytes: undefined }
     known[scope] = text
   }
   if (text.tail !== tail) {
     text.tail = tail
-    // Joined, not added: a flat string, where a sum is a tree that every bulk answer would walk again.
-    text.body = [text.head, tail].join('')
+    text.body = text.head + tail
+    text.bytes = undefined
   }
-  return text.body
+  return text
 }
 
 /** Value and variant are left out together: the code default applies. */

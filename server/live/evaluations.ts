@@ -6,7 +6,7 @@ import { hash } from 'node:crypto'
 import { type Compiled, type Context, type Decision, evaluate, type FlagKey } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
-import { answerOf, bodyOf, notFound, tailOf } from './answers.ts'
+import { answerOf, bytesOf, notFound, tailOf } from './answers.ts'
 import { createDoorkeeper } from './doorkeeper.ts'
 import type { Answer, BulkAnswer, LiveEnvironment, LiveMetrics } from './live.ts'
 import { type Project, projectionOn } from './projection.ts'
@@ -40,6 +40,10 @@ const ETAG_DIGITS = 32
 /** What an entry costs beside its body and key. */
 const ENTRY_BYTES = 300
 
+const OPENING = Buffer.from('{"flags":[')
+const COMMA = 0x2c
+const NOTHING = Buffer.alloc(0)
+
 type Cached = { readonly body: Buffer; readonly etag: string }
 
 /** Keys of one environment whose endings are remembered, before they are made anew. */
@@ -47,7 +51,7 @@ const MOST_ENDINGS = 1_000
 
 const projections = new WeakMap<Compiled, Project>()
 /** What ends each bulk answer on a state, by scope, key and token window. */
-const endings = new WeakMap<Compiled, Map<string, string>>()
+const endings = new WeakMap<Compiled, Map<string, Buffer>>()
 
 export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: EvaluationsDeps): Evaluations {
   const cache = new LRUCache<string, Cached>({
@@ -64,15 +68,15 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
     principal: { readonly scope: Scope; readonly keyId: string },
     context: Context,
     now: number,
-  ): string {
+  ): Buffer {
     const { compiled } = environment
     const { scope } = principal
     const tail = tailOf(compiled)
-    const flags: string[] = []
+    const parts: Buffer[] = []
     for (const key of viewOf(compiled).keys[scope]) {
-      flags.push(bodyOf(evaluate(compiled, key, context, now), key, scope, tail))
+      parts.push(bytesOf(evaluate(compiled, key, context, now), key, scope, tail))
     }
-    return `{"flags":[${flags.join(',')}]${endingOf(environment, principal, windowAt(now))}`
+    return joined(parts, endingOf(environment, principal, windowAt(now)))
   }
 
   /** Made once a state and key: a token's signature costs as much as dozens of evaluations. */
@@ -80,7 +84,7 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
     { id, compiled }: LiveEnvironment,
     { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
     window: number,
-  ): string {
+  ): Buffer {
     let made = endings.get(compiled)
     if (made === undefined || made.size > MOST_ENDINGS) {
       made = new Map()
@@ -95,7 +99,7 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
       const eventStreams = JSON.stringify([
         { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },
       ])
-      ending = `,"metadata":${metadata},"eventStreams":${eventStreams}}`
+      ending = Buffer.from(`],"metadata":${metadata},"eventStreams":${eventStreams}}`)
       made.set(name, ending)
     }
     return ending
@@ -121,16 +125,32 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
       }
       const digest = hash('sha256', key)
       const etag = `"${digest.slice(0, ETAG_DIGITS)}"`
-      if (knows?.(etag)) return { body: '', etag, from: 'unchanged' }
+      if (knows?.(etag)) return { body: NOTHING, etag, from: 'unchanged' }
       metrics.evaluationCacheMisses++
       const body = write(environment, principal, context, now)
       if (doorkeeper(digest)) {
-        cache.set(key, { body: Buffer.from(body), etag })
+        cache.set(key, { body, etag })
         metrics.evaluationCacheBytes = cache.calculatedSize
       }
       return { body, etag, from: 'computed' }
     },
   }
+}
+
+/** The parts between the opening and the ending, with commas between them. */
+function joined(parts: readonly Buffer[], ending: Buffer): Buffer {
+  let length = OPENING.length + Math.max(0, parts.length - 1) + ending.length
+  for (const part of parts) length += part.length
+  const body = Buffer.allocUnsafe(length)
+  body.set(OPENING)
+  let at = OPENING.length
+  for (const part of parts) {
+    if (at > OPENING.length) body[at++] = COMMA
+    body.set(part, at)
+    at += part.length
+  }
+  body.set(ending, at)
+  return body
 }
 
 function keyOf(

@@ -81,7 +81,7 @@ export type Answer = { readonly status: 200 | 400 | 404; readonly body: string }
 
 export type BulkAnswer = {
   /** JSON; empty where the caller has it already. */
-  readonly body: Buffer | string
+  readonly body: Buffer
   /** Quoted, as it stands in the header. */
   readonly etag: string
   /** `unchanged`: the caller knows the ETag, so nothing was computed. */

@@ -205,7 +205,7 @@ describe('the ETag and the cache key', () => {
     const principal = { scope: 'client', keyId: 'k1' } as const
     const knows = (known: string) => known === etag
     expect(at.evaluateAll(at.environment, principal, {}, knows)).toEqual({
-      body: '',
+      body: Buffer.alloc(0),
       etag,
       from: 'unchanged',
     })
