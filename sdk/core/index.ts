@@ -2,6 +2,7 @@
  * The evaluator: pure, synchronous, the same code in server and SDKs. Compile a ruleset once, evaluate flags of it
  * for contexts, bring it forward by deltas.
  */
+export { type Reader, readerOf } from './attributes.ts'
 export { bucketOf, memberChunk, murmur3, unitOf } from './bucket.ts'
 export { check, type Finding } from './check.ts'
 export { advance, compile } from './compile.ts'

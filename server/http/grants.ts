@@ -1,6 +1,6 @@
 /** What a management key may do: roles and the projects and environments that they are granted for. */
 import type { Power } from '../contract/endpoint.ts'
-import type { Grant, Role } from '../live/live.ts'
+import type { GrantDocument, Role } from '../domain/documents.ts'
 
 const POWERS: Readonly<Record<Role, ReadonlySet<Power>>> = {
   admin: new Set(['read', 'read-kills', 'kill', 'edit', 'administer']),
@@ -13,27 +13,27 @@ const POWERS: Readonly<Record<Role, ReadonlySet<Power>>> = {
 export type Place = { readonly project?: string | undefined; readonly environment?: string | undefined }
 
 /** Does any grant give this power over the whole of the place? */
-export function allows(grants: readonly Grant[], power: Power, place: Place): boolean {
+export function allows(grants: readonly GrantDocument[], power: Power, place: Place): boolean {
   return grants.some((grant) => has(grant, power) && covers(grant, place))
 }
 
 /** Does any grant give this power over the place or a part of it? */
-export function allowsPart(grants: readonly Grant[], power: Power, place: Place): boolean {
+export function allowsPart(grants: readonly GrantDocument[], power: Power, place: Place): boolean {
   return grants.some((grant) => has(grant, power) && touches(grant, place))
 }
 
 // A role that this version does not know gives nothing.
-function has(grant: Grant, power: Power): boolean {
+function has(grant: GrantDocument, power: Power): boolean {
   return Object.hasOwn(POWERS, grant.role) && POWERS[grant.role].has(power)
 }
 
-function covers({ projects, environments }: Grant, { project, environment }: Place): boolean {
+function covers({ projects, environments }: GrantDocument, { project, environment }: Place): boolean {
   if (projects !== undefined && (project === undefined || !projects.includes(project))) return false
   if (environments === undefined) return true
   return environment !== undefined && environments.includes(`${project}/${environment}`)
 }
 
-function touches(grant: Grant, place: Place): boolean {
+function touches(grant: GrantDocument, place: Place): boolean {
   const { projects, environments } = grant
   if (place.environment !== undefined) return covers(grant, place)
   if (projects !== undefined && place.project !== undefined && !projects.includes(place.project)) return false

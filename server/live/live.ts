@@ -2,22 +2,18 @@
  * What is true now, in memory: every log's newest state, the environments compiled, and who listens to them.
  * Nothing here waits on Postgres to answer a read; a failing store leaves the last good state in place.
  */
-import type { Compiled, Context, Decision, FlagKey, Json, State } from '@halyard/sdk/core'
+import type { Compiled, Context, Decision, FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
+import type { GrantDocument, ProjectDocument, Settings } from '../domain/documents.ts'
 import type { CommitRequest, Committed, Head, Provenance } from '../store/store.ts'
 
-export type Project = { readonly id: LogId; readonly key: string; readonly name: string }
-export type EnvironmentSettings = {
-  readonly corsOrigins: readonly string[]
-  readonly requireComment: boolean
-  readonly confirmBulk: boolean
-}
+export type Project = ProjectDocument
 export type Environment = {
   readonly id: LogId
   readonly project: Project
   readonly key: string
   readonly name: string
-  readonly settings: EnvironmentSettings
+  readonly settings: Settings
 }
 
 /** Whom a key speaks for. `sdk`: a server or client key of one environment. */
@@ -32,15 +28,8 @@ export type Principal =
       readonly kind: 'management'
       readonly keyId: string
       readonly name: string
-      readonly grants: readonly Grant[]
+      readonly grants: readonly GrantDocument[]
     }
-export type Role = 'admin' | 'editor' | 'viewer' | 'killer'
-/** `projects`, `environments` absent: all of them. Environments as `<project>/<environment>`. */
-export type Grant = {
-  readonly role: Role
-  readonly projects?: readonly string[]
-  readonly environments?: readonly string[]
-}
 
 /** One log, as held: its state, and who wrote each revision that a current entry has. */
 export type Held = {
@@ -189,5 +178,3 @@ export type LiveMetrics = {
   /** Called with the seconds from a change's commit elsewhere to its being held here; replace it to observe. */
   observePropagation: (seconds: number) => void
 }
-
-export type { Json }

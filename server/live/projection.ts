@@ -2,7 +2,7 @@
  * A context reduced to what a ruleset reads, as text for a cache key: two contexts with the same projection get the
  * same answers. Types are kept apart (`1` and `"1"` are two attributes); unrelated attributes leave no trace.
  */
-import type { AttributePath, Context } from '@halyard/sdk/core'
+import { type AttributePath, type Context, readerOf } from '@halyard/sdk/core'
 
 export type Project = (context: Context) => string | undefined
 
@@ -15,11 +15,11 @@ const MOST_DEPTH = 64
  * @returns undefined from the function where the context is nested too deep to be a key
  */
 export function projectionOn(reads: readonly AttributePath[]): Project {
-  const paths = reads.map((path) => ({ path, steps: path.includes('.') ? path.split('.') : undefined }))
+  const readers = reads.map(readerOf)
   return (context) => {
     let text = ''
-    for (const { path, steps } of paths) {
-      const part = encode(own(context, path) ?? (steps && nested(context, steps)), 0)
+    for (const read of readers) {
+      const part = encode(read(context), 0)
       if (part === undefined) return undefined
       text += part
     }
@@ -52,17 +52,4 @@ function encodeAll(value: object, depth: number): string | undefined {
     text += Array.isArray(value) ? part : `${name.length}:${name}${part}`
   }
   return `${text};`
-}
-
-function own(value: object, name: string): unknown {
-  return Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
-}
-
-function nested(context: Context, steps: readonly string[]): unknown {
-  let found: unknown = context
-  for (const step of steps) {
-    if (typeof found !== 'object' || found === null || Array.isArray(found)) return undefined
-    found = own(found, step)
-  }
-  return found
 }
