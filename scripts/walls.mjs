@@ -13,7 +13,13 @@ export const WALLS = {
   'sdk/transport': [],
   'sdk/node': ['sdk/core', 'sdk/transport', 'node:'],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
-  'server/contract': ['zod', 'type:sdk/core', 'type:server/domain', 'server/domain/problem.ts'],
+  'server/contract': [
+    'zod',
+    'type:sdk/core',
+    'type:server/domain',
+    'server/domain/problem.ts',
+    'server/domain/read-only.ts',
+  ],
   'server/store': ['server/domain', 'sdk/core', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'node:'],
   'server/live': ['sdk/core', 'server/domain', 'type:server/store', 'lru-cache', 'node:'],
   'server/http': [

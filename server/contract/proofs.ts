@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import type { Warning as DomainWarning } from '../domain/change.ts'
 import type { EnvironmentDocument, Settings as SettingsDocument } from '../domain/documents.ts'
 import type * as input from '../domain/inputs.ts'
+import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
 import type * as resources from './resources.ts'
@@ -21,7 +22,7 @@ type Same<A, B> = [Shape<A>] extends [Shape<B>] ? ([Shape<B>] extends [Shape<A>]
 type Prove<Claims extends readonly true[]> = Claims
 type Schema<S extends z.ZodType> = z.output<S>
 /** A body without the read-only fields that it accepts and drops. */
-type Writable<S extends z.ZodType> = Omit<z.output<S>, (typeof resources.READ_ONLY)[number] | 'initial'>
+type Writable<S extends z.ZodType> = Omit<z.output<S>, (typeof READ_ONLY_FIELDS)[number] | 'initial'>
 
 export type Proofs = Prove<
   [

@@ -3,6 +3,7 @@
  * bodies of writes, where those fields are accepted and left out, so that a body that was read can be put back.
  */
 import { z } from 'zod'
+import { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import {
   ConfigurationInput,
   FlagConfig,
@@ -79,28 +80,13 @@ export function pageOf<T extends z.ZodType>(item: T) {
   })
 }
 
-/** Fields that reading shows and writing leaves out. */
-export const READ_ONLY = [
-  'key',
-  'epoch',
-  'revision',
-  'changedAt',
-  'changedBy',
-  'kill',
-  'members',
-  'archived',
-  'warnings',
-  'dryRun',
-  'diff',
-] as const
-
 const shown = Json.meta({ readOnly: true, description: 'Read-only: accepted and ignored' }).optional()
 
 /** A body that may hold what its GET shows. */
-export function puttable<T extends z.ZodRawShape, const Names extends readonly (typeof READ_ONLY)[number][]>(
-  body: z.ZodObject<T>,
-  names: Names,
-) {
+export function puttable<
+  T extends z.ZodRawShape,
+  const Names extends readonly (typeof READ_ONLY_FIELDS)[number][],
+>(body: z.ZodObject<T>, names: Names) {
   const ignored = Object.fromEntries(names.map((name) => [name, shown])) as {
     [N in Names[number]]: typeof shown
   }
@@ -255,10 +241,10 @@ export const Unkilled = z.strictObject({ key: Key, ended: Kill, ...outcome })
 export const Deleted = z.strictObject({ key: z.string(), deleted: z.literal(true), ...outcome })
 
 /** A body without the fields that only reading shows. */
-export function withoutReadOnly<T extends object>(body: T): Omit<T, (typeof READ_ONLY)[number]> {
-  const names: readonly string[] = READ_ONLY
+export function withoutReadOnly<T extends object>(body: T): Omit<T, (typeof READ_ONLY_FIELDS)[number]> {
+  const names: readonly string[] = READ_ONLY_FIELDS
   return Object.fromEntries(Object.entries(body).filter(([field]) => !names.includes(field))) as Omit<
     T,
-    (typeof READ_ONLY)[number]
+    (typeof READ_ONLY_FIELDS)[number]
   >
 }

@@ -5,6 +5,7 @@
 import type { AttributePath } from '@halyard/sdk/core'
 import { KEY_PATTERN } from './canonical.ts'
 import { at, type Faults, quote } from './faults.ts'
+import { READ_ONLY_FIELDS } from './read-only.ts'
 
 export type Fields = { readonly [name: string]: unknown }
 
@@ -16,20 +17,8 @@ export const inside = (reading: Reading, step: string | number): Reading => ({
   pointer: at(reading.pointer, step),
 })
 
-/** What GET adds to a document; taken back in a write, and ignored. */
-export const READ_ONLY: ReadonlySet<string> = new Set([
-  'key',
-  'epoch',
-  'revision',
-  'changedAt',
-  'changedBy',
-  'kill',
-  'members',
-  'archived',
-  'warnings',
-  'dryRun',
-  'diff',
-])
+/** What GET adds to a document, to look names up in. */
+export const READ_ONLY: ReadonlySet<string> = new Set(READ_ONLY_FIELDS)
 
 export const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

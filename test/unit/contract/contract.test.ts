@@ -9,8 +9,9 @@ import {
   problemUri,
 } from '../../../server/contract/index.ts'
 import { openapi } from '../../../server/contract/openapi.ts'
-import { READ_ONLY, withoutReadOnly } from '../../../server/contract/resources.ts'
+import { withoutReadOnly } from '../../../server/contract/resources.ts'
 import { PROBLEMS } from '../../../server/domain/problem.ts'
+import { READ_ONLY_FIELDS } from '../../../server/domain/read-only.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is looked at as its readers do, as JSON.
 const document: any = JSON.parse(JSON.stringify(openapi('1.2.3')))
@@ -70,7 +71,7 @@ describe('the endpoints', () => {
   })
 
   it('a body that was read loses its read-only fields, and nothing else', () => {
-    const fields = Object.fromEntries(READ_ONLY.map((name) => [name, 1]))
+    const fields = Object.fromEntries(READ_ONLY_FIELDS.map((name) => [name, 1]))
     expect(withoutReadOnly({ ...fields, enabled: true, variants: {} })).toEqual({
       enabled: true,
       variants: {},
