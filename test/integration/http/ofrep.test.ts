@@ -160,6 +160,19 @@ describe('evaluating every flag by OFREP', () => {
     await ask('DELETE', `${ENVIRONMENT}/flags/open/kill`)
   })
 
+  it('computes nothing for who holds the answer already', async () => {
+    const computed = async () => {
+      const { text } = await ask('GET', '/metrics', { key: null })
+      return Number(/^halyard_evaluation_cache_misses_total (\d+)$/m.exec(text)?.[1])
+    }
+    const first = await all(client, { targetingKey: 'u4' })
+    const before = await computed()
+    const again = await all(client, { targetingKey: 'u4' }, { 'if-none-match': first.etag })
+    expect([again.status, await computed()]).toEqual([304, before])
+    expect((await all(client, { targetingKey: 'u4' })).status).toBe(200)
+    expect(await computed()).toBe(before + 1)
+  })
+
   it('names an event stream whose address stays the same', async () => {
     const [first, second] = [
       await all(client, { targetingKey: 'a' }),
