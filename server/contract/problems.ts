@@ -46,6 +46,8 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'rule-not-found': 'The flag has no rule of this id in this environment.',
   'segment-not-found': 'The environment has no segment of this key. `didYouMean` names the nearest one.',
   'key-not-found': 'The environment has no SDK key of this id.',
+  'revision-not-found':
+    'The log has no such revision: it is beyond the newest, or the time is before the first. `detail` names what there is.',
   'method-not-allowed': 'The address exists, with other methods: `Allow` lists them.',
   'already-exists': 'The key is taken, or reserved by a flag that was deleted. Choose another.',
   'flag-archived': 'An archived flag has no configurations to change. Unarchive it first.',
@@ -54,8 +56,14 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'flag-required': 'Other flags name this one as a prerequisite. Change them first; `detail` names them.',
   'segment-referenced': 'A flag or a segment names this segment. See its references; change them first.',
   'not-killed': 'There is no kill to take back.',
+  'idempotency-key-reused':
+    'This Idempotency-Key came with another request before, and one key is for one request: send a new key. Or the request is the same, and its first answer can no longer be rebuilt: `detail` says at which revision it was carried out.',
+  'plan-stale':
+    'One of the two environments has changed since the plan was made, so it might do something else now. Make a new plan, and look at it.',
   'revision-conflict':
     'A change of a commit carried `ifRevision`, and the document is at another revision. Nothing was changed: read it again.',
+  'history-compacted':
+    'The history was compacted to fewer states, and this one is not among those that were kept. `detail` names the nearest that are.',
   stale:
     'The document was changed since it was read. `current` is the document as it is now, and the ETag header its tag: merge, and send the request again.',
   'too-large': 'The body, the context or the ruleset that would result is larger than its limit.',

@@ -12,6 +12,7 @@ import { createEvaluations } from './evaluations.ts'
 import { createHub, type HeldEnvironment, type HeldLog, subjectOf } from './hub.ts'
 import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
+import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
 import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
@@ -59,6 +60,7 @@ export function createLive(deps: LiveDeps): Live {
   const directory = createDirectory(() => hub.logs())
   const poll = createPoll({ store, hub, conditions, metrics, clock, random, pollMs })
   const ruleset = createRulesetDownload(metrics)
+  const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)
   const evaluations = createEvaluations({
     clock,
@@ -182,6 +184,7 @@ export function createLive(deps: LiveDeps): Live {
     recognise: authenticate.recognise,
     held: hub.held,
     live: hub.environment,
+    past,
     async catchUp(id) {
       try {
         await hub.catchUp(id)

@@ -5,7 +5,7 @@
 import type { Compiled, Context, Decision, FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { GrantDocument, ProjectDocument, Settings } from '../domain/documents.ts'
-import type { CommitRequest, Committed, Head, Provenance } from '../store/store.ts'
+import type { At, CommitRequest, Committed, Head, Provenance, Past as StoredPast } from '../store/store.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -43,6 +43,12 @@ export type LiveEnvironment = {
   readonly id: LogId
   readonly compiled: Compiled
   readonly state: State
+}
+
+/** A log as it was, and the change that made it so. */
+export type Past = StoredPast & {
+  /** An environment's state, compiled when it is first asked for. */
+  readonly compiled: () => Compiled
 }
 
 /** Where a stream's bytes go: the HTTP edge adapts a response to this. */
@@ -96,6 +102,12 @@ export interface Live {
   live(environment: LogId): LiveEnvironment | undefined
   /** Reads the store now, if it answers; single flight. Rejects with `Problem` `unavailable` where it does not. */
   catchUp(log: LogId): Promise<void>
+
+  /**
+   * A log as it was. What is held is answered from memory; anything older is read, and kept for a while.
+   * Rejects with `Problem` `revision-not-found`, `history-compacted`, or `unavailable`.
+   */
+  past(log: LogId, at: At): Promise<Past>
 
   /** `GET /sdk/v1/ruleset`: one precompressed buffer a state and encoding, made once. */
   ruleset(environment: LogId, encoding: Encoded['encoding']): Promise<Encoded>

@@ -51,12 +51,15 @@ type Desk = {
 export async function commitAll(
   db: Db,
   requests: readonly CommitRequest<unknown>[],
-  context: CommitContext,
+  given: CommitContext,
 ): Promise<Outcome<readonly Verdict[]>> {
   const [first] = requests
   if (first === undefined) return { keep: false, value: [] }
   const rows = await lockLogs(db, first.scope)
   const states = await readStates(db, rows, (log) => newestKnown(requests, log))
+  // Logs are read by time: where this machine's clock is behind another's, their time stands still.
+  const now = Math.max(given.now, ...rows.map((row) => row.changedAt))
+  const context = { ...given, now }
   const desks = rows.map((row): Desk => {
     const state = states(row)
     return {

@@ -23,10 +23,13 @@ export type LockedRow = {
   readonly bytes: number
   readonly digest: number
   readonly closed: boolean
+  /** Epoch milliseconds of the newest change record; 0 where that is not known. */
+  readonly changedAt: number
 }
 
 const COLUMNS = sql`id, parent_id AS parent, kind, project, environment, epoch, revision,
-  head_hash AS "headHash", bytes, digest, closed_at IS NOT NULL AS closed`
+  head_hash AS "headHash", bytes, digest, closed_at IS NOT NULL AS closed,
+  coalesce(extract(epoch FROM changed_at) * 1000, 0)::bigint AS "changedAt"`
 const TOP_DOWN = sql`ORDER BY CASE kind WHEN 'system' THEN 0 WHEN 'project' THEN 1 ELSE 2 END, id FOR NO KEY UPDATE`
 
 // The row lock serialises commits, so a revision is taken in the order of commits although it is written later,
@@ -68,6 +71,7 @@ const withNumbers = (row: LockedRow): LockedRow => ({
   revision: Number(row.revision),
   bytes: Number(row.bytes),
   digest: Number(row.digest),
+  changedAt: Number(row.changedAt),
 })
 
 function notFound(id: LogId, kind: LogKind | undefined): Error {

@@ -9,6 +9,7 @@ import { commitAll, type Verdict } from './commit.ts'
 import type { Database, Lane, Log } from './database.ts'
 import { applyMigrations, rowsOf } from './migrate.ts'
 import { minter } from './mint.ts'
+import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
 import type { CommitRequest, Committed, Notice, Store } from './store.ts'
@@ -96,6 +97,10 @@ export function createStore(database: Database, options: StoreOptions): Store {
       if (newer.kind !== 'other') return newer
       const [loaded] = await database.snapshot((db) => readLogs(db, [log]))
       return loaded === undefined ? { kind: 'closed' } : { kind: 'reload', loaded }
+    },
+    past: async (log, at) => {
+      await prepared()
+      return database.snapshot((db) => readPast(db, log, at))
     },
     listen: (onNotice) =>
       database.listen((payload) => {

@@ -27,6 +27,7 @@ export const logs = halyard.table(
     digest: counter('digest').notNull(),
     openedAt: instant('opened_at').notNull(),
     closedAt: instant('closed_at'),
+    changedAt: instant('changed_at'),
   },
   (table) => [index('logs_by_parent').on(table.parentId)],
 )
@@ -49,9 +50,13 @@ export const changes = halyard.table(
     documents: text('documents').notNull(),
     previousHash: text('previous_hash').notNull(),
     hash: text('hash').notNull(),
+    locked: text('locked'),
+    redactions: text('redactions'),
   },
   (table) => [
     primaryKey({ columns: [table.logId, table.revision] }),
+    index('changes_by_time').on(table.logId, table.at, table.revision),
+    index('changes_by_actor').on(table.logId, table.actorId, table.revision),
     index('changes_by_change').on(table.changeId),
     uniqueIndex('changes_by_idempotency_key')
       .on(table.logId, table.actorId, table.idempotencyKey)
@@ -69,6 +74,7 @@ export const entries = halyard.table(
     supersededAtRevision: counter('superseded_at_revision'),
     text: text('text'),
     digest: text('digest'),
+    redactedDigest: text('redacted_digest'),
   },
   (table) => [
     primaryKey({ columns: [table.logId, table.kind, table.key, table.revision] }),

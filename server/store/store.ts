@@ -61,6 +61,17 @@ export type Committed<R> = {
   readonly heads: ReadonlyMap<LogId, { readonly epoch: number; readonly revision: number }>
 }
 
+/** A state of a log: by its revision, or the newest at a time (epoch milliseconds). */
+export type At = { readonly revision: number } | { readonly time: number }
+
+/** A log as it was, and the change that made it so. */
+export type Past = {
+  readonly state: State
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly by: Actor
+}
+
 /** The payload of a change notification: where to look, never what changed. */
 export type Notice = { readonly log: LogId; readonly epoch: number; readonly revision: number }
 
@@ -76,6 +87,11 @@ export interface Store {
   load(logs: readonly LogId[]): Promise<readonly Loaded[]>
   /** What is newer than `since`, in one REPEATABLE READ snapshot. */
   newer(log: LogId, since: { readonly epoch: number; readonly revision: number }): Promise<Newer>
+  /**
+   * A log as it was, in one query. Rejects with `Problem` `revision-not-found` where it never was so, and
+   * `history-compacted` where that was not kept.
+   */
+  past(log: LogId, at: At): Promise<Past>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
   /** Rejects with the reason where the database does not answer within its deadline. */

@@ -32,8 +32,8 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['entryFirst', 'boolean'],
     )} AS t (log_id, kind, key, revision, superseded_at_revision, text, digest, first)
   ), opened AS (
-    INSERT INTO halyard.logs (id, parent_id, kind, project, environment, epoch, revision, head_hash, bytes, digest, opened_at)
-    SELECT * FROM ${values(
+    INSERT INTO halyard.logs (id, parent_id, kind, project, environment, epoch, revision, head_hash, bytes, digest, opened_at, changed_at)
+    SELECT t.*, t.opened_at FROM ${values(
       ['openIds', 'text'],
       ['openParents', 'text'],
       ['openKinds', 'text'],
@@ -45,11 +45,12 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['openBytes', 'bigint'],
       ['openDigests', 'bigint'],
       ['openTimes', 'timestamptz'],
-    )} AS t
+    )} AS t (id, parent_id, kind, project, environment, epoch, revision, head_hash, bytes, digest, opened_at)
     RETURNING 1
   ), moved AS (
     UPDATE halyard.logs l SET revision = t.revision, head_hash = t.hash, bytes = t.bytes, digest = t.digest,
-      closed_at = CASE WHEN t.closes THEN ${value('closedAt', 'timestamptz')} END
+      changed_at = ${value('changedAt', 'timestamptz')},
+      closed_at = CASE WHEN t.closes THEN ${value('changedAt', 'timestamptz')} END
     FROM ${values(
       ['moveIds', 'text'],
       ['moveRevisions', 'bigint'],
@@ -119,7 +120,7 @@ export type Head = {
 }
 
 export type WriteRequest = {
-  /** Epoch milliseconds. */
+  /** The commit's time, epoch milliseconds. */
   readonly at: number
   /** In the order of their revisions. */
   readonly writes: readonly Written[]
@@ -165,7 +166,7 @@ export async function write(db: Db, { at, writes, heads, notice }: WriteRequest)
     openBytes: opened.map(({ plan }) => plan.bytes),
     openDigests: opened.map(({ plan }) => plan.delta.digest),
     openTimes: opened.map(({ openedAt }) => openedAt),
-    closedAt: new Date(at).toISOString(),
+    changedAt: new Date(at).toISOString(),
     moveIds: heads.map(({ log }) => log),
     moveRevisions: heads.map(({ revision }) => revision),
     moveHashes: heads.map(({ headHash }) => headHash),

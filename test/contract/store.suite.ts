@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
 import { history } from './store.history.ts'
+import { pasts } from './store.past.ts'
 import { reading } from './store.reading.ts'
 import { type Driver, flag, type Subject, subjectOn, write } from './store.support.ts'
 import { together } from './store.together.ts'
@@ -35,4 +36,5 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('many at once', () => concurrency(() => subject))
   describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))
+  describe('the past', () => pasts(() => subject))
 }

@@ -21,14 +21,18 @@ export type Driver = { readonly database: Database; remove(): Promise<void> }
 export type Subject = {
   readonly store: Store
   readonly database: Database
+  /** The store's clock: `NOW` until a test sets it. */
+  readonly clock: { now: () => number }
   /** Rows of plain SQL, past the store. */
   rows<Row>(statement: string): Promise<readonly Row[]>
 }
 
 export function subjectOn(database: Database): Subject {
+  const clock = { now: () => NOW }
   return {
     database,
-    store: createStore(database, { clock: { now: () => NOW }, randomBytes, log: silent }),
+    clock,
+    store: createStore(database, { clock: { now: () => clock.now() }, randomBytes, log: silent }),
     rows: <Row>(statement: string) =>
       database.read(async (db) => rowsOf<Row>(await db.execute(sql.raw(statement)))),
   }

@@ -1,0 +1,115 @@
+/**
+ * A log as it was: any revision, or the newest at a time, rebuilt in one statement that finds each document by the
+ * index. What it costs grows with the documents that the log ever had, not with how often they changed.
+ */
+import type { State } from '@halyard/sdk/core'
+import { type SQL, sql } from 'drizzle-orm'
+import type { Actor, LogId } from '../domain/change.ts'
+import { Problem } from '../domain/problem.ts'
+import { type Db, statement } from './database.ts'
+import { entriesOf, stateFrom } from './read.ts'
+import type { At, Past } from './store.ts'
+
+type PastRow = {
+  readonly project: string
+  readonly environment: string
+  readonly epoch: string
+  readonly revision: string
+  readonly at: string
+  readonly actorKind: Actor['kind']
+  readonly actorId: string
+  readonly actorName: string
+  /** Null where the state is empty. */
+  readonly kind: string | null
+  readonly key: string
+  readonly written: string
+  /** Null where compaction dropped it. */
+  readonly text: string | null
+}
+
+const LOG = sql`${sql.placeholder('log')}::text`
+const AT = sql`${sql.placeholder('at')}::bigint`
+
+/**
+ * The kinds and keys that the log ever had are found by stepping through the index from one to the next, and each
+ * one's version by another step.
+ */
+const pastOf = (name: string, record: SQL) =>
+  statement<PastRow>(
+    name,
+    sql`WITH RECURSIVE record AS MATERIALIZED (
+      SELECT revision, epoch, at, actor_kind, actor_id, actor_name FROM halyard.changes WHERE log_id = ${LOG} AND ${record} LIMIT 1
+    ), document AS (
+      (SELECT kind, key FROM halyard.entries WHERE log_id = ${LOG} ORDER BY kind, key LIMIT 1)
+      UNION ALL
+      SELECT next.kind, next.key FROM document CROSS JOIN LATERAL (
+        SELECT kind, key FROM halyard.entries
+        WHERE log_id = ${LOG} AND (kind, key) > (document.kind, document.key) ORDER BY kind, key LIMIT 1
+      ) AS next
+    )
+    SELECT l.project, l.environment, record.epoch, record.revision, (extract(epoch FROM record.at) * 1000)::text AS at,
+      record.actor_kind AS "actorKind", record.actor_id AS "actorId", record.actor_name AS "actorName",
+      version.kind, version.key, version.revision AS written, version.text
+    FROM record
+    JOIN halyard.logs l ON l.id = ${LOG}
+    LEFT JOIN LATERAL (
+      SELECT document.kind, document.key, found.revision, found.text FROM document CROSS JOIN LATERAL (
+        SELECT e.revision, e.text, e.digest FROM halyard.entries e
+        WHERE e.log_id = ${LOG} AND e.kind = document.kind AND e.key = document.key AND e.revision <= record.revision
+        ORDER BY e.revision DESC LIMIT 1
+      ) AS found WHERE found.digest IS NOT NULL
+    ) AS version ON true`,
+  )
+
+const pastAtRevision = pastOf('halyard_past_at_revision', sql`revision = ${AT}`)
+// Times of a log never go back, so the newest record up to a time is the state at that time.
+const pastAtTime = pastOf(
+  'halyard_past_at_time',
+  sql`at <= to_timestamp(${AT} / 1000.0) ORDER BY at DESC, revision DESC`,
+)
+
+/**
+ * The log as it was; closed logs too.
+ * @throws Problem `revision-not-found` where it never was so, `history-compacted` where that was not kept
+ */
+export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
+  const rows =
+    'revision' in at
+      ? await pastAtRevision(db, { log, at: at.revision })
+      : await pastAtTime(db, { log, at: Math.floor(at.time) })
+  const head = rows[0]
+  if (head === undefined) throw neverWas(at)
+  const revision = Number(head.revision)
+  const documents: { kind: string; key: string; revision: number; text: string }[] = []
+  for (const { kind, key, written, text } of rows) {
+    if (kind === null) continue
+    if (text === null) throw notKept(revision)
+    documents.push({ kind, key, revision: Number(written), text })
+  }
+  const { project, environment } = head
+  const state: State = stateFrom(
+    { project, environment, epoch: Number(head.epoch), revision },
+    entriesOf(documents),
+  )
+  return {
+    state,
+    at: Math.round(Number(head.at)),
+    by: { kind: head.actorKind, id: head.actorId, name: head.actorName },
+  }
+}
+
+function neverWas(at: At): Problem {
+  return new Problem(
+    'revision-not-found',
+    'revision' in at
+      ? `There is no revision ${at.revision} here: see the list of changes for what there is.`
+      : `At ${new Date(at.time).toISOString()} this did not exist yet: see the list of changes for when it began.`,
+  )
+}
+
+function notKept(revision: number): Problem {
+  return new Problem(
+    'history-compacted',
+    `Revision ${revision} was not kept when the history was compacted; that it was, and who made it, is still in the list of changes.`,
+  )
+}
