@@ -1,7 +1,7 @@
-/** Segments with their members, commits of many documents, and SDK keys: as they are shown and taken. */
+/** Segments with their members, and commits of many documents: as they are shown and taken. */
 import { z } from 'zod'
-import { Instant, Json, JsonObject, Key, Segment, SegmentInput, Unit } from './documents.ts'
-import { ActionBody, Name, outcome, puttable, STAMPS, stamp, written } from './resources.ts'
+import { Json, JsonObject, Key, Segment, SegmentInput, Unit } from './documents.ts'
+import { ActionBody, outcome, puttable, STAMPS, stamp } from './resources.ts'
 
 export const SegmentDocument = z.strictObject({
   key: Key,
@@ -70,23 +70,4 @@ export const CommitBody = z.strictObject({
 export const CommitWritten = z.strictObject({
   changes: z.array(z.strictObject({ kind: z.string(), key: Key, revision: z.int() })),
   ...outcome,
-})
-
-// --- SDK keys
-
-export const SdkKey = z.strictObject({
-  id: z.string(),
-  kind: z.enum(['server', 'client']),
-  name: Name,
-  createdAt: Instant,
-  expiresAt: Instant.exactOptional(),
-  ...stamp,
-})
-export const SdkKeyInput = z.strictObject({
-  kind: SdkKey.shape.kind,
-  name: Name,
-  expiresAt: Instant.nullable().optional(),
-})
-export const SdkKeyMade = written(SdkKey).extend({
-  secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
 })

@@ -9,6 +9,7 @@ import * as documents from './documents.ts'
 import type { Access, Endpoint } from './endpoint.ts'
 import { GROUPS } from './endpoint.ts'
 import { allEndpoints } from './index.ts'
+import * as keys from './keys.ts'
 import { PROBLEM_DOCS, ProblemBody, problemUri } from './problems.ts'
 import * as resources from './resources.ts'
 
@@ -30,7 +31,7 @@ export function describeSchemas(): {
     ids.set(schema, id)
     registry.add(schema, { id })
   }
-  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts })) {
+  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts, ...keys })) {
     if (value instanceof z.ZodType && id !== 'Json') add(value, id)
   }
   add(ProblemBody, 'Problem')

@@ -10,6 +10,7 @@ import type * as input from '../domain/inputs.ts'
 import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
+import type * as keys from './keys.ts'
 import type * as resources from './resources.ts'
 
 /** `readonly` says who may write, not what the shape is. */
@@ -39,7 +40,7 @@ export type Proofs = Prove<
     Same<Schema<typeof resources.ProjectInput>, input.ProjectInput>,
     Same<Schema<typeof resources.EnvironmentInput>, input.EnvironmentInput>,
     Same<Writable<typeof resources.EnvironmentPatch>, input.EnvironmentPatch>,
-    Same<Schema<typeof cohorts.SdkKeyInput>, input.SdkKeyInput>,
+    Same<Schema<typeof keys.SdkKeyInput>, input.SdkKeyInput>,
     Same<Schema<typeof cohorts.MembersPatch>, input.MembersEdit>,
     Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
     Same<Schema<typeof resources.Settings>, SettingsDocument>,

@@ -1,7 +1,7 @@
 /** The keys that SDKs use, each for one environment. */
 import { z } from 'zod'
-import { SdkKey, SdkKeyInput, SdkKeyMade } from '../cohorts.ts'
 import { endpoint } from '../endpoint.ts'
+import { SdkKey, SdkKeyInput, SdkKeyMade } from '../keys.ts'
 import {
   bodied,
   describeList,
