@@ -72,7 +72,9 @@ export type Endpoint = {
   readonly problems: readonly ProblemType[]
 }
 
-/** Keeps an endpoint's own types, so that its handler is checked against them. */
+/** Keeps an endpoint's own types, so that its handler is checked against them. What headers bring, is added. */
 export function endpoint<const E extends Endpoint>(definition: E): E {
-  return { ...definition, problems: [...new Set(definition.problems)] }
+  const problems = new Set<ProblemType>(definition.problems)
+  if ('idempotency-key' in definition.headers.shape) problems.add('idempotency-key-reused')
+  return { ...definition, problems: [...problems] }
 }

@@ -48,6 +48,17 @@ export const archivedFilter = {
   archived: z.enum(['true', 'false', 'any']).meta({ description: 'Without it: false' }).optional(),
 }
 
+const repeatable = {
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'one to 255 printable ASCII characters are expected')
+    .meta({
+      description:
+        'Makes the write safe to send again: the same request under the same key is done once, and answered as the first time (a key’s secret aside)',
+      examples: ['0d2b1c5e-9f0c-4a53-8f1b-2f6b6d2c8f11'],
+    })
+    .optional(),
+}
 const comment = {
   'halyard-comment': z.string().max(2_000).meta({ description: 'Why: kept with the change' }).optional(),
 }
@@ -58,8 +69,8 @@ const ifMatch = {
     .meta({ description: 'The ETag of the document that was read, or *' })
     .optional(),
 }
-export const writeHeaders = z.object(comment)
-export const guardedHeaders = z.object({ ...comment, ...ifMatch })
+export const writeHeaders = z.object({ ...comment, ...repeatable })
+export const guardedHeaders = z.object({ ...comment, ...repeatable, ...ifMatch })
 export const noHeaders = z.object({})
 
 // --- problems, by what brings them

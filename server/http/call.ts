@@ -4,6 +4,7 @@ import type { Endpoint } from '../contract/endpoint.ts'
 import type { EndpointId, Endpoints } from '../contract/index.ts'
 import type { Actor } from '../domain/change.ts'
 import type { Live, Principal } from '../live/live.ts'
+import type { Idempotency } from '../store/store.ts'
 
 export type Manager = Extract<Principal, { kind: 'management' }>
 
@@ -31,6 +32,8 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly ifMatch: string | undefined
   readonly comment: string | undefined
   readonly dryRun: boolean
+  /** Of a write that may come again; asked for once the body is read. */
+  readonly idempotency: (() => Idempotency) | undefined
 }
 
 /** What a handler answers. `body` is serialised as it is. */

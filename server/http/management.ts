@@ -15,6 +15,7 @@ import { keyHandlers } from './handlers/keys.ts'
 import { memberHandlers } from './handlers/members.ts'
 import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
 import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
+import { repeatable } from './idempotency.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
 import { misaddressed, misshapen } from './problems.ts'
@@ -109,19 +110,26 @@ function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
   const params = endpoint.params.safeParse({ ...(request.params as object) })
   if (!params.success) throw new Problem('invalid-request', 'The address is not well-formed.')
   const { body, lines } = bodyOf(endpoint, request.body)
-  const { 'if-match': ifMatch, 'halyard-comment': comment } = headers.data as {
+  const {
+    'if-match': ifMatch,
+    'halyard-comment': comment,
+    'idempotency-key': key,
+  } = headers.data as {
     'if-match'?: string
     'halyard-comment'?: string
+    'idempotency-key'?: string
   }
+  const repeats = key === undefined ? undefined : repeatable(key, request, lines ? null : request.body, lines)
   return {
     params: params.data,
     query: query.data,
     body: body as undefined,
-    lines,
+    lines: repeats?.lines ?? lines,
     manager: request.principal as Manager,
     ifMatch,
     comment: commentIn(body) ?? (comment === undefined ? undefined : utf8Of(comment)),
     dryRun: query.data.dryRun === true,
+    idempotency: repeats?.idempotency,
   }
 }
 

@@ -10,7 +10,7 @@ import type { Committed, Scope } from '../store/store.ts'
 import { actorOf, type Call } from './call.ts'
 import { etagOf, type Show, type Stamp, showEnvironment, showFlag, showProject, stampOf } from './shown.ts'
 
-type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun'>
+type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun' | 'idempotency'>
 
 export type Request<R> = {
   readonly scope: Scope
@@ -42,7 +42,9 @@ export async function commit<R>(live: Live, caller: Caller, request: Request<R>)
     )
   }
   try {
-    return await live.commit({ scope, edit, actor: actorOf(caller.manager), comment, dryRun, urgent })
+    const actor = actorOf(caller.manager)
+    const idempotency = caller.idempotency?.()
+    return await live.commit({ scope, edit, actor, comment, idempotency, dryRun, urgent })
   } catch (error) {
     throw document === undefined ? error : withShownCurrent(error, live, document)
   }
@@ -122,6 +124,15 @@ export function writtenDocument(
     body: { ...shown, ...outcome, ...stamp },
     etag: caller.dryRun ? undefined : etagOf(stamp),
   }
+}
+
+/** A key's text, where this is the answer that shows it: not in a dry run, and not when a request comes again. */
+export function shownOnce(
+  { dryRun }: Pick<Caller, 'dryRun'>,
+  { repeated }: Committed<unknown>,
+  secret: string,
+): { readonly secret?: string } {
+  return dryRun || repeated ? {} : { secret }
 }
 
 /** How a document is shown in a diff. Members are counted in the answer, and keys are told to nobody. */

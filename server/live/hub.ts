@@ -190,7 +190,8 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
     if (request.dryRun) return committed
     const { opened, deltas, closed, heads, provenance } = committed
     for (const loaded of opened) tryToHold(loaded.log, () => adopt(loaded))
-    for (const [log, delta] of deltas) {
+    // What is answered again is old, and rebuilt: what it changed is read, not taken from here.
+    for (const [log, delta] of committed.repeated ? [] : deltas) {
       tryToHold(log, () => absorb(log, delta, [[delta.revision, provenance]]))
     }
     for (const log of closed) drop(log)

@@ -1,4 +1,5 @@
 /** Identifiers: 20 random characters of `[a-z0-9]`, about 103 bits, never the same twice. */
+import { createHash } from 'node:crypto'
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const LENGTH = 20
@@ -16,4 +17,13 @@ export function minter(randomBytes: (size: number) => Uint8Array): () => string 
     }
     return id
   }
+}
+
+/**
+ * Identifiers that follow from another one: the same ones again from the same seed, so that an edit that is run again
+ * mints what it minted then. They are names, not secrets.
+ */
+export function minterFrom(seed: string): () => string {
+  let count = 0
+  return minter(() => createHash('sha256').update(`${seed}/${count++}`).digest())
 }

@@ -12,6 +12,7 @@ import { minter } from './mint.ts'
 import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
+import { repeat } from './repeat.ts'
 import type { CommitRequest, Committed, Notice, Store } from './store.ts'
 
 export type StoreOptions = {
@@ -50,6 +51,11 @@ export function createStore(database: Database, options: StoreOptions): Store {
       (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance, allow }),
       withinMs,
     )
+  const outcome = async (verdict: Verdict, request: CommitRequest<unknown>): Promise<Committed<unknown>> => {
+    if ('refused' in verdict) throw verdict.refused
+    if ('committed' in verdict) return verdict.committed
+    return database.snapshot((db) => repeat(db, verdict.repeats, request))
+  }
   const turn = async (batch: readonly Waiting[]): Promise<readonly Waiting[]> => {
     const dueAt = Math.min(...batch.map((waiting) => waiting.dueAt))
     try {
@@ -58,7 +64,10 @@ export function createStore(database: Database, options: StoreOptions): Store {
         batch.map((waiting) => waiting.request),
         Math.max(1, dueAt - performance.now()),
       )
-      for (const [index, verdict] of verdicts.entries()) settle(batch[index], verdict)
+      for (const [index, verdict] of verdicts.entries()) {
+        const waiting = batch[index]
+        if (waiting !== undefined) outcome(verdict, waiting.request).then(waiting.resolve, waiting.reject)
+      }
       return batch.slice(verdicts.length)
     } catch (error) {
       // What only a bug can cause may be one request's alone: each is tried by itself.
@@ -76,8 +85,8 @@ export function createStore(database: Database, options: StoreOptions): Store {
     await prepared()
     if (request.urgent !== true) return queue.add(request, EDIT_MS)
     const [verdict] = await run('kill', [request])
-    if (verdict === undefined || 'refused' in verdict) throw verdict?.refused
-    return verdict.committed as Committed<R>
+    if (verdict === undefined) throw new Error('A commit came to no verdict')
+    return (await outcome(verdict, request)) as Committed<R>
   }
 
   prepared().catch((error: unknown) => log.warn({ err: error }, 'the database is not ready yet'))
@@ -112,11 +121,6 @@ export function createStore(database: Database, options: StoreOptions): Store {
     ping: () => database.ping(),
     close: () => database.close(),
   }
-}
-
-function settle(waiting: Waiting | undefined, verdict: Verdict): void {
-  if ('refused' in verdict) waiting?.reject(verdict.refused)
-  else waiting?.resolve(verdict.committed)
 }
 
 /** Opens the log that all others hang from; its epoch is the second of the first start. */

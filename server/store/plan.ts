@@ -14,6 +14,7 @@ import {
 import { canonical } from '../domain/canonical.ts'
 import type { Actor, EntryEdit, LogId, Opening } from '../domain/change.ts'
 import { type DocumentDigest, recordHash, sha256 } from './chain.ts'
+import type { Idempotency } from './store.ts'
 
 /** A version of a document, to be inserted. Text and digest are null in one that removes. */
 export type Version = {
@@ -31,6 +32,8 @@ export type Signature = {
   readonly actor: Actor
   readonly action: string
   readonly comment: string | null
+  /** Kept with the record, outside of its hash. `locked`: canonical JSON of what the commit locked, as it was. */
+  readonly request?: Idempotency & { readonly locked: string }
 }
 
 export type LogPlan = {
@@ -61,6 +64,11 @@ export type Base = {
 export function planLog(base: Base, edits: readonly EntryEdit[], signature: Signature): LogPlan | undefined {
   const plan = planNext(base, edits, signature)
   return plan.versions.length === 0 ? undefined : plan
+}
+
+/** The plan of a record without documents: what an edit that changed nothing leaves where it must be known again. */
+export function planMark(base: Base, signature: Signature): LogPlan {
+  return planNext(base, [], signature)
 }
 
 /** The plan for the first revision of a new log, which it has even where it starts empty. */

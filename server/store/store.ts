@@ -8,11 +8,16 @@ import type { Actor, Edit, LogId, LogKind, Warning } from '../domain/change.ts'
 /** Which logs a commit locks: `path` top-down, and with `descendants` every open log below the last of them, by id. */
 export type Scope = { readonly path: readonly LogId[]; readonly descendants?: boolean }
 
+/** What a repeated request is recognised by: its key, and the digest of what it asks. One key is for one request. */
+export type Idempotency = { readonly key: string; readonly digest: string }
+
 export type CommitRequest<R> = {
   readonly scope: Scope
   readonly actor: Actor
   readonly comment?: string | undefined
   readonly edit: Edit<R>
+  /** Unique per log and actor. A request that was committed before is not run again, but answered again. */
+  readonly idempotency?: Idempotency | undefined
   /**
    * The state that the caller holds, asked for after the row lock is taken: when it is at the locked revision,
    * the entries are not read again.
@@ -59,6 +64,8 @@ export type Committed<R> = {
   readonly closed: readonly LogId[]
   /** The locked logs after the commit. */
   readonly heads: ReadonlyMap<LogId, { readonly epoch: number; readonly revision: number }>
+  /** This is an earlier commit of the same request, answered again: all of it is as it was then. */
+  readonly repeated?: true
 }
 
 /** A state of a log: by its revision, or the newest at a time (epoch milliseconds). */
@@ -78,7 +85,7 @@ export type Notice = { readonly log: LogId; readonly epoch: number; readonly rev
 export interface Store {
   /**
    * Runs one edit in the single write transaction. Rejects with the edit's `Problem`, or with `Problem`
-   * `unavailable` where the database fails, times out or refuses writes.
+   * `unavailable` where the database fails, times out or refuses writes, or with `idempotency-key-reused`.
    */
   commit<R>(request: CommitRequest<R>): Promise<Committed<R>>
   /** Every open log's head, in one cheap query. */

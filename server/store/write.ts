@@ -63,7 +63,7 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
     RETURNING 1
   ), recorded AS (
     INSERT INTO halyard.changes (log_id, revision, epoch, documents, previous_hash, hash,
-      change_id, actor_kind, actor_id, actor_name, action, comment, at)
+      change_id, actor_kind, actor_id, actor_name, action, comment, at, idempotency_key, request_digest, locked)
     SELECT * FROM ${values(
       ['recordLogs', 'text'],
       ['recordRevisions', 'bigint'],
@@ -78,6 +78,9 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['recordActions', 'text'],
       ['recordComments', 'text'],
       ['recordTimes', 'timestamptz'],
+      ['recordKeys', 'text'],
+      ['recordRequests', 'text'],
+      ['recordLocked', 'text'],
     )} AS t
   ), current AS (
     SELECT found.*, incoming.revision AS superseded_at_revision FROM incoming CROSS JOIN LATERAL (
@@ -186,6 +189,9 @@ export async function write(db: Db, { at, writes, heads, notice }: WriteRequest)
     recordActions: records.map(({ signature }) => signature.action),
     recordComments: records.map(({ signature }) => signature.comment),
     recordTimes: records.map(({ signature }) => timeOf(signature)),
+    recordKeys: records.map(({ signature }) => signature.request?.key ?? null),
+    recordRequests: records.map(({ signature }) => signature.request?.digest ?? null),
+    recordLocked: records.map(({ signature }) => signature.request?.locked ?? null),
     notices: notices.map(notice),
   })
   if (Number(done?.moved) !== heads.length || Number(done?.written) !== versions.length) {

@@ -7,6 +7,7 @@ import { concurrency } from './store.concurrency.ts'
 import { history } from './store.history.ts'
 import { pasts } from './store.past.ts'
 import { reading } from './store.reading.ts'
+import { repeats } from './store.repeats.ts'
 import { type Driver, flag, type Subject, subjectOn, write } from './store.support.ts'
 import { together } from './store.together.ts'
 
@@ -36,5 +37,6 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('many at once', () => concurrency(() => subject))
   describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))
+  describe('a request that comes again', () => repeats(() => subject))
   describe('the past', () => pasts(() => subject))
 }

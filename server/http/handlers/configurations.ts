@@ -27,7 +27,7 @@ import { agreeOnKey, commit, outcomeOf, type Target, writtenDocument } from '../
 import { flagFilter, identityOf } from './flags.ts'
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
-type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun'> & { readonly params: At }
+type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun' | 'idempotency'> & { readonly params: At }
 
 const configurationAt = (log: LogId, key: string): Target => ({
   log,

@@ -6,7 +6,7 @@ import { findEnvironment, heldLog } from '../find.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
 import { shownEntry, showSdkKey } from '../shown.ts'
-import { commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
+import { commit, outcomeOf, shownOnce, type Target, writtenDocument } from '../write.ts'
 
 export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.delete'> = {
   'keys.list': ({ params, query, manager }, { live }) => {
@@ -35,7 +35,7 @@ export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.delete'> 
     const { document, secret } = committed.result
     const target: Target = { log: project.id, kind: 'sdk-key', key: document.id, show: showSdkKey }
     const { body, etag } = writtenDocument(live, call, committed, target, document)
-    return { status: 201, body: call.dryRun ? body : { ...body, secret }, etag }
+    return { status: 201, body: { ...body, ...shownOnce(call, committed, secret) }, etag }
   },
 
   'keys.delete': async (call, { live }) => {

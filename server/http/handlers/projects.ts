@@ -3,6 +3,7 @@
 import { withoutReadOnly } from '../../contract/resources.ts'
 import { SYSTEM } from '../../domain/change.ts'
 import { createEnvironment, deleteEnvironment, updateEnvironment } from '../../domain/environments.ts'
+import { Problem } from '../../domain/problem.ts'
 import { createProject, deleteProject, updateProject } from '../../domain/system.ts'
 import type { Handlers } from '../call.ts'
 import {
@@ -64,14 +65,16 @@ export const projectHandlers: Handlers<
   },
 
   'projects.delete': async (call, { live }) => {
-    const project = findProject(live, call.manager, call.params.project)
+    const { project: key } = call.params
+    const find = () => findProject(live, call.manager, key)
+    const project = call.idempotency === undefined ? find() : live.project(key)
     const committed = await commit(live, call, {
-      scope: { path: [SYSTEM, project.id], descendants: true },
-      edit: deleteProject(project.key, call),
-      document: projectAt(project.key),
-    })
+      scope: project === undefined ? { path: [SYSTEM] } : { path: [SYSTEM, project.id], descendants: true },
+      edit: deleteProject(key, call),
+      document: projectAt(key),
+    }).catch(unlessMissing(find))
     const outcome = outcomeOf(live, call, committed, SYSTEM)
-    return { status: 200, body: { key: project.key, deleted: true, ...outcome } }
+    return { status: 200, body: { key, deleted: true, ...outcome } }
   },
 }
 
@@ -130,14 +133,16 @@ export const environmentHandlers: Handlers<
   },
 
   'environments.delete': async (call, { live }) => {
-    const environment = findEnvironment(live, call.manager, call.params)
-    const { project, key, id } = environment
+    const { env: key } = call.params
+    const project = findProject(live, call.manager, call.params.project)
+    const find = () => findEnvironment(live, call.manager, call.params)
+    const environment = call.idempotency === undefined ? find() : live.environment(project.key, key)
     const committed = await commit(live, call, {
-      scope: { path: [project.id, id] },
+      scope: { path: environment === undefined ? [project.id] : [project.id, environment.id] },
       edit: deleteEnvironment(project.id, key, call),
-      environment,
+      ...(environment && { environment }),
       document: environmentAt(project.id, key),
-    })
+    }).catch(unlessMissing(find))
     const outcome = outcomeOf(live, call, committed, project.id)
     return { status: 200, body: { key, deleted: true, ...outcome } }
   },
@@ -149,3 +154,14 @@ const environmentAt = (log: string, key: string): Target => ({
   key,
   show: showEnvironment,
 })
+
+/**
+ * What is deleted can't be found when the request comes again, so the commit looks for the request first. Where that
+ * is new, too, what is missing is told as to any caller.
+ */
+function unlessMissing(find: () => unknown): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof Problem && error.type.endsWith('-not-found')) find()
+    throw error
+  }
+}

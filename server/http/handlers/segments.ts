@@ -1,5 +1,4 @@
 /** Segments and commits of many documents. */
-import { entryOf } from '@halyard/sdk/core'
 import { withoutReadOnly } from '../../contract/resources.ts'
 import { commitAll } from '../../domain/batch.ts'
 import type { LogId } from '../../domain/change.ts'
@@ -45,7 +44,6 @@ export const segmentHandlers: Handlers<
     const environment = findEnvironment(live, call.manager, call.params)
     const { segment } = call.params
     agreeOnKey(call.body, segment)
-    const isNew = entryOf(heldLog(live, environment.id).state, 'segment', segment) === undefined
     const document = segmentAt(environment.id, segment)
     const committed = await commit(live, call, {
       scope: { path: [environment.id] },
@@ -54,7 +52,7 @@ export const segmentHandlers: Handlers<
       document,
     })
     return {
-      status: isNew ? 201 : 200,
+      status: committed.action === 'segment.create' ? 201 : 200,
       ...writtenDocument(live, call, committed, document, committed.result),
     }
   },
