@@ -48,6 +48,7 @@ export const GROUPS = [
   'Segments',
   'Commits',
   'SDK keys',
+  'Management keys',
   'Evaluation',
   'Server SDKs',
   'Operations',

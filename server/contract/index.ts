@@ -1,5 +1,6 @@
 /** The public promise: every endpoint as data, the problems, and the documents made of them. */
 import type { Endpoint } from './endpoint.ts'
+import { apiKeyEndpoints } from './endpoints/api-keys.ts'
 import { configurationEndpoints } from './endpoints/configurations.ts'
 import { evaluationEndpoints } from './endpoints/evaluation.ts'
 import { flagEndpoints } from './endpoints/flags.ts'
@@ -16,6 +17,7 @@ export const endpoints = {
   ...killEndpoints,
   ...segmentEndpoints,
   ...sdkKeyEndpoints,
+  ...apiKeyEndpoints,
   ...evaluationEndpoints,
   ...operationEndpoints,
 } as const

@@ -1,21 +1,61 @@
 /** Keys, as they are shown and taken: never their text, but for the once. */
 import { z } from 'zod'
-import { Instant } from './documents.ts'
+import { Instant, Key } from './documents.ts'
 import { Name, stamp, written } from './resources.ts'
 
-export const SdkKey = z.strictObject({
+/** What keys of every kind show. */
+const common = {
   id: z.string(),
-  kind: z.enum(['server', 'client']),
   name: Name,
   createdAt: Instant,
-  expiresAt: Instant.exactOptional(),
-  ...stamp,
-})
+  expiresAt: Instant.meta({ description: 'From then on it opens nothing' }).exactOptional(),
+}
+const expiry = Instant.nullable().meta({ description: 'Without it, or null: it does not expire' }).optional()
+const secret = {
+  secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
+}
+
+// --- SDK keys
+
+export const SdkKey = z.strictObject({ kind: z.enum(['server', 'client']), ...common, ...stamp })
 export const SdkKeyInput = z.strictObject({
   kind: SdkKey.shape.kind,
   name: Name,
-  expiresAt: Instant.nullable().optional(),
+  expiresAt: expiry,
 })
-export const SdkKeyMade = written(SdkKey).extend({
-  secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
+export const SdkKeyMade = written(SdkKey).extend(secret)
+
+// --- management keys
+
+export const Grant = z.strictObject({
+  role: z.enum(['admin', 'editor', 'viewer', 'killer']),
+  projects: z.array(Key).meta({ description: 'Without it: all' }).exactOptional(),
+  environments: z
+    .array(z.string())
+    .meta({
+      description: 'As `<project>/<environment>`; without it: all',
+      examples: [['default/production']],
+    })
+    .exactOptional(),
+})
+export const GrantInput = z.strictObject({
+  role: Grant.shape.role,
+  projects: Grant.shape.projects.unwrap().optional(),
+  environments: Grant.shape.environments.unwrap().optional(),
+})
+export const ApiKey = z.strictObject({ grants: z.array(Grant), ...common, ...stamp })
+export const ApiKeyInput = z.strictObject({
+  name: Name,
+  grants: z.array(GrantInput).meta({
+    description: 'What the key may do: each grant gives its role over its projects and environments',
+  }),
+  expiresAt: expiry,
+})
+export const ApiKeyMade = written(ApiKey).extend(secret)
+/** The key that `HALYARD_ADMIN_KEY` sets. */
+export const ConfiguredKey = z.strictObject({
+  id: z.literal('admin'),
+  name: Name,
+  grants: z.array(Grant),
+  configured: z.literal(true).meta({ description: 'In force for as long as HALYARD_ADMIN_KEY is set' }),
 })

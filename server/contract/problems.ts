@@ -45,7 +45,7 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'variant-not-found': 'The flag has no variant of this name.',
   'rule-not-found': 'The flag has no rule of this id in this environment.',
   'segment-not-found': 'The environment has no segment of this key. `didYouMean` names the nearest one.',
-  'key-not-found': 'The environment has no SDK key of this id.',
+  'key-not-found': 'There is no key of this id here.',
   'revision-not-found':
     'The log has no such revision: it is beyond the newest, or the time is before the first. `detail` names what there is.',
   'method-not-allowed': 'The address exists, with other methods: `Allow` lists them.',
@@ -60,6 +60,10 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
     'This Idempotency-Key came with another request before, and one key is for one request: send a new key. Or the request is the same, and its first answer can no longer be rebuilt: `detail` says at which revision it was carried out.',
   'plan-stale':
     'One of the two environments has changed since the plan was made, so it might do something else now. Make a new plan, and look at it.',
+  'last-admin-key':
+    'No other key in force may administer the service, and none is configured: whoever ended this one would lock everyone out. Make another admin key first, or set `HALYARD_ADMIN_KEY`. A key that was rotated does not count: its replacement does.',
+  'key-configured':
+    'The configured admin key is no document: it is in force for as long as `HALYARD_ADMIN_KEY` is set. Unset or change that, and restart.',
   'revision-conflict':
     'A change of a commit carried `ifRevision`, and the document is at another revision. Nothing was changed: read it again.',
   'history-compacted':

@@ -5,7 +5,7 @@
 import type { FlagConfig, Kill } from '@halyard/sdk/core'
 import type { z } from 'zod'
 import type { Warning as DomainWarning } from '../domain/change.ts'
-import type { EnvironmentDocument, Settings as SettingsDocument } from '../domain/documents.ts'
+import type { EnvironmentDocument, GrantDocument, Settings as SettingsDocument } from '../domain/documents.ts'
 import type * as input from '../domain/inputs.ts'
 import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
@@ -41,6 +41,8 @@ export type Proofs = Prove<
     Same<Schema<typeof resources.EnvironmentInput>, input.EnvironmentInput>,
     Same<Writable<typeof resources.EnvironmentPatch>, input.EnvironmentPatch>,
     Same<Schema<typeof keys.SdkKeyInput>, input.SdkKeyInput>,
+    Same<Schema<typeof keys.ApiKeyInput>, input.ApiKeyInput>,
+    Same<Schema<typeof keys.Grant>, GrantDocument>,
     Same<Schema<typeof cohorts.MembersPatch>, input.MembersEdit>,
     Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
     Same<Schema<typeof resources.Settings>, SettingsDocument>,

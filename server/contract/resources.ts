@@ -34,6 +34,7 @@ export const Warning = z.strictObject({
     'users-may-move',
     'unit-often-missing',
     'skipped-by-connected-sdks',
+    'grant-names-unknown',
   ]),
   pointer: z.string().exactOptional(),
   message: z.string(),

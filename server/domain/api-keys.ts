@@ -1,19 +1,50 @@
 /** Edits of management keys. Scope: the system log. */
-import { type Edit, SYSTEM } from './change.ts'
-import { type ApiKeyDocument, apiKeyOf, type GrantDocument, lockedLog } from './documents.ts'
-import { collectFaults } from './faults.ts'
+import type { State } from '@halyard/sdk/core'
+import { type Edit, SYSTEM, type Warning } from './change.ts'
+import { type ApiKeyDocument, apiKeyOf, documentsOf, type GrantDocument, lockedLog } from './documents.ts'
+import { at, collectFaults, nearest, quote } from './faults.ts'
 import type { ApiKeyInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
 import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
-import { inside, isObject, type Reading, readFields, readKey, readList, readWord } from './reading.ts'
+import { Problem } from './problem.ts'
+import {
+  fieldOf,
+  inside,
+  isObject,
+  listOf,
+  type Reading,
+  readFields,
+  readKey,
+  readList,
+  readWord,
+} from './reading.ts'
 
 const ROLES = ['admin', 'editor', 'viewer', 'killer'] as const
 const MOST_GRANTS = 100
 /** `<project>/<environment>`. */
 const ENVIRONMENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\/[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
-/** Scope: system. `randomBytes`: 32, from a cryptographic source. */
-export function createApiKey(input: ApiKeyInput, randomBytes: Uint8Array): Edit<Minted<ApiKeyDocument>> {
+/** The key that `HALYARD_ADMIN_KEY` sets: no document, and in force for as long as it is set. Minted ids are longer. */
+export const CONFIGURED_KEY = {
+  id: 'admin',
+  name: 'configured admin key',
+  grants: [{ role: 'admin' }],
+} as const
+
+/** What grants can name: projects by key, environments as `<project>/<environment>`. */
+export type Places = { readonly projects: ReadonlySet<string>; readonly environments: ReadonlySet<string> }
+
+/**
+ * Scope: system. Grants may name what is not there yet, and say so in a warning: an environment's log is not locked
+ * here, and whoever sets up a service makes keys and projects in any order.
+ * @param randomBytes 32, from a cryptographic source
+ * @param known what there is now; without it nothing is warned of
+ */
+export function createApiKey(
+  input: ApiKeyInput,
+  randomBytes: Uint8Array,
+  known?: Places,
+): Edit<Minted<ApiKeyDocument>> {
   return (_logs, moment) => {
     const faults = collectFaults()
     checkJson(input, faults)
@@ -23,17 +54,70 @@ export function createApiKey(input: ApiKeyInput, randomBytes: Uint8Array): Edit<
     const common = readKeyDocument('management', fields, reading, moment, randomBytes)
     faults.refuse()
     const document: ApiKeyDocument = { ...common.document, grants }
-    return keyMade('api-key', SYSTEM, { document, secret: common.secret })
+    const warnings = known === undefined ? [] : unknownIn(grants, known)
+    return keyMade('api-key', SYSTEM, { document, secret: common.secret }, warnings)
   }
 }
 
-/** Scope: system. */
-export function revokeApiKey(id: string): Edit<ApiKeyDocument> {
-  return (logs) => {
-    const document = apiKeyOf(lockedLog(logs, SYSTEM, 'project-not-found').state, id)
+/** `adminConfigured`: a key that is no document administers the service, whatever becomes of those that are. */
+export type Administration = { readonly adminConfigured: boolean }
+
+/** Ends a key at once, but not the last that administers the service. Scope: system. */
+export function revokeApiKey(id: string, { adminConfigured }: Administration): Edit<ApiKeyDocument> {
+  return (logs, { now }) => {
+    const { state } = lockedLog(logs, SYSTEM, 'project-not-found')
+    const document = apiKeyOf(state, id)
     if (document === undefined) throw unknownKey(id)
+    if (!adminConfigured && isLastAdmin(state, document, now)) {
+      throw new Problem(
+        'last-admin-key',
+        'No other key may administer the service: make another admin key first, or set HALYARD_ADMIN_KEY.',
+      )
+    }
     return keyRevoked('api-key', SYSTEM, document)
   }
+}
+
+function isLastAdmin(state: State, { id }: ApiKeyDocument, now: number): boolean {
+  const admins = [...documentsOf<ApiKeyDocument>(state, 'api-key')].filter((key) => administers(key, now))
+  return admins.length === 1 && admins[0]?.id === id
+}
+
+/** In force, over the whole service, and not on its way out. A key whose end is no date has ended. */
+function administers({ grants, expiresAt, replacedBy }: ApiKeyDocument, now: number): boolean {
+  if (replacedBy !== undefined || (expiresAt !== undefined && !(Date.parse(expiresAt) > now))) return false
+  return listOf(grants).some(
+    (grant) =>
+      fieldOf(grant, 'role') === 'admin' &&
+      fieldOf(grant, 'projects') === undefined &&
+      fieldOf(grant, 'environments') === undefined,
+  )
+}
+
+/** A warning for each name in a grant that nothing has. */
+function unknownIn(grants: readonly GrantDocument[], known: Places): Warning[] {
+  const unknown = (
+    names: readonly string[] = [],
+    what: 'project' | 'environment',
+    there: ReadonlySet<string>,
+    pointer: string,
+  ) =>
+    names.flatMap((name, index): Warning[] => {
+      if (there.has(name)) return []
+      const meant = nearest(name, there)
+      const hint = meant === undefined ? '' : ` Did you mean ${quote(meant)}?`
+      return [
+        {
+          code: 'grant-names-unknown',
+          pointer: at(pointer, index),
+          message: `There is no ${what} ${quote(name)}: the grant gives nothing until there is.${hint}`,
+        },
+      ]
+    })
+  return grants.flatMap(({ projects, environments }, index) => [
+    ...unknown(projects, 'project', known.projects, `/grants/${index}/projects`),
+    ...unknown(environments, 'environment', known.environments, `/grants/${index}/environments`),
+  ])
 }
 
 function readGrants(value: unknown, reading: Reading): GrantDocument[] {

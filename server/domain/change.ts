@@ -56,6 +56,7 @@ export type Warning = {
     | 'users-may-move'
     | 'unit-often-missing'
     | 'skipped-by-connected-sdks'
+    | 'grant-names-unknown'
   /** JSON Pointer into the document, where there is one. */
   readonly pointer?: string
   readonly message: string

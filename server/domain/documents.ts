@@ -28,16 +28,20 @@ export type GrantDocument = {
   readonly projects?: readonly string[]
   readonly environments?: readonly string[]
 }
-/** System log, kind `api-key`, under the key's id. */
-export type ApiKeyDocument = {
+/** What keys of every kind have. */
+export type KeyDocument = {
   readonly id: string
   readonly name: string
   /** SHA-256 of the key's whole text, hex. */
   readonly digest: string
-  readonly grants: readonly GrantDocument[]
   readonly createdAt: string
   readonly expiresAt?: string
+  /** Ids: of the key that this one was made for, and of the one made for it. */
+  readonly replaces?: string
+  readonly replacedBy?: string
 }
+/** System log, kind `api-key`, under the key's id. */
+export type ApiKeyDocument = KeyDocument & { readonly grants: readonly GrantDocument[] }
 
 export type Settings = {
   readonly corsOrigins: readonly string[]
@@ -52,14 +56,9 @@ export type EnvironmentDocument = {
   readonly settings: Settings
 }
 /** Project log, kind `sdk-key`, under the key's id. */
-export type SdkKeyDocument = {
-  readonly id: string
+export type SdkKeyDocument = KeyDocument & {
   readonly kind: 'server' | 'client'
   readonly environment: LogId
-  readonly name: string
-  readonly digest: string
-  readonly createdAt: string
-  readonly expiresAt?: string
 }
 /** Project log, kind `identity`, under the flag's key. */
 export type Identity = {

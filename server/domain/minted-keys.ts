@@ -1,5 +1,5 @@
 /** What keys of every kind have in common: how one is made, kept and ended. */
-import type { Change, LogId, Moment } from './change.ts'
+import type { Change, LogId, Moment, Warning } from './change.ts'
 import { asJson } from './documents.ts'
 import { readName } from './environments.ts'
 import { at, quote } from './faults.ts'
@@ -17,12 +17,13 @@ export function keyMade<D extends { readonly id: string }>(
   kind: 'api-key' | 'sdk-key',
   log: LogId,
   minted: Minted<D>,
+  warnings: readonly Warning[] = [],
 ): Change<Minted<D>> {
   const { document } = minted
   return {
     action: `${kind}.create`,
     edits: new Map([[log, [{ kind, key: document.id, definition: asJson(document) }]]]),
-    warnings: [],
+    warnings,
     result: minted,
   }
 }

@@ -9,6 +9,7 @@ import { Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
 import { authorise, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
+import { apiKeyHandlers } from './handlers/api-keys.ts'
 import { configurationHandlers, killHandlers } from './handlers/configurations.ts'
 import { flagHandlers } from './handlers/flags.ts'
 import { keyHandlers } from './handlers/keys.ts'
@@ -35,6 +36,7 @@ const handlers: Handlers = {
   ...memberHandlers,
   ...commitHandlers,
   ...keyHandlers,
+  ...apiKeyHandlers,
 }
 
 export type Management = World & {

@@ -1,6 +1,13 @@
 /** Documents of the logs as the management API shows them: with their stamp, without what is inside alone. */
 import { type Entry, entryOf, type FlagConfig, type Json, type Kill, type Segment } from '@halyard/sdk/core'
-import type { EnvironmentDocument, Identity, ProjectDocument, SdkKeyDocument } from '../domain/documents.ts'
+import type {
+  ApiKeyDocument,
+  EnvironmentDocument,
+  Identity,
+  KeyDocument,
+  ProjectDocument,
+  SdkKeyDocument,
+} from '../domain/documents.ts'
 import { countMembers } from '../domain/members.ts'
 import type { Held } from '../live/live.ts'
 import type { Provenance } from '../store/store.ts'
@@ -62,9 +69,24 @@ export const showSegment: Show = (key, definition, held) => ({
   members: countMembers(held.state, key),
 })
 
+/** What is told of a key: never its digest. */
+const showKey = ({ id, name, createdAt, expiresAt, replaces, replacedBy }: KeyDocument) => ({
+  id,
+  name,
+  createdAt,
+  expiresAt,
+  replaces,
+  replacedBy,
+})
+
 export const showSdkKey: Show = (_, definition) => {
-  const { id, kind, name, createdAt, expiresAt } = definition as unknown as SdkKeyDocument
-  return { id, kind, name, createdAt, ...(expiresAt === undefined ? {} : { expiresAt }) }
+  const document = definition as unknown as SdkKeyDocument
+  return { kind: document.kind, ...showKey(document) }
+}
+
+export const showApiKey: Show = (_, definition) => {
+  const document = definition as unknown as ApiKeyDocument
+  return { grants: document.grants, ...showKey(document) }
 }
 
 /** The kill of a flag: in the log, or accepted and not there yet. */

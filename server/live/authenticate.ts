@@ -2,6 +2,7 @@
  * Whose key is this? Answered from memory: a key verified once is recognised without hashing for as long as the
  * directory holds it. An unknown one costs at most a shared, rationed read of the store. Hides both memories.
  */
+import { CONFIGURED_KEY } from '../domain/api-keys.ts'
 import { digestOfKey, parseKey, sameDigest } from '../domain/keys.ts'
 import type { Directory, KnownKey } from './directory.ts'
 import type { Principal } from './live.ts'
@@ -112,15 +113,8 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
 }
 
 function adminOf(key: string): { readonly digest: string; readonly principal: Principal } {
-  return {
-    digest: digestOfKey(key),
-    principal: {
-      kind: 'management',
-      keyId: 'admin',
-      name: 'configured admin key',
-      grants: [{ role: 'admin' }],
-    },
-  }
+  const { id: keyId, name, grants } = CONFIGURED_KEY
+  return { digest: digestOfKey(key), principal: { kind: 'management', keyId, name, grants } }
 }
 
 /** The oldest is forgotten first. */

@@ -182,6 +182,7 @@ export function createLive(deps: LiveDeps): Live {
     environment: (project, environment) => directory.current().environment(project, environment),
     authenticate,
     recognise: authenticate.recognise,
+    adminConfigured: adminKey !== undefined,
     held: hub.held,
     live: hub.environment,
     past,

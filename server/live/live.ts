@@ -98,6 +98,9 @@ export interface Live {
   /** The principal of a key that was authenticated before and is in force still, without a wait; else undefined. */
   recognise(secret: string): Principal | undefined
 
+  /** Whether an admin key is configured, beside those in the log. */
+  readonly adminConfigured: boolean
+
   held(log: LogId): Held | undefined
   live(environment: LogId): LiveEnvironment | undefined
   /** Reads the store now, if it answers; single flight. Rejects with `Problem` `unavailable` where it does not. */

@@ -25,8 +25,10 @@ export type TestService = {
   readonly live: Live
   /** What was logged, a JSON line each. */
   readonly logged: readonly string[]
+  /** The configured admin key, or the one that the first start made where none is. */
+  readonly adminKey: string
   /**
-   * An injected request with the configured admin key; `key: null` sends none. Every answer is held against the
+   * An injected request with the admin key; `key: null` sends none. Every answer is held against the
    * contract: one that it does not describe fails the test that asked.
    */
   ask(method: string, url: string, options?: AskOptions): Promise<Asked>
@@ -76,9 +78,9 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
   )
   const { http, live } = service
   await http.ready()
-  await service.start()
+  const { adminKey = ADMIN_KEY } = await service.start()
 
-  const ask: TestService['ask'] = async (method, url, { body, key = ADMIN_KEY, headers = {} } = {}) => {
+  const ask: TestService['ask'] = async (method, url, { body, key = adminKey, headers = {} } = {}) => {
     const isText = typeof body === 'string' || Buffer.isBuffer(body)
     const response = await http.inject({
       method: method as NonNullable<InjectOptions['method']>,
@@ -108,6 +110,7 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
     http,
     live,
     logged,
+    adminKey,
     ask,
     async managementKey(grants) {
       const { result } = await live.commit({

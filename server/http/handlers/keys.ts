@@ -42,7 +42,7 @@ export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.delete'> 
     const environment = findEnvironment(live, call.manager, call.params)
     const { project, id } = environment
     const held = heldLog(live, project.id)
-    const { key } = call.params
+    const { id: key } = call.params
     const document = held.state.entries.get('sdk-key')?.get(key)?.definition as unknown as
       | SdkKeyDocument
       | undefined

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allEndpoints, type Endpoint, PROBLEM_TYPES, problemUri } from '../../../server/contract/index.ts'
+import { parseKey } from '../../../server/domain/keys.ts'
 import { Problem, type ProblemType } from '../../../server/domain/problem.ts'
 import { createHttp } from '../../../server/http/index.ts'
 import type { Live } from '../../../server/live/live.ts'
@@ -13,11 +14,14 @@ const USED = 'used-before'
 
 let service: TestService
 let limited: TestService
+/** Without a configured admin key: its first key is the last that administers. */
+let unconfigured: TestService
 const keys: Record<string, string> = {}
 
 beforeAll(async () => {
   service = await startService()
   limited = await startService({ managementRequestsPerSecond: 1, evaluationsPerSecond: 1, maxStreams: 1 })
+  unconfigured = await startService({ adminKey: undefined })
   keys.server = await service.sdkKey('server')
   keys.client = await service.sdkKey('client')
   keys.management = await service.managementKey([{ role: 'admin' }])
@@ -37,7 +41,7 @@ beforeAll(async () => {
   })
   await useKey()
 })
-afterAll(() => Promise.all([service.close(), limited.close()]))
+afterAll(() => Promise.all([service, limited, unconfigured].map((one) => one.close())))
 
 /** A write of each log under the key that is then used. */
 async function useKey(): Promise<void> {
@@ -118,7 +122,12 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
     id === 'configurations.rules.add'
       ? { body: { before: 'nope', serve: { variant: 'on' } } }
       : { params: { rule: 'nope' } },
-  'key-not-found': () => ({ params: { key: 'nope' } }),
+  'key-not-found': () => ({ params: { id: 'nope' } }),
+  'last-admin-key': () => ({
+    key: unconfigured.adminKey,
+    params: { id: parseKey(unconfigured.adminKey)?.id ?? '' },
+  }),
+  'key-configured': () => ({ params: { id: 'admin' } }),
   'already-exists': ({ id }) => ({
     body:
       id === 'projects.create'
@@ -163,7 +172,8 @@ describe('each problem that an endpoint declares can be met there', () => {
   it.each(declared.filter(({ type }) => !ofOthers.includes(type)))('$name', async ({ endpoint, type }) => {
     const how = MET_BY[type]
     if (how === undefined) throw new Error(`No request is known that meets ${type}.`)
-    const answer = await send(service, endpoint, how(endpoint))
+    const target = type === 'last-admin-key' ? unconfigured : service
+    const answer = await send(target, endpoint, how(endpoint))
     expect(answer.body?.type, `${answer.status} ${answer.text}`).toBe(problemUri(type))
     expect(answer.headers['content-type']).toContain('application/problem+json')
     expect(answer.body.instance).toMatch(/^urn:halyard:request:/)

@@ -1,25 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
-  type ApiKeyInput,
-  apiKeyOf,
   bootstrap,
-  createApiKey,
   createProject,
-  createSdkKey,
   deleteProject,
-  digestOfKey,
   environmentOf,
-  parseKey,
   projectOf,
-  revokeApiKey,
-  revokeSdkKey,
   SYSTEM,
-  sdkKeyOf,
   updateProject,
 } from '../../../server/domain/index.ts'
 import { ANY, pointersOf, problemOf, World } from './world.ts'
 
-const BYTES = new Uint8Array(32).fill(7)
 let world: World
 beforeEach(() => {
   world = World.started()
@@ -85,91 +75,5 @@ describe('projects', () => {
     const { closes } = world.commit(deleteProject('default', ANY))
     expect([...closes!].sort()).toEqual(ids.sort())
     expect(projectOf(world.state(SYSTEM), 'default')).toBeUndefined()
-  })
-})
-
-describe('management keys', () => {
-  const create = (input: Partial<ApiKeyInput>) =>
-    world.commit(createApiKey({ name: 'CI', grants: [{ role: 'editor' }], ...input }, BYTES))
-
-  it('are kept as a digest, and shown once', () => {
-    const { document, secret } = create({ expiresAt: '2027-01-01T00:00:00Z' }).result
-    expect(document).toEqual({
-      id: parseKey(secret)?.id,
-      name: 'CI',
-      digest: digestOfKey(secret),
-      grants: [{ role: 'editor' }],
-      createdAt: '2026-03-01T12:00:00.000Z',
-      expiresAt: '2027-01-01T00:00:00.000Z',
-    })
-    expect(parseKey(secret)?.kind).toBe('management')
-    expect(JSON.stringify(apiKeyOf(world.state(SYSTEM), document.id))).not.toContain(parseKey(secret)!.secret)
-  })
-
-  it('are granted roles, for all or for some', () => {
-    const grants = [
-      { role: 'killer', environments: ['default/production'] },
-      { role: 'viewer', projects: ['default'] },
-    ] as const
-    expect(create({ grants, expiresAt: null }).result.document.grants).toEqual(grants)
-  })
-
-  it.each<[string, unknown, string[]]>([
-    ['no grants', { grants: [] }, ['/grants']],
-    ['a grant that is none', { grants: ['admin'] }, ['/grants/0']],
-    ['a role that is none', { grants: [{ role: 'root' }] }, ['/grants/0/role']],
-    ['no projects', { grants: [{ role: 'admin', projects: [] }] }, ['/grants/0/projects']],
-    ['a project that is none', { grants: [{ role: 'admin', projects: ['a b'] }] }, ['/grants/0/projects/0']],
-    [
-      'an environment that is none',
-      { grants: [{ role: 'admin', environments: ['production', 7] }] },
-      ['/grants/0/environments/0', '/grants/0/environments/1'],
-    ],
-    ['no name', { name: '' }, ['/name']],
-    ['an expiry that is past', { expiresAt: '2026-03-01T12:00:00Z' }, ['/expiresAt']],
-    ['an expiry that is none', { expiresAt: 'soon' }, ['/expiresAt']],
-  ])('are refused with a pointer to %s', (_what, input, pointers) => {
-    expect(pointersOf(() => create(input as ApiKeyInput))).toEqual(pointers)
-  })
-
-  it('are revoked', () => {
-    const { id } = create({}).result.document
-    expect(world.commit(revokeApiKey(id)).result.id).toBe(id)
-    expect(problemOf(() => world.run(revokeApiKey(id))).type).toBe('key-not-found')
-  })
-})
-
-describe('SDK keys', () => {
-  it('open one environment', () => {
-    const environment = world.environment()
-    const { document, secret } = world.commit(
-      createSdkKey(world.project, environment, { kind: 'client', name: 'web' }, BYTES),
-    ).result
-    expect(parseKey(secret)?.kind).toBe('client')
-    expect(sdkKeyOf(world.state(world.project), document.id)).toEqual({
-      id: parseKey(secret)?.id,
-      kind: 'client',
-      environment,
-      name: 'web',
-      digest: digestOfKey(secret),
-      createdAt: '2026-03-01T12:00:00.000Z',
-    })
-  })
-
-  it('are refused with pointers, and for an environment that is gone', () => {
-    const create = (environment: string, input: unknown) => () =>
-      world.run(createSdkKey(world.project, environment, input as never, BYTES))
-    expect(pointersOf(create(world.environment(), { kind: 'management', name: 7 }))).toEqual([
-      '/kind',
-      '/name',
-    ])
-    expect(problemOf(create('env_gone', { kind: 'server', name: 'x' })).type).toBe('environment-not-found')
-  })
-
-  it('are revoked', () => {
-    const create = createSdkKey(world.project, world.environment(), { kind: 'server', name: 'web' }, BYTES)
-    const { id } = world.commit(create).result.document
-    expect(world.commit(revokeSdkKey(world.project, id)).action).toBe('sdk-key.revoke')
-    expect(problemOf(() => world.run(revokeSdkKey(world.project, id))).type).toBe('key-not-found')
   })
 })
