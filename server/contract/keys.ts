@@ -1,7 +1,7 @@
 /** Keys, as they are shown and taken: never their text, but for the once. */
 import { z } from 'zod'
 import { Instant, Key } from './documents.ts'
-import { Name, stamp, written } from './resources.ts'
+import { ActionBody, Name, stamp, written } from './resources.ts'
 
 /** What keys of every kind show. */
 const common = {
@@ -9,10 +9,31 @@ const common = {
   name: Name,
   createdAt: Instant,
   expiresAt: Instant.meta({ description: 'From then on it opens nothing' }).exactOptional(),
+  replaces: z.string().meta({ description: 'The id of the key that this one was made for' }).exactOptional(),
+  replacedBy: z
+    .string()
+    .meta({ description: 'The id of the key that was made for this one' })
+    .exactOptional(),
 }
 const expiry = Instant.nullable().meta({ description: 'Without it, or null: it does not expire' }).optional()
 const secret = {
   secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
+}
+
+export const RotateBody = z.strictObject({
+  graceSeconds: z
+    .number()
+    .meta({
+      description:
+        'For how long the old key is good still, but never past its own expiry: a day by default, 0 to 2,592,000 (30 days)',
+    })
+    .optional(),
+  comment: ActionBody.shape.comment,
+})
+const rotation = {
+  previous: z
+    .strictObject({ id: z.string(), expiresAt: Instant })
+    .meta({ description: 'The key that was rotated, and its end' }),
 }
 
 // --- SDK keys
@@ -24,6 +45,7 @@ export const SdkKeyInput = z.strictObject({
   expiresAt: expiry,
 })
 export const SdkKeyMade = written(SdkKey).extend(secret)
+export const SdkKeyRotated = SdkKeyMade.extend(rotation)
 
 // --- management keys
 
@@ -52,6 +74,7 @@ export const ApiKeyInput = z.strictObject({
   expiresAt: expiry,
 })
 export const ApiKeyMade = written(ApiKey).extend(secret)
+export const ApiKeyRotated = ApiKeyMade.extend(rotation)
 /** The key that `HALYARD_ADMIN_KEY` sets. */
 export const ConfiguredKey = z.strictObject({
   id: z.literal('admin'),

@@ -64,6 +64,10 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
     'No other key in force may administer the service, and none is configured: whoever ended this one would lock everyone out. Make another admin key first, or set `HALYARD_ADMIN_KEY`. A key that was rotated does not count: its replacement does.',
   'key-configured':
     'The configured admin key is no document: it is in force for as long as `HALYARD_ADMIN_KEY` is set. Unset or change that, and restart.',
+  'key-rotated':
+    'A key is rotated once: `detail` names the key that was made for it. Rotate that one; where it was revoked, make a new key.',
+  'key-expired':
+    'An expired key opens nothing, and its rotation would open again what had ended. Make a new key.',
   'revision-conflict':
     'A change of a commit carried `ifRevision`, and the document is at another revision. Nothing was changed: read it again.',
   'history-compacted':

@@ -43,6 +43,7 @@ export type Proofs = Prove<
     Same<Schema<typeof keys.SdkKeyInput>, input.SdkKeyInput>,
     Same<Schema<typeof keys.ApiKeyInput>, input.ApiKeyInput>,
     Same<Schema<typeof keys.Grant>, GrantDocument>,
+    Same<Omit<Schema<typeof keys.RotateBody>, 'comment'>, input.RotateInput>,
     Same<Schema<typeof cohorts.MembersPatch>, input.MembersEdit>,
     Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
     Same<Schema<typeof resources.Settings>, SettingsDocument>,

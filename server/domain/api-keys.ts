@@ -3,7 +3,7 @@ import type { State } from '@halyard/sdk/core'
 import { type Edit, SYSTEM, type Warning } from './change.ts'
 import { type ApiKeyDocument, apiKeyOf, documentsOf, type GrantDocument, lockedLog } from './documents.ts'
 import { at, collectFaults, nearest, quote } from './faults.ts'
-import type { ApiKeyInput } from './inputs.ts'
+import type { ApiKeyInput, RotateInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
 import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
 import { Problem } from './problem.ts'
@@ -18,6 +18,7 @@ import {
   readList,
   readWord,
 } from './reading.ts'
+import { keyRotated, type Rotated, rotateKey } from './rotate-key.ts'
 
 const ROLES = ['admin', 'editor', 'viewer', 'killer'] as const
 const MOST_GRANTS = 100
@@ -56,6 +57,19 @@ export function createApiKey(
     const document: ApiKeyDocument = { ...common.document, grants }
     const warnings = known === undefined ? [] : unknownIn(grants, known)
     return keyMade('api-key', SYSTEM, { document, secret: common.secret }, warnings)
+  }
+}
+
+/** Scope: system. `randomBytes`: 32, from a cryptographic source. */
+export function rotateApiKey(
+  id: string,
+  input: RotateInput,
+  randomBytes: Uint8Array,
+): Edit<Rotated<ApiKeyDocument>> {
+  return (logs, moment) => {
+    const document = apiKeyOf(lockedLog(logs, SYSTEM, 'project-not-found').state, id)
+    if (document === undefined) throw unknownKey(id)
+    return keyRotated('api-key', SYSTEM, rotateKey('management', document, input, moment, randomBytes))
   }
 }
 

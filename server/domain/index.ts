@@ -1,4 +1,5 @@
 /** What an edit means: the whole write side of the model, as pure functions over the locked logs' states. */
+export * from './api-keys.ts'
 export * from './batch.ts'
 export * from './canonical.ts'
 export * from './change.ts'
@@ -18,6 +19,7 @@ export type { Minted } from './minted-keys.ts'
 export * from './problem.ts'
 export { allocate, BUCKETS, bucketsOf, heldBuckets } from './ranges.ts'
 export { allDependantsOf } from './references.ts'
+export type { Rotated } from './rotate-key.ts'
 export * from './sdk-keys.ts'
 export * from './segments.ts'
 export * from './system.ts'

@@ -156,6 +156,11 @@ export type SdkKeyInput = {
   readonly expiresAt?: string | null | undefined
 }
 
+export type RotateInput = {
+  /** For how long the old key is good still; a day by default. */
+  readonly graceSeconds?: number | undefined
+}
+
 /** One entry of a batch. `ifRevision` 0: there must be none yet. */
 export type ChangeInput = {
   readonly op: 'put' | 'delete'

@@ -31,6 +31,8 @@ export const PROBLEMS = {
   'plan-stale': { status: 409, title: 'The plan is of states that have changed since' },
   'last-admin-key': { status: 409, title: 'Nobody could administer the service any more' },
   'key-configured': { status: 409, title: 'The key is part of the configuration' },
+  'key-rotated': { status: 409, title: 'The key was rotated before' },
+  'key-expired': { status: 409, title: 'The key has expired' },
   'revision-conflict': { status: 409, title: 'A document has another revision than the one expected' },
   'history-compacted': { status: 410, title: 'The history no longer has this state' },
   stale: { status: 412, title: 'The document was changed since it was read' },

@@ -1,5 +1,5 @@
 /** Edits of SDK keys: each opens one environment. Scope: the project's log. */
-import type { Edit, LogId } from './change.ts'
+import type { Edit, LockedLogs, LogId } from './change.ts'
 import {
   documentsOf,
   type EnvironmentDocument,
@@ -8,11 +8,12 @@ import {
   sdkKeyOf,
 } from './documents.ts'
 import { collectFaults } from './faults.ts'
-import type { SdkKeyInput } from './inputs.ts'
+import type { RotateInput, SdkKeyInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
 import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
 import { Problem } from './problem.ts'
 import { inside, readFields, readWord } from './reading.ts'
+import { keyRotated, type Rotated, rotateKey } from './rotate-key.ts'
 
 /** `randomBytes`: 32, from a cryptographic source. */
 export function createSdkKey(
@@ -42,11 +43,28 @@ export function createSdkKey(
   }
 }
 
-/** Ends a key at once. */
-export function revokeSdkKey(project: LogId, id: string): Edit<SdkKeyDocument> {
-  return (logs) => {
-    const document = sdkKeyOf(lockedLog(logs, project, 'project-not-found').state, id)
-    if (document === undefined) throw unknownKey(id)
-    return keyRevoked('sdk-key', project, document)
+/** `randomBytes`: 32, from a cryptographic source. */
+export function rotateSdkKey(
+  project: LogId,
+  environment: LogId,
+  id: string,
+  input: RotateInput,
+  randomBytes: Uint8Array,
+): Edit<Rotated<SdkKeyDocument>> {
+  return (logs, moment) => {
+    const document = findKey(logs, project, environment, id)
+    return keyRotated('sdk-key', project, rotateKey(document.kind, document, input, moment, randomBytes))
   }
+}
+
+/** Ends a key at once. */
+export function revokeSdkKey(project: LogId, environment: LogId, id: string): Edit<SdkKeyDocument> {
+  return (logs) => keyRevoked('sdk-key', project, findKey(logs, project, environment, id))
+}
+
+/** Another environment's key is unknown here: the caller's grant covers this one alone. */
+function findKey(logs: LockedLogs, project: LogId, environment: LogId, id: string): SdkKeyDocument {
+  const document = sdkKeyOf(lockedLog(logs, project, 'project-not-found').state, id)
+  if (document?.environment !== environment) throw unknownKey(id)
+  return document
 }

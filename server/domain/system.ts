@@ -26,8 +26,6 @@ import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
 import { inside, READ_ONLY, readFields, readKey } from './reading.ts'
 
-export { createApiKey, revokeApiKey } from './api-keys.ts'
-
 /** Any port of a developer's own machine. */
 const LOCALHOST = ['http://localhost:*', 'http://127.0.0.1:*']
 const FIRST_ENVIRONMENTS = [

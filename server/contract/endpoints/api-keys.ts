@@ -1,7 +1,7 @@
 /** The keys that people and their tools manage the service with. */
 import { z } from 'zod'
 import { endpoint } from '../endpoint.ts'
-import { ApiKey, ApiKeyInput, ApiKeyMade, ConfiguredKey } from '../keys.ts'
+import { ApiKey, ApiKeyInput, ApiKeyMade, ApiKeyRotated, ConfiguredKey, RotateBody } from '../keys.ts'
 import {
   bodied,
   describeList,
@@ -81,6 +81,22 @@ export const apiKeyEndpoints = {
     body: undefined,
     answers: { 200: { description: 'The key', body: z.union([ConfiguredKey, ApiKey]) } },
     problems: [...managed, 'key-not-found'],
+  }),
+  'api-keys.rotate': endpoint({
+    id: 'api-keys.rotate',
+    group: 'Management keys',
+    method: 'POST',
+    path: `${one}/rotate`,
+    access,
+    summary: 'Rotate a management key',
+    description:
+      'A new key that may do the same: its secret is shown this once. The old one is good until the end of the grace, so that everything that uses it can be given the new one first; then its requests are refused. A key with an expiry hands on its lifetime: of one made for 90 days, the new one has 90 days.',
+    params: atKey,
+    query: write,
+    headers: writeHeaders,
+    body: { json: RotateBody, size: 'management', optional: true, example: { graceSeconds: 3_600 } },
+    answers: { 201: { description: 'The new key, with its secret', body: ApiKeyRotated } },
+    problems: [...managed, ...bodied, 'key-not-found', 'key-rotated', 'key-expired', 'key-configured'],
   }),
   'api-keys.delete': endpoint({
     id: 'api-keys.delete',

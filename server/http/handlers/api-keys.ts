@@ -1,6 +1,12 @@
 /** Keys that manage the service. The configured one is shown among them, and is no document. */
 import { entryOf } from '@halyard/sdk/core'
-import { CONFIGURED_KEY, createApiKey, type Places, revokeApiKey } from '../../domain/api-keys.ts'
+import {
+  CONFIGURED_KEY,
+  createApiKey,
+  type Places,
+  revokeApiKey,
+  rotateApiKey,
+} from '../../domain/api-keys.ts'
 import { SYSTEM } from '../../domain/change.ts'
 import type { ApiKeyDocument } from '../../domain/documents.ts'
 import { Problem } from '../../domain/problem.ts'
@@ -10,7 +16,8 @@ import { heldLog } from '../find.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
 import { etagOf, type Stamp, showApiKey, shownEntry } from '../shown.ts'
-import { commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
+import { commit, outcomeOf, shownOnce, type Target, writtenDocument } from '../write.ts'
+import { previousOf } from './keys.ts'
 
 const scope = { path: [SYSTEM] }
 const keyAt = (id: string): Target => ({ log: SYSTEM, kind: 'api-key', key: id, show: showApiKey })
@@ -36,7 +43,7 @@ function placesOf(live: Live): Places {
 }
 
 export const apiKeyHandlers: Handlers<
-  'api-keys.list' | 'api-keys.create' | 'api-keys.get' | 'api-keys.delete'
+  'api-keys.list' | 'api-keys.create' | 'api-keys.get' | 'api-keys.rotate' | 'api-keys.delete'
 > = {
   'api-keys.list': ({ query }, { live }) => {
     const held = heldLog(live, SYSTEM)
@@ -60,7 +67,7 @@ export const apiKeyHandlers: Handlers<
     })
     const { document, secret } = committed.result
     const { body, etag } = writtenDocument(live, call, committed, keyAt(document.id), document)
-    return { status: 201, body: call.dryRun ? body : { ...body, secret }, etag }
+    return { status: 201, body: { ...body, ...shownOnce(call, committed, secret) }, etag }
   },
 
   'api-keys.get': ({ params: { id } }, { live }) => {
@@ -70,6 +77,17 @@ export const apiKeyHandlers: Handlers<
     if (entry === undefined) throw unknownKey('key-not-found', 'key', id, [])
     const body = shownEntry(showApiKey, held, id, entry)
     return { status: 200, body, etag: etagOf(body as Stamp) }
+  },
+
+  'api-keys.rotate': async (call, { live, randomBytes }) => {
+    const { id } = call.params
+    refuseConfigured(live, id)
+    const edit = rotateApiKey(id, { graceSeconds: call.body?.graceSeconds }, randomBytes(32))
+    const committed = await commit(live, call, { scope, edit })
+    const { document, secret, previous } = committed.result
+    const { body, etag } = writtenDocument(live, call, committed, keyAt(document.id), document)
+    const shown = { ...body, ...shownOnce(call, committed, secret), previous: previousOf(previous) }
+    return { status: 201, body: shown, etag }
   },
 
   'api-keys.delete': async (call, { live }) => {

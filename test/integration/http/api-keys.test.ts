@@ -104,6 +104,58 @@ describe('management keys', () => {
   })
 })
 
+describe('rotating a management key', () => {
+  const rotate = (id: string, body?: object) => service.ask('POST', `${KEYS}/${id}/rotate`, { body })
+
+  it('lets the old one work until its end, and shows the pair in lists', async () => {
+    const old = (await make({ name: 'pair', grants: [{ role: 'viewer' }] })).body
+    const rotated = await rotate(old.id)
+    expect(rotated.status).toBe(201)
+    expect(rotated.body).toMatchObject({ name: 'pair', replaces: old.id, previous: { id: old.id } })
+    const inADay = Date.parse(rotated.body.previous.expiresAt) - Date.parse(rotated.body.createdAt)
+    expect(inADay).toBe(86_400_000)
+    for (const { secret } of [old, rotated.body]) {
+      expect((await service.ask('GET', PROJECTS, { key: secret })).status).toBe(200)
+    }
+    const { items } = (await service.ask('GET', `${KEYS}?query=pair&fields=replaces,replacedBy`)).body
+    expect(items).toHaveLength(2)
+    expect(items).toEqual(
+      expect.arrayContaining([
+        { id: old.id, replacedBy: rotated.body.id },
+        { id: rotated.body.id, replaces: old.id },
+      ]),
+    )
+    const again = await rotate(old.id)
+    expect([again.status, again.body.detail]).toEqual([409, expect.stringContaining(rotated.body.id)])
+  })
+
+  it('ends the old one at once where there is no grace', async () => {
+    const old = (await make({ name: 'leaked', grants: [{ role: 'viewer' }] })).body
+    const { secret } = (await rotate(old.id, { graceSeconds: 0, comment: 'it was in a log' })).body
+    expect((await service.ask('GET', PROJECTS, { key: old.secret })).status).toBe(401)
+    expect((await service.ask('GET', PROJECTS, { key: secret })).status).toBe(200)
+  })
+
+  it('is refused with a pointer where the grace is too long', async () => {
+    const { id } = (await make({ name: 'long', grants: [{ role: 'viewer' }] })).body
+    const refused = await rotate(id, { graceSeconds: 2_592_001 })
+    expect([refused.status, refused.body.errors[0].pointer]).toEqual([422, '/graceSeconds'])
+  })
+
+  it('shows no secret in a dry run, nor when the request comes again', async () => {
+    const { id } = (await make({ name: 'again', grants: [{ role: 'viewer' }] })).body
+    const tried = await service.ask('POST', `${KEYS}/${id}/rotate?dryRun=true`)
+    expect(tried.body).toMatchObject({ dryRun: true, replaces: id })
+    const ask = () =>
+      service.ask('POST', `${KEYS}/${id}/rotate`, { headers: { 'idempotency-key': 'rotate-it' } })
+    const [first, second] = [await ask(), await ask()]
+    const { secret, ...shown } = first.body
+    expect(secret).toMatch(/^hly_api_/)
+    expect(second.body).toEqual(shown)
+    expect(tried.body).not.toHaveProperty('secret')
+  })
+})
+
 describe('where no admin key is configured', () => {
   let bare: TestService
   beforeAll(async () => {

@@ -17,6 +17,7 @@ let limited: TestService
 /** Without a configured admin key: its first key is the last that administers. */
 let unconfigured: TestService
 const keys: Record<string, string> = {}
+const keyIds: Record<string, string> = {}
 
 beforeAll(async () => {
   service = await startService()
@@ -25,6 +26,7 @@ beforeAll(async () => {
   keys.server = await service.sdkKey('server')
   keys.client = await service.sdkKey('client')
   keys.management = await service.managementKey([{ role: 'admin' }])
+  await makeEndedKeys()
   const make = (body: object) => service.ask('POST', `${PROJECT}/flags`, { body })
   for (const key of ['plain', 'archived', 'base', 'dependent', 'killed']) await make({ key, type: 'boolean' })
   await service.ask('POST', `${PROJECT}/flags/archived/archive`)
@@ -55,6 +57,21 @@ async function useKey(): Promise<void> {
     const { status } = await service.ask(method, url, { body, headers, key })
     if (status !== 200) throw new Error(`${method} ${url}: ${status}`)
   }
+}
+
+/** Keys of both kinds: one rotated, one expired. */
+async function makeEndedKeys(): Promise<void> {
+  const soon = () => new Date(Date.now() + 500).toISOString()
+  const made = async (url: string, body: object) => (await service.ask('POST', url, { body })).body.id
+  for (const [kind, url, body] of [
+    ['', `${ENVIRONMENT}/keys`, { kind: 'server', name: 'ends' }],
+    ['Api', '/api/v1/api-keys', { name: 'ends', grants: [{ role: 'viewer' }] }],
+  ] as const) {
+    keyIds[`expired${kind}`] = await made(url, { ...body, expiresAt: soon() })
+    keyIds[`rotated${kind}`] = await made(url, body)
+    await service.ask('POST', `${url}/${keyIds[`rotated${kind}`]}/rotate`)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500))
 }
 
 /** As SQL by hand would: a configuration whose value is of no type that the flag has. */
@@ -126,6 +143,12 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   'last-admin-key': () => ({
     key: unconfigured.adminKey,
     params: { id: parseKey(unconfigured.adminKey)?.id ?? '' },
+  }),
+  'key-rotated': ({ id }) => ({
+    params: { id: keyIds[id === 'keys.rotate' ? 'rotated' : 'rotatedApi'] ?? '' },
+  }),
+  'key-expired': ({ id }) => ({
+    params: { id: keyIds[id === 'keys.rotate' ? 'expired' : 'expiredApi'] ?? '' },
   }),
   'key-configured': () => ({ params: { id: 'admin' } }),
   'already-exists': ({ id }) => ({

@@ -9,6 +9,8 @@ import {
   parseKey,
   revokeApiKey,
   revokeSdkKey,
+  rotateApiKey,
+  rotateSdkKey,
   SYSTEM,
   sdkKeyOf,
 } from '../../../server/domain/index.ts'
@@ -145,6 +147,13 @@ describe('the last key that administers the service', () => {
     expect(problemOf(revoking(last)).type).toBe('last-admin-key')
   })
 
+  it('is the last though the key that it was made for has its grace still', () => {
+    const old = make(ADMIN)
+    const { document } = world.commit(rotateApiKey(old, {}, BYTES)).result
+    expect(problemOf(revoking(document.id)).type).toBe('last-admin-key')
+    expect(revoking(old)().result.id).toBe(old)
+  })
+
   it('is not the last while another has an end that is to come', () => {
     const first = make(ADMIN)
     make([{ role: 'viewer' }, ...ADMIN], new Date(NOW + 1).toISOString())
@@ -182,7 +191,90 @@ describe('SDK keys', () => {
   it('are revoked', () => {
     const create = createSdkKey(world.project, world.environment(), { kind: 'server', name: 'web' }, BYTES)
     const { id } = world.commit(create).result.document
-    expect(world.commit(revokeSdkKey(world.project, id)).action).toBe('sdk-key.revoke')
-    expect(problemOf(() => world.run(revokeSdkKey(world.project, id))).type).toBe('key-not-found')
+    expect(world.commit(revokeSdkKey(world.project, world.environment(), id)).action).toBe('sdk-key.revoke')
+    expect(problemOf(() => world.run(revokeSdkKey(world.project, world.environment(), id))).type).toBe(
+      'key-not-found',
+    )
+  })
+})
+
+describe('rotating a key', () => {
+  const DAY = 86_400_000
+  const OTHER_BYTES = new Uint8Array(32).fill(9)
+  const at = (time: number) => new Date(time).toISOString()
+  const makeApiKey = (expiresAt?: string) =>
+    world.commit(createApiKey({ name: 'CI', grants: [{ role: 'editor' }], expiresAt }, BYTES)).result.document
+  const rotate = (id: string, graceSeconds?: unknown) =>
+    world.commit(rotateApiKey(id, { graceSeconds: graceSeconds as number }, OTHER_BYTES)).result
+
+  it('makes one that may do the same, and ends the old one a day later; each names the other', () => {
+    const old = makeApiKey()
+    world.now = NOW + 5_000
+    const { document, secret, previous } = rotate(old.id)
+    expect(document).toEqual({
+      id: parseKey(secret)?.id,
+      name: 'CI',
+      grants: [{ role: 'editor' }],
+      digest: digestOfKey(secret),
+      createdAt: at(NOW + 5_000),
+      replaces: old.id,
+    })
+    expect(document.id).not.toBe(old.id)
+    expect(previous).toEqual({ ...old, expiresAt: at(NOW + 5_000 + DAY), replacedBy: document.id })
+    expect(apiKeyOf(world.state(SYSTEM), old.id)).toEqual(previous)
+    expect(apiKeyOf(world.state(SYSTEM), document.id)).toEqual(document)
+  })
+
+  it('keeps the kind and environment of an SDK key, and knows no other environment’s', () => {
+    const [project, environment] = [world.project, world.environment()]
+    const create = createSdkKey(project, environment, { kind: 'client', name: 'web' }, BYTES)
+    const { id } = world.commit(create).result.document
+    const elsewhere = rotateSdkKey(project, world.environment('staging'), id, {}, OTHER_BYTES)
+    expect(problemOf(() => world.run(elsewhere)).type).toBe('key-not-found')
+    const { action, result } = world.commit(rotateSdkKey(project, environment, id, {}, OTHER_BYTES))
+    expect(action).toBe('sdk-key.rotate')
+    expect(result.document).toMatchObject({ kind: 'client', environment, name: 'web', replaces: id })
+    expect(parseKey(result.secret)?.kind).toBe('client')
+  })
+
+  it.each([
+    ['at once', 0, NOW],
+    ['after a minute', 60, NOW + 60_000],
+    ['after thirty days', 30 * 86_400, NOW + 30 * DAY],
+  ])('ends the old one %s where that is asked for', (_when, graceSeconds, end) => {
+    expect(rotate(makeApiKey().id, graceSeconds).previous.expiresAt).toBe(at(end))
+  })
+
+  it.each([-1, 0.5, 30 * 86_400 + 1, '60', null])('refuses a grace of %j', (graceSeconds) => {
+    const { id } = makeApiKey()
+    expect(pointersOf(() => rotate(id, graceSeconds))).toEqual(['/graceSeconds'])
+  })
+
+  it('never prolongs the old one, and gives the new one the lifetime that the old one was made with', () => {
+    const old = makeApiKey(at(NOW + 90 * DAY))
+    world.now = NOW + 89.5 * DAY
+    const { document, previous } = rotate(old.id)
+    expect(previous.expiresAt).toBe(at(NOW + 90 * DAY))
+    expect(document.expiresAt).toBe(at(NOW + 179.5 * DAY))
+    const last = '9999-12-31T23:59:59.999Z'
+    expect(rotate(makeApiKey(last).id).document.expiresAt).toBe(last)
+  })
+
+  it('is done once: the new key is the one to rotate', () => {
+    const old = makeApiKey()
+    const { document } = rotate(old.id)
+    const problem = problemOf(() => rotate(old.id))
+    expect([problem.type, problem.message]).toEqual(['key-rotated', expect.stringContaining(document.id)])
+    const again = rotate(document.id)
+    expect(again.document.replaces).toBe(document.id)
+    expect(again.document).not.toHaveProperty('replacedBy')
+    expect(again.previous).toMatchObject({ replaces: old.id, replacedBy: again.document.id })
+  })
+
+  it('does not bring back what has ended or is gone', () => {
+    const { id } = makeApiKey(at(NOW + 1_000))
+    world.now = NOW + 1_000
+    expect(problemOf(() => rotate(id)).type).toBe('key-expired')
+    expect(problemOf(() => rotate('nobody')).type).toBe('key-not-found')
   })
 })
