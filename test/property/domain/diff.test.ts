@@ -2,7 +2,7 @@ import type { Json } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { boundedDiffOf, canonical, type DiffLine, diffOf, sameJson } from '../../../server/domain/index.ts'
-import { anything, configuration, damaged } from './documents.ts'
+import { anything, configuration, damaged, stored } from './documents.ts'
 
 type Container = { [step: string]: Json }
 
@@ -82,19 +82,14 @@ const list = fc
     fc.tuple(...ids.map((id) => fc.oneof(anything, longList).map((content): Json => ({ id, content })))),
   ) as fc.Arbitrary<Json>
 /** Documents that have something in common more often than chance has them. */
-const document: fc.Arbitrary<Json> = fc.oneof(
-  anything,
-  configuration as fc.Arbitrary<Json>,
-  damaged,
-  list,
-  longList,
-  fc.record({ rules: list, units: longList }) as fc.Arbitrary<Json>,
+const document = stored(
+  fc.oneof(anything, configuration, damaged, list, longList, fc.record({ rules: list, units: longList })),
 )
 const pair = fc.oneof(
   fc.tuple(document, document),
-  fc.tuple(list, list),
-  fc.tuple(longList, longList),
-  fc.tuple(configuration as fc.Arbitrary<Json>, configuration as fc.Arbitrary<Json>),
+  fc.tuple(stored(list), stored(list)),
+  fc.tuple(stored(longList), stored(longList)),
+  fc.tuple(stored(configuration), stored(configuration)),
 )
 
 describe('the diff of any two documents', () => {

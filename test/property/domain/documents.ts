@@ -73,6 +73,10 @@ export const anything: fc.Arbitrary<Json> = fc.letrec<{ json: Json }>((tie) => (
   ),
 })).json
 
+/** What JSON can carry of a value: what stands in a log went through it. */
+export const stored = (value: fc.Arbitrary<unknown>): fc.Arbitrary<Json> =>
+  value.map((json) => JSON.parse(JSON.stringify(json)))
+
 const operand = fc.oneof(
   fc.record({
     op: fc.constantFrom('in', 'notIn'),
