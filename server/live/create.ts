@@ -186,6 +186,7 @@ export function createLive(deps: LiveDeps): Live {
     held: hub.held,
     live: hub.environment,
     past,
+    changes: store.changes,
     async catchUp(id) {
       try {
         await hub.catchUp(id)

@@ -5,7 +5,16 @@
 import type { Compiled, Context, Decision, FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { GrantDocument, ProjectDocument, Settings } from '../domain/documents.ts'
-import type { At, CommitRequest, Committed, Head, Provenance, Past as StoredPast } from '../store/store.ts'
+import type {
+  At,
+  Changes,
+  ChangesQuery,
+  CommitRequest,
+  Committed,
+  Head,
+  Provenance,
+  Past as StoredPast,
+} from '../store/store.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -111,6 +120,8 @@ export interface Live {
    * Rejects with `Problem` `revision-not-found`, `history-compacted`, or `unavailable`.
    */
   past(log: LogId, at: At): Promise<Past>
+  /** A page of a log's change records, read from the store. Rejects with `Problem` `unavailable`. */
+  changes(log: LogId, query: ChangesQuery): Promise<Changes>
 
   /** `GET /sdk/v1/ruleset`: one precompressed buffer a state and encoding, made once. */
   ruleset(environment: LogId, encoding: Encoded['encoding']): Promise<Encoded>

@@ -5,6 +5,7 @@
 import { sql } from 'drizzle-orm'
 import { SYSTEM } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
+import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
 import type { Database, Lane, Log } from './database.ts'
 import { applyMigrations, rowsOf } from './migrate.ts'
@@ -110,6 +111,10 @@ export function createStore(database: Database, options: StoreOptions): Store {
     past: async (log, at) => {
       await prepared()
       return database.snapshot((db) => readPast(db, log, at))
+    },
+    changes: async (log, query) => {
+      await prepared()
+      return database.read((db) => readChanges(db, log, query))
     },
     listen: (onNotice) =>
       database.listen((payload) => {

@@ -57,6 +57,7 @@ export const changes = halyard.table(
     primaryKey({ columns: [table.logId, table.revision] }),
     index('changes_by_time').on(table.logId, table.at, table.revision),
     index('changes_by_actor').on(table.logId, table.actorId, table.revision),
+    index('changes_by_action').on(table.logId, table.action, table.revision),
     index('changes_by_change').on(table.changeId),
     uniqueIndex('changes_by_idempotency_key')
       .on(table.logId, table.actorId, table.idempotencyKey)

@@ -2,7 +2,7 @@
  * The store's door: everything that Postgres (or the embedded PGlite) does for Halyard. Only this room knows
  * transactions; an edit runs inside one and sees plain states.
  */
-import type { Delta, State } from '@halyard/sdk/core'
+import type { Delta, Json, State } from '@halyard/sdk/core'
 import type { Actor, Edit, LogId, LogKind, Warning } from '../domain/change.ts'
 
 /** Which logs a commit locks: `path` top-down, and with `descendants` every open log below the last of them, by id. */
@@ -79,6 +79,84 @@ export type Past = {
   readonly by: Actor
 }
 
+/** Which records of a log are asked for: those for which everything that is given holds. */
+export type ChangesQuery = {
+  /** Below this revision alone: where the page before ended. */
+  readonly before?: number | undefined
+  readonly limit: number
+  /** A flag's configuration, kills and identity. */
+  readonly flag?: string | undefined
+  /** A segment's definition and members. */
+  readonly segment?: string | undefined
+  /** Documents of this kind, and of this key. Members are found by their segment's key. */
+  readonly kind?: string | undefined
+  readonly key?: string | undefined
+  /** An actor's id; where no actor has it, the name that actors had last. */
+  readonly actor?: string | undefined
+  /** An action, or all that begin with it and a dot: `flag` finds `flag.kill`. */
+  readonly action?: string | undefined
+  /** Epoch milliseconds, inclusive. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** How much of the documents is wanted; nothing where absent. */
+  readonly texts?: TextBounds | undefined
+}
+
+export type TextBounds = {
+  /** Of one record; the members of one segment count as one. */
+  readonly documents: number
+  /** Of one document, before and after. */
+  readonly bytesEach: number
+  /** Of all together. */
+  readonly bytes: number
+}
+
+/** A version of a document, as the log has it now. */
+export type DocumentVersion =
+  /** Not made yet, or removed. */
+  | { readonly is: 'absent' }
+  /** `redacted`: a person was erased from it after it was written. */
+  | { readonly is: 'kept'; readonly definition: Json; readonly redacted: boolean }
+  /** Compaction let go of it. */
+  | { readonly is: 'dropped' }
+  /** Beyond what was asked for. */
+  | { readonly is: 'left-off' }
+
+export type ChangedDocument = {
+  readonly kind: string
+  readonly key: string
+  readonly before: DocumentVersion
+  readonly after: DocumentVersion
+}
+
+/** A change record. */
+export type RecordedChange = {
+  readonly epoch: number
+  readonly revision: number
+  /** Shared by the records of one commit. */
+  readonly change: string
+  readonly actor: Actor
+  readonly action: string
+  readonly comment: string | null
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly hash: string
+  readonly previousHash: string
+  /** As many as were asked for. */
+  readonly documents: readonly ChangedDocument[]
+  /** Documents beyond those; the members of one segment count as one. */
+  readonly documentsLeftOff: number
+}
+
+export type Changes = {
+  /** The newest record's, whatever was asked for; the hash is empty before the first. */
+  readonly head: { readonly epoch: number; readonly revision: number; readonly hash: string }
+  /** Newest first. With several conditions there may be fewer than asked for, even none, and more to come. */
+  readonly records: readonly RecordedChange[]
+  /** `before` of the next page; null after the last. */
+  readonly next: number | null
+}
+
 /** The payload of a change notification: where to look, never what changed. */
 export type Notice = { readonly log: LogId; readonly epoch: number; readonly revision: number }
 
@@ -99,6 +177,8 @@ export interface Store {
    * `history-compacted` where that was not kept.
    */
   past(log: LogId, at: At): Promise<Past>
+  /** A page of a log's change records. Rejects with `Problem` `unavailable` where the database fails. */
+  changes(log: LogId, query: ChangesQuery): Promise<Changes>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
   /** Rejects with the reason where the database does not answer within its deadline. */

@@ -2,6 +2,7 @@
  * What every store must do, whatever it stands on; run by a short file for each driver.
  */
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { changes } from './store.changes.ts'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
 import { history } from './store.history.ts'
@@ -39,4 +40,5 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('history', () => history(() => subject))
   describe('a request that comes again', () => repeats(() => subject))
   describe('the past', () => pasts(() => subject))
+  describe('changes', () => changes(() => subject))
 }
