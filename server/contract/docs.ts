@@ -81,6 +81,7 @@ function accessOf(access: Access): string {
   if (access.by === 'anyone') return 'No key needed.'
   if (access.by === 'stream-token') return 'Opened by the token in its address.'
   if (access.by === 'sdk') return `A ${access.keys.join(' or ')} key.`
+  if (access.by === 'self') return `Any ${access.keys.join(' or ')} key, for itself.`
   const where = { service: 'the service', project: 'the project', environment: 'the environment' }[access.on]
   const roles = {
     read: 'viewer, editor or admin',

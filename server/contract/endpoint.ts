@@ -15,6 +15,8 @@ export type Access =
   | { readonly by: 'anyone' }
   /** `on`: what the grant must cover. For `read` a grant over a part is enough, and the answer shows that part. */
   | { readonly by: 'management'; readonly on: 'service' | 'project' | 'environment'; readonly to: Power }
+  /** Whatever the key may do else: it is asked for itself. A client key is public, so it is never among these. */
+  | { readonly by: 'self'; readonly keys: readonly ('management' | 'server')[] }
   | { readonly by: 'sdk'; readonly keys: readonly ('server' | 'client')[] }
   | { readonly by: 'stream-token' }
 

@@ -69,6 +69,8 @@ const ifMatch = {
     .meta({ description: 'The ETag of the document that was read, or *' })
     .optional(),
 }
+/** Of a write that can't come again. */
+export const commentHeaders = z.object(comment)
 export const writeHeaders = z.object({ ...comment, ...repeatable })
 export const guardedHeaders = z.object({ ...comment, ...repeatable, ...ifMatch })
 export const noHeaders = z.object({})

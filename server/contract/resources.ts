@@ -22,7 +22,7 @@ import {
 } from './documents.ts'
 
 export const Actor = z.strictObject({
-  kind: z.enum(['api-key', 'system']),
+  kind: z.enum(['api-key', 'sdk-key', 'system']),
   id: z.string(),
   name: z.string(),
 })

@@ -22,8 +22,15 @@ export type LogView = {
 /** The locked logs by id. */
 export type LockedLogs = ReadonlyMap<LogId, LogView>
 
-/** Who acts. `name` is for people; `id` is a key's id, `admin` for the configured admin key, or `halyard` itself. */
-export type Actor = { readonly kind: 'api-key' | 'system'; readonly id: string; readonly name: string }
+/**
+ * Who acts. `name` is for people; `id` is a key's id, `admin` for the configured admin key, or `halyard` itself.
+ * `sdk-key`: a key that ended itself, the one thing that such a key may write.
+ */
+export type Actor = {
+  readonly kind: 'api-key' | 'sdk-key' | 'system'
+  readonly id: string
+  readonly name: string
+}
 
 /** What an edit may know of the world: time and chance are arguments. */
 export type Moment = {

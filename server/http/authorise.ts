@@ -79,6 +79,7 @@ export function authorise(principal: Principal, access: Access, params: unknown)
 
 function mayCall(principal: Principal, access: Access, params: { project?: string; env?: string }): boolean {
   if (access.by === 'sdk') return principal.kind !== 'management' && access.keys.includes(principal.kind)
+  if (access.by === 'self') return principal.kind !== 'client' && access.keys.includes(principal.kind)
   if (access.by !== 'management' || principal.kind !== 'management') return false
   const { on, to } = access
   const place =
@@ -96,6 +97,9 @@ function mayCall(principal: Principal, access: Access, params: { project?: strin
 function refusalOf(principal: Principal, access: Access): string {
   if (access.by === 'management' && principal.kind === 'management') {
     return `The key’s grants do not give the right to ${access.to} here.`
+  }
+  if (access.by === 'self') {
+    return 'A client key may be public: if it could end itself, any visitor of the page could. Ask an administrator.'
   }
   const needed = access.by === 'sdk' ? `a ${access.keys.join(' or ')} key` : 'a management key'
   return `This is a ${principal.kind} key, and ${needed} is needed.`

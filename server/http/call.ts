@@ -8,9 +8,9 @@ import type { Idempotency } from '../store/store.ts'
 
 export type Manager = Extract<Principal, { kind: 'management' }>
 
-/** The endpoints that management keys open. */
+/** The endpoints that manage something. */
 export type ManagementId = {
-  [Id in EndpointId]: Endpoints[Id]['access'] extends { by: 'management' } ? Id : never
+  [Id in EndpointId]: Endpoints[Id]['access'] extends { by: 'management' | 'self' } ? Id : never
 }[EndpointId]
 
 type BodyOf<E extends Endpoint> = E['body'] extends { json: infer S extends z.ZodType; optional: true }
@@ -28,7 +28,7 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly body: BodyOf<E>
   /** Instead of `body`, where the endpoint takes lines and lines were sent. */
   readonly lines: Lines | undefined
-  readonly manager: Manager
+  readonly manager: E['access'] extends { by: 'self' } ? Principal : Manager
   readonly ifMatch: string | undefined
   readonly comment: string | undefined
   readonly dryRun: boolean
@@ -57,6 +57,6 @@ export type Handlers<Ids extends ManagementId = ManagementId> = {
   readonly [Id in Ids]: Handler<Endpoints[Id]>
 }
 
-export function actorOf({ keyId, name }: Manager): Actor {
-  return { kind: 'api-key', id: keyId, name }
+export function actorOf({ kind, keyId, name }: Principal): Actor {
+  return { kind: kind === 'management' ? 'api-key' : 'sdk-key', id: keyId, name }
 }

@@ -16,6 +16,7 @@ import { keyHandlers } from './handlers/keys.ts'
 import { memberHandlers } from './handlers/members.ts'
 import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
 import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
+import { selfHandlers } from './handlers/self.ts'
 import { repeatable } from './idempotency.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
@@ -37,6 +38,7 @@ const handlers: Handlers = {
   ...commitHandlers,
   ...keyHandlers,
   ...apiKeyHandlers,
+  ...selfHandlers,
 }
 
 export type Management = World & {

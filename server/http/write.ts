@@ -5,12 +5,12 @@
 import { entryOf, type Json } from '@halyard/sdk/core'
 import type { Edit, LogId, Warning } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
-import type { Environment, Live } from '../live/live.ts'
+import type { Environment, Live, Principal } from '../live/live.ts'
 import type { Committed, Scope } from '../store/store.ts'
 import { actorOf, type Call } from './call.ts'
 import { etagOf, type Show, type Stamp, showEnvironment, showFlag, showProject, stampOf } from './shown.ts'
 
-type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun' | 'idempotency'>
+type Caller = Pick<Call, 'comment' | 'dryRun' | 'idempotency'> & { readonly manager: Principal }
 
 export type Request<R> = {
   readonly scope: Scope

@@ -4,7 +4,7 @@
 
 import { isNotNull, isNull, sql } from 'drizzle-orm'
 import { bigint, index, pgSchema, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
-import type { LogKind } from '../domain/change.ts'
+import type { Actor, LogKind } from '../domain/change.ts'
 
 /** Everything lives in a schema of its own, so that a database may be shared. */
 export const halyard = pgSchema('halyard')
@@ -39,7 +39,7 @@ export const changes = halyard.table(
     revision: counter('revision').notNull(),
     epoch: counter('epoch').notNull(),
     changeId: text('change_id').notNull(),
-    actorKind: text('actor_kind').$type<'api-key' | 'system'>().notNull(),
+    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
     actorName: text('actor_name').notNull(),
     action: text('action').notNull(),

@@ -4,6 +4,7 @@ import { endpoint } from '../endpoint.ts'
 import { ApiKey, ApiKeyInput, ApiKeyMade, ApiKeyRotated, ConfiguredKey, RotateBody } from '../keys.ts'
 import {
   bodied,
+  commentHeaders,
   describeList,
   dryRun,
   listQuery,
@@ -113,5 +114,21 @@ export const apiKeyEndpoints = {
     body: undefined,
     answers: { 200: { description: 'It is gone', body: Deleted } },
     problems: [...managed, 'key-not-found', 'last-admin-key', 'key-configured'],
+  }),
+  'keys.revoke-self': endpoint({
+    id: 'keys.revoke-self',
+    group: 'Management keys',
+    method: 'DELETE',
+    path: '/api/v1/keys/self',
+    access: { by: 'self', keys: ['management', 'server'] },
+    summary: 'Revoke the key of this request',
+    description:
+      'Whoever finds a key where it should not be can end it with it, whatever its role. Not a client key: it may be public, and any visitor of a page could end it.',
+    params: NONE,
+    query: write,
+    headers: commentHeaders,
+    body: undefined,
+    answers: { 200: { description: 'It is gone', body: Deleted } },
+    problems: [...managed, 'last-admin-key', 'key-configured'],
   }),
 } as const

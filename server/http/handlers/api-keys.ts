@@ -26,7 +26,7 @@ const CONFIGURED = { ...CONFIGURED_KEY, configured: true } as const
 const isConfigured = (live: Live, id: string): boolean => live.adminConfigured && id === CONFIGURED_KEY.id
 
 /** @throws Problem `key-configured` */
-function refuseConfigured(live: Live, id: string): void {
+export function refuseConfigured(live: Live, id: string): void {
   if (!isConfigured(live, id)) return
   throw new Problem(
     'key-configured',

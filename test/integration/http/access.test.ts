@@ -30,6 +30,11 @@ const ALLOWED = {
   evaluate: ['server', 'client'],
   'follow the ruleset': ['server'],
   'show a token': [],
+  'end itself': [
+    ...['server', 'admin', 'admin of default', 'admin of another project', 'editor', 'viewer'],
+    ...['editor of development', 'editor of staging', 'viewer of development', 'viewer of staging'],
+    ...['killer of development', 'killer of staging'],
+  ],
 } as const
 
 const ROWS: Readonly<Record<EndpointId, keyof typeof ALLOWED>> = {
@@ -85,6 +90,7 @@ const ROWS: Readonly<Record<EndpointId, keyof typeof ALLOWED>> = {
   'api-keys.get': 'administer the service',
   'api-keys.rotate': 'administer the service',
   'api-keys.delete': 'administer the service',
+  'keys.revoke-self': 'end itself',
   'ofrep.evaluate': 'evaluate',
   'ofrep.evaluate-all': 'evaluate',
   'ofrep.stream': 'show a token',

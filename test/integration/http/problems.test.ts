@@ -128,7 +128,7 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   'malformed-json': () => ({ body: '{"key": ' }),
   'invalid-request': () => ({ query: '?nonsense=1' }),
   unauthenticated: () => ({ key: null }),
-  forbidden: ({ access }) => ({ key: (access.by === 'management' ? keys.client : keys.management) ?? null }),
+  forbidden: ({ access }) => ({ key: (access.by === 'sdk' ? keys.management : keys.client) ?? null }),
   'secret-key-in-browser': () => ({ headers: { origin: 'https://page.example' } }),
   'project-not-found': () => ({ params: { project: 'nowhere' } }),
   'environment-not-found': () => ({ params: { env: 'nowhere' } }),
@@ -150,7 +150,7 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   'key-expired': ({ id }) => ({
     params: { id: keyIds[id === 'keys.rotate' ? 'expired' : 'expiredApi'] ?? '' },
   }),
-  'key-configured': () => ({ params: { id: 'admin' } }),
+  'key-configured': () => ({ key: service.adminKey, params: { id: 'admin' } }),
   'already-exists': ({ id }) => ({
     body:
       id === 'projects.create'
@@ -210,7 +210,7 @@ describe('each problem that an endpoint declares can be met there', () => {
       const { live } = limited
       const environment = live.environment('default', 'development')
       const isStream = endpoint.id === 'ofrep.stream'
-      const key = await (endpoint.access.by === 'management'
+      const key = await (['management', 'self'].includes(endpoint.access.by)
         ? limited.managementKey([{ role: 'admin' }])
         : limited.sdkKey('client'))
       const principal = await live.authenticate(key)
