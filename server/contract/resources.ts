@@ -35,6 +35,7 @@ export const Warning = z.strictObject({
     'unit-often-missing',
     'skipped-by-connected-sdks',
     'grant-names-unknown',
+    'not-reverted',
   ]),
   pointer: z.string().exactOptional(),
   message: z.string(),

@@ -64,6 +64,7 @@ export type Warning = {
     | 'unit-often-missing'
     | 'skipped-by-connected-sdks'
     | 'grant-names-unknown'
+    | 'not-reverted'
   /** JSON Pointer into the document, where there is one. */
   readonly pointer?: string
   readonly message: string

@@ -1,5 +1,5 @@
 /** What entry edits do to a state: whether they change it, by how many bytes, and the state that results. */
-import { type Entry, entryOf, LIMITS, type State } from '@halyard/sdk/core'
+import { type Entry, entryOf, type Json, LIMITS, type State } from '@halyard/sdk/core'
 import { canonical, canonicalBytes } from './canonical.ts'
 import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf } from './documents.ts'
@@ -11,6 +11,20 @@ export function changes(state: State, { kind, key, definition }: EntryEdit): boo
   if (current === undefined || definition === null) return (current === undefined) !== (definition === null)
   return canonical(current.definition) !== canonical(definition)
 }
+
+/** A document before and after a change; null where it is not there. */
+export type Replaced = Omit<EntryEdit, 'definition'> & {
+  readonly before: Json | null
+  readonly after: Json | null
+}
+
+/** What an edit does to a document. */
+export const replaced = (state: State, { kind, key, definition }: EntryEdit): Replaced => ({
+  kind,
+  key,
+  before: entryOf(state, kind, key)?.definition ?? null,
+  after: definition,
+})
 
 /** By how many bytes of canonical text the edits grow a state. */
 export function growthOf(state: State, edits: readonly EntryEdit[]): number {

@@ -55,6 +55,34 @@ export function collectFaults(locate: (pointer: string) => string = (pointer) =>
   }
 }
 
+/**
+ * The faults of a document that the caller named and did not send: told where it was named, with what it is, the
+ * place in it, and what can be done. What a key in it could have been is left out, since nobody has mistyped it.
+ * @param pointer where the document was named, which the pointers of its faults begin with
+ * @param advise what can be done about a fault at that place of the document
+ */
+export function namedFaults(
+  faults: Faults,
+  pointer: string,
+  what: string,
+  advise: (within: string) => string,
+): Faults {
+  return {
+    add(inner, message) {
+      const within = inner.slice(pointer.length)
+      faults.add(pointer, [placed(what, within), message, advise(within)].join(' ').trimEnd())
+    },
+    get count() {
+      return faults.count
+    },
+    refuse: (type) => faults.refuse(type),
+  }
+}
+
+/** Begins a message about a place in a document. */
+export const placed = (what: string, within: string): string =>
+  within === '' ? `${what}:` : `${what} at ${within}:`
+
 /** One fault, thrown at once. */
 export function refuse(pointer: string, message: string, type: ProblemType = 'invalid-document'): never {
   throw new Problem(type, message, { errors: [{ pointer, message }] })
@@ -68,6 +96,13 @@ export function at(pointer: string, step: string | number): string {
 /** A key as a message names it: quoted, and cut where it is longer than any key may be. */
 export function quote(key: string): string {
   return JSON.stringify(key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key)
+}
+
+const KEYS_NAMED = 10
+/** Some keys as a message names them; of many only the first. */
+export function quoteSome(keys: readonly string[]): string {
+  const rest = keys.length - KEYS_NAMED
+  return keys.slice(0, KEYS_NAMED).map(quote).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
 }
 
 /** The candidate nearest to a key, if one is near enough to be meant. */

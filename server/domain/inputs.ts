@@ -170,6 +170,33 @@ export type ChangeInput = {
   readonly definition?: Json | undefined
 }
 
+/** Which documents go back. With neither list: all of the environment. */
+export type RevertInput = {
+  readonly flags?: readonly string[] | undefined
+  /** With their members. */
+  readonly segments?: readonly string[] | undefined
+}
+
+export type Part =
+  /** With the off variant, the value schema and the visibility. */
+  | 'variants'
+  | 'prerequisites'
+  | 'rules'
+  | 'targets'
+  | 'fallthrough'
+  | 'enabled'
+  /** The shares of rules that the target has already. */
+  | 'shares'
+export type PromotionInput = {
+  readonly flags: readonly string[]
+  /** Default: variants, prerequisites, rules and fallthrough. */
+  readonly parts?: readonly Part[] | undefined
+  /** What travels of the segments that the rules name. Default: `when`. */
+  readonly segments?: 'when' | 'members' | 'none' | undefined
+  /** As a dry run answered it. */
+  readonly plan?: string | undefined
+}
+
 /** The raw `If-Match` header: `*`, or a list of ETags `"<epoch>-<revision>"`. */
 export type Expectation = { readonly ifMatch?: string | undefined }
 /** `keepRanges`: write the ranges that the input gives, rather than reweight the previous ones. */

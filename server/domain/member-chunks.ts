@@ -43,6 +43,14 @@ export function removeMembers(state: State, segment: SegmentKey): EntryEdit[] {
   )
 }
 
+/** All chunks as another state has them; those that are the same there too. */
+export function membersAsIn(state: State, segment: SegmentKey): EntryEdit[] {
+  return CHUNKS.map((chunk) => {
+    const members = membersOf(state, segment, chunk)
+    return { kind: 'members', key: `${segment}/${chunk}`, definition: members ? asJson(members) : null }
+  })
+}
+
 /** Whether a list, sorted by code unit, has a unit. */
 export function hasUnit(sorted: readonly string[], unit: string): boolean {
   let low = 0

@@ -90,6 +90,18 @@ export function readKey(value: unknown, { faults, pointer }: Reading, what: stri
   return ''
 }
 
+/** Keys, each once; absent being none. */
+export function readKeys(value: unknown, reading: Reading, what: string, limit: number): readonly string[] {
+  const keys = new Set<string>()
+  for (const [index, item] of readList(value, reading, what, limit).entries()) {
+    const here = inside(reading, index)
+    const key = readKey(item, here, 'A key')
+    if (keys.has(key)) reading.faults.add(here.pointer, `${quote(key)} is named twice.`)
+    keys.add(key)
+  }
+  return [...keys]
+}
+
 /** true or false. */
 export function readBoolean(value: unknown, { faults, pointer }: Reading, what: string): boolean {
   if (typeof value === 'boolean') return value

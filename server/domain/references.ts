@@ -2,7 +2,7 @@
  * Who names whom: prerequisites between flags, segments in rules and in segments. Reads documents of any shape,
  * broken ones too, since kills and refusals depend on it; and never recurses, since a chain can be long.
  */
-import type { FlagKey, SegmentKey, State } from '@halyard/sdk/core'
+import { entryOf, type FlagKey, type SegmentKey, type State } from '@halyard/sdk/core'
 import { entriesOf } from './documents.ts'
 import { type Fields, fieldOf, isObject, listOf } from './reading.ts'
 
@@ -49,6 +49,16 @@ function findSegments(definition: Fields): ReadonlySet<SegmentKey> {
     )
   }
   return found.size === 0 ? NONE : found
+}
+
+/** The segments that a document names, directly or through other segments; those too that there are not. */
+export function segmentsUnder(state: State, definition: unknown): ReadonlySet<SegmentKey> {
+  const found = new Set(segmentsNamedBy(definition))
+  // A set is walked on into what is added on the way.
+  for (const segment of found) {
+    for (const named of segmentsNamedBy(entryOf(state, 'segment', segment)?.definition)) found.add(named)
+  }
+  return found
 }
 
 /** The flags that require any of these directly, by the flag that they require. */

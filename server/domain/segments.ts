@@ -120,7 +120,8 @@ function fold({ state }: LogView, key: SegmentKey, faults: Faults, pointer: stri
   return edits
 }
 
-function readSegment(input: unknown, reading: Reading): Segment {
+/** A segment as it is kept. Nothing can be relied on where faults were added. */
+export function readSegment(input: unknown, reading: Reading): Segment {
   const fields = readFields(input, reading, 'A segment', ['by', 'ignoreCase', 'when'], READ_ONLY)
   const by = fields.by === undefined ? TARGETING_KEY : readAttribute(fields.by, inside(reading, 'by'))
   const ignoreCase =

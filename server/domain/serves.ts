@@ -167,8 +167,8 @@ function rangesFor(fields: Fields, reading: Reading, split: SplitSoFar, place: S
   return allocate(ranges, split.shares)
 }
 
-/** When every unit draws a new bucket: one less the chance to draw the same variant (or none) again. */
-function shareThatMoves(previous: readonly Range[], next: readonly Range[]): number {
+/** When every unit draws a new bucket, the share that moves: one less the chance to draw the same variant (or none) again. */
+export function shareThatMoves(previous: readonly Range[], next: readonly Range[]): number {
   const [before, after] = [heldBuckets(previous), heldBuckets(next)]
   const none = (held: ReadonlyMap<string, number>): number =>
     BUCKETS - [...held.values()].reduce((sum, buckets) => sum + buckets, 0)

@@ -3,11 +3,11 @@
  * deletes, and checks the state that would result. So flags that name each other can arrive together, and nothing
  * that does not compile is ever committed.
  */
-import { check, entryOf, type FlagConfig, type FlagKey, LIMITS, type State } from '@halyard/sdk/core'
+import { check, entryOf, type FlagKey, LIMITS, type State } from '@halyard/sdk/core'
 import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf } from './documents.ts'
 import { changes, checkSize, growthOf, stateWith } from './edits.ts'
-import { at, collectFaults, type Faults, quote } from './faults.ts'
+import { at, collectFaults, type Faults, quote, quoteSome } from './faults.ts'
 import { fieldOf, isObject, listOf } from './reading.ts'
 import {
   cyclesThrough,
@@ -18,8 +18,14 @@ import {
   segmentsNamedBy,
 } from './references.ts'
 
-/** A document as an edit would have it. `pointer`: where it stands in what the caller sent. */
-export type Draft = EntryEdit & { readonly kind: 'flag' | 'segment'; readonly pointer: string }
+/** A document as an edit would have it. */
+export type Draft = EntryEdit & {
+  readonly kind: 'flag' | 'segment'
+  /** Where it stands, or is named, in what the caller sent. */
+  readonly pointer: string
+  /** Takes its faults, where it was only named; else those of the change do. */
+  readonly faults?: Faults
+}
 
 /**
  * The entries that change (none: no log), after every check on the state that results.
@@ -42,15 +48,15 @@ export function settle(
   const byKind = (kind: Draft['kind']): Map<string, Draft> =>
     new Map(changed.filter((draft) => draft.kind === kind).map((draft) => [draft.key, draft]))
   const [flags, segments] = [byKind('flag'), byKind('segment')]
-  for (const draft of flags.values()) checkFlag(next, draft, faults)
-  for (const draft of segments.values()) checkSegmentNames(next, draft, '', faults)
+  for (const draft of flags.values()) checkFlag(next, draft, draft.faults ?? faults)
+  for (const draft of segments.values()) checkSegmentNames(next, draft, '', draft.faults ?? faults)
   // Only what offers less than before can harm those who require it, and to find them takes a look at every flag.
   const narrowed = new Set(
     [...flags.values()].filter((draft) => offersLess(state, draft)).map(({ key }) => key),
   )
   const dependants = narrowed.size === 0 ? new Map<FlagKey, FlagKey[]>() : dependantsOf(next, narrowed)
   for (const draft of flags.values())
-    checkDependants(next, draft, flags, dependants.get(draft.key) ?? [], faults)
+    checkDependants(next, draft, flags, dependants.get(draft.key) ?? [], draft.faults ?? faults)
   checkCycles(flags, (key) => requiredBy(entryOf(next, 'flag', key)?.definition), prerequisitePointer, faults)
   checkCycles(
     segments,
@@ -81,11 +87,12 @@ function checkCounts(state: State, next: State, faults: Faults): void {
   }
 }
 
+/** Reads a document of any shape: one that comes back from the past was not written by this version. */
 function checkFlag(next: State, draft: Draft, faults: Faults): void {
-  const config = draft.definition as FlagConfig | null
-  if (config === null) return
-  for (const [index, { flag, variants }] of config.prerequisites.entries()) {
+  const { definition } = draft
+  for (const [index, prerequisite] of listOf(fieldOf(definition, 'prerequisites')).entries()) {
     const pointer = at(`${draft.pointer}/prerequisites`, index)
+    const flag = String(fieldOf(prerequisite, 'flag'))
     const required = entryOf(next, 'flag', flag)?.definition
     if (required === undefined) {
       faults.add(`${pointer}/flag`, `There is no flag ${quote(flag)} in this environment.`, {
@@ -95,14 +102,15 @@ function checkFlag(next: State, draft: Draft, faults: Faults): void {
       continue
     }
     const known = variantsOf(required)
-    for (const [place, variant] of variants.entries()) {
+    for (const [place, named] of listOf(fieldOf(prerequisite, 'variants')).entries()) {
+      const variant = String(named)
       if (known.includes(variant)) continue
       const message = `The flag ${quote(flag)} has no variant ${quote(variant)}.`
       faults.add(at(`${pointer}/variants`, place), message, { key: variant, candidates: known })
     }
   }
-  for (const [index, { when }] of config.rules.entries()) {
-    if (when !== undefined) checkSegmentNames(next, draft, at('/rules', index), faults, { when })
+  for (const [index, rule] of listOf(fieldOf(definition, 'rules')).entries()) {
+    checkSegmentNames(next, draft, at('/rules', index), faults, { when: fieldOf(rule, 'when') })
   }
 }
 
@@ -174,7 +182,9 @@ function checkCycles(
       const start = cycle.indexOf(draft.key)
       if (start === -1) continue
       const path = [...cycle.slice(start), ...cycle.slice(0, start), draft.key]
-      faults.add(draft.pointer + within(draft, String(path[1])), `This makes a cycle: ${shown(path)}.`)
+      const pointer = draft.pointer + within(draft, String(path[1]))
+      const { faults: own = faults } = draft
+      own.add(pointer, `This makes a cycle: ${shown(path)}.`)
       break
     }
   }
@@ -216,7 +226,7 @@ export function refuseRequired(
   if (dependants.length === 0) return
   faults.add(
     pointer,
-    `${quote(flag)} is required by ${list(dependants)}. Remove the prerequisite there first.`,
+    `${quote(flag)} is required by ${quoteSome(dependants)}. Remove the prerequisite there first.`,
   )
 }
 
@@ -224,16 +234,10 @@ function refuseReferenced(next: State, segment: string, pointer: string, faults:
   const { flags, segments } = references(next, segment)
   if (flags.length + segments.length === 0) return
   const by = [
-    ...(flags.length === 0 ? [] : [`flags ${list(flags)}`]),
-    ...(segments.length === 0 ? [] : [`segments ${list(segments)}`]),
+    ...(flags.length === 0 ? [] : [`flags ${quoteSome(flags)}`]),
+    ...(segments.length === 0 ? [] : [`segments ${quoteSome(segments)}`]),
   ]
   faults.add(pointer, `The segment ${quote(segment)} is named by ${by.join(' and ')}. Change those first.`)
-}
-
-const KEYS_NAMED = 10
-function list(keys: readonly string[]): string {
-  const rest = keys.length - KEYS_NAMED
-  return keys.slice(0, KEYS_NAMED).map(quote).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
 }
 
 /** The evaluator has the last word. A flag that was broken before is no reason to refuse a change of another. */
@@ -248,7 +252,8 @@ function checkCompiles(
     const draft = flags.get(key)
     for (const { rule, why } of objections(finding)) {
       if (draft !== undefined) {
-        faults.add(draft.pointer + rulePointer(draft, rule), `The evaluator cannot take this: ${why}.`)
+        const { faults: own = faults } = draft
+        own.add(draft.pointer + rulePointer(draft, rule), `The evaluator cannot take this: ${why}.`)
       } else if (isSound(state, key)) {
         faults.add('', `With this, the flag ${quote(key)} would not work: ${why}.`)
       }

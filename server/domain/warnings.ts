@@ -4,7 +4,7 @@
  */
 import type { Condition, FlagConfig, Segment, Serve } from '@halyard/sdk/core'
 import type { Warning } from './change.ts'
-import { at } from './faults.ts'
+import { at, placed } from './faults.ts'
 import { TARGETING_KEY } from './reading.ts'
 
 /** A split that was started afresh, and the share of users (0 to 1) that it may move. */
@@ -24,6 +24,14 @@ export function flagWarnings(config: FlagConfig, moved: readonly Moved[]): Warni
 
 export const segmentWarnings = ({ when }: Segment): Warning[] =>
   when === null ? [] : conditionWarnings(when, '/when')
+
+/** The warnings of a document that the caller did not send: told where it was named, if it was. */
+export const namedWarnings = (warnings: readonly Warning[], pointer: string, what: string): Warning[] =>
+  warnings.map(({ pointer: within = '', ...warning }) => ({
+    ...warning,
+    ...(pointer === '' ? {} : { pointer }),
+    message: `${placed(what, within)} ${warning.message}`,
+  }))
 
 function servesOnlyOff({ enabled, offVariant, targets, rules, fallthrough }: FlagConfig): Warning[] {
   const serves = [...rules.map(({ serve }) => serve), ...(fallthrough === null ? [] : [fallthrough])]
