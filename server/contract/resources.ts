@@ -36,6 +36,8 @@ export const Warning = z.strictObject({
     'skipped-by-connected-sdks',
     'grant-names-unknown',
     'not-reverted',
+    'members-not-promoted',
+    'other-flags-affected',
   ]),
   pointer: z.string().exactOptional(),
   message: z.string(),

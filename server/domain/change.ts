@@ -65,6 +65,8 @@ export type Warning = {
     | 'skipped-by-connected-sdks'
     | 'grant-names-unknown'
     | 'not-reverted'
+    | 'members-not-promoted'
+    | 'other-flags-affected'
   /** JSON Pointer into the document, where there is one. */
   readonly pointer?: string
   readonly message: string

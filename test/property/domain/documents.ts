@@ -120,7 +120,7 @@ export const condition: fc.Arbitrary<Json> = fc.letrec<{ condition: Json }>((tie
   ),
 })).condition
 
-const shares = (whole: boolean) =>
+export const shares = (whole: boolean) =>
   fc
     .tuple(
       fc.shuffledSubarray(VARIANTS, { minLength: 1 }),
