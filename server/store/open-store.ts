@@ -7,7 +7,8 @@ import { SYSTEM } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
-import type { Database, Lane, Log } from './database.ts'
+import type { Database, Db, Lane, Log } from './database.ts'
+import { pruneKeyUses, readKeyUses, saveKeyUses } from './key-uses.ts'
 import { applyMigrations, rowsOf } from './migrate.ts'
 import { minter } from './mint.ts'
 import { readPast } from './past.ts'
@@ -90,6 +91,12 @@ export function createStore(database: Database, options: StoreOptions): Store {
     return (await outcome(verdict, request)) as Committed<R>
   }
 
+  /** Outside the logs. */
+  async function write(work: (db: Db) => Promise<void>): Promise<void> {
+    await prepared()
+    await database.transact('edit', async (db) => ({ keep: true, value: await work(db) }))
+  }
+
   prepared().catch((error: unknown) => log.warn({ err: error }, 'the database is not ready yet'))
   return {
     commit,
@@ -116,6 +123,12 @@ export function createStore(database: Database, options: StoreOptions): Store {
       await prepared()
       return database.read((db) => readChanges(db, log, query))
     },
+    saveKeyUses: (uses) => write((db) => saveKeyUses(db, uses)),
+    keyUses: async (keys, mostEach) => {
+      await prepared()
+      return database.read((db) => readKeyUses(db, keys, mostEach))
+    },
+    pruneKeyUses: (before, mostEach) => write((db) => pruneKeyUses(db, before, mostEach)),
     listen: (onNotice) =>
       database.listen((payload) => {
         const notice = noticeOf(payload)

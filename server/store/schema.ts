@@ -88,6 +88,18 @@ export const entries = halyard.table(
   ],
 )
 
+export const keyUses = halyard.table(
+  'key_uses',
+  {
+    keyId: text('key_id').notNull(),
+    app: text('app').notNull(),
+    version: text('version').notNull(),
+    sdk: text('sdk').notNull(),
+    at: instant('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.app, table.version, table.sdk] })],
+)
+
 export const migrations = halyard.table('migrations', {
   name: text('name').primaryKey(),
   appliedAt: instant('applied_at').notNull(),

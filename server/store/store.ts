@@ -160,6 +160,16 @@ export type Changes = {
 /** The payload of a change notification: where to look, never what changed. */
 export type Notice = { readonly log: LogId; readonly epoch: number; readonly revision: number }
 
+/** When a key was used last by this version of this app, with this SDK. Empty texts: not told. */
+export type KeyUse = {
+  readonly key: string
+  readonly app: string
+  readonly version: string
+  readonly sdk: string
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
 export interface Store {
   /**
    * Runs one edit in the single write transaction. Rejects with the edit's `Problem`, or with `Problem`
@@ -179,6 +189,12 @@ export interface Store {
   past(log: LogId, at: At): Promise<Past>
   /** A page of a log's change records. Rejects with `Problem` `unavailable` where the database fails. */
   changes(log: LogId, query: ChangesQuery): Promise<Changes>
+  /** Of each use the newest time wins, whoever saves it; none may be given twice. Rejects with `unavailable`. */
+  saveKeyUses(uses: readonly KeyUse[]): Promise<void>
+  /** The newest uses of each of these keys, newest first. Rejects with `Problem` `unavailable`. */
+  keyUses(keys: readonly string[], mostEach: number): Promise<readonly KeyUse[]>
+  /** Forgets uses before a time (epoch milliseconds), and of each key all but its newest. */
+  pruneKeyUses(before: number, mostEach: number): Promise<void>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
   /** Rejects with the reason where the database does not answer within its deadline. */

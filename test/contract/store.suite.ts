@@ -6,6 +6,7 @@ import { changes } from './store.changes.ts'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
 import { history } from './store.history.ts'
+import { keyUses } from './store.key-uses.ts'
 import { pasts } from './store.past.ts'
 import { reading } from './store.reading.ts'
 import { repeats } from './store.repeats.ts'
@@ -39,6 +40,7 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))
   describe('a request that comes again', () => repeats(() => subject))
+  describe('uses of keys', () => keyUses(() => subject))
   describe('the past', () => pasts(() => subject))
   describe('changes', () => changes(() => subject))
 }

@@ -6,7 +6,7 @@ import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { applyMigrations, rowsOf, shippedMigrations } from '../../../server/store/migrate.ts'
 import { migrate, postgresDatabase } from '../../../server/store/postgres.ts'
-import { changes, entries, logs, migrations } from '../../../server/store/schema.ts'
+import { changes, entries, keyUses, logs, migrations } from '../../../server/store/schema.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 
 const fresh: FreshDatabase[] = []
@@ -80,7 +80,7 @@ describe('migrations', () => {
       `SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'halyard' AND indexname NOT LIKE '%_pkey'`,
     )
     await client.end()
-    const tables = [logs, changes, entries, migrations].map((table) => getTableConfig(table))
+    const tables = [logs, changes, entries, keyUses, migrations].map((table) => getTableConfig(table))
     const known = tables.flatMap(({ name, columns }) =>
       columns.map((column) => ({
         table: name,
