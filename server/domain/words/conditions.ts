@@ -3,6 +3,7 @@
  * what is too much for a sentence is cut.
  */
 import type { Operator } from '@halyard/sdk/core'
+import { sameJson } from '../diff.ts'
 import { fieldOf, isObject, listOf } from '../reading.ts'
 import {
   attributeInWords,
@@ -103,7 +104,7 @@ function testInWords(test: unknown): string {
 
 const LATEST = 8.64e15
 
-function operandInWords(op: unknown, value: unknown): string {
+export function operandInWords(op: unknown, value: unknown): string {
   if (typeof value === 'number') {
     const isTime = (op === 'before' || op === 'after') && Math.abs(value) <= LATEST
     return isTime ? new Date(value).toISOString().replace(/\.000Z$/, 'Z') : String(value)
@@ -116,12 +117,37 @@ function operandInWords(op: unknown, value: unknown): string {
 }
 
 /**
- * `plan is pro → plan is one of pro and team`.
+ * `plan is pro → plan is one of pro, team`; of values too many to show, those that came and went.
  * @param none what no condition at all means
  */
 export function conditionChangeInWords(before: unknown, after: unknown, none: string): string {
   const [was, is] = [before, after].map((one) =>
     one === undefined || one === null ? none : conditionInWords(one),
   )
+  const values = valuesChange(before, after)
+  if (values !== undefined) return `${is} (${values})`
   return was === is ? `${is}, where it is too long to show` : `${was} → ${is}`
+}
+
+/** `team added, free removed`, where the same is asked of an attribute with other values, and they are many. */
+function valuesChange(before: unknown, after: unknown): string | undefined {
+  if (!isObject(before) || !isObject(after)) return undefined
+  const [was, is] = [listOf(before.values), listOf(after.values)]
+  if (Math.max(was.length, is.length) <= MOST_VALUES) return undefined
+  if (!sameJson({ ...before, values: [] }, { ...after, values: [] })) return undefined
+  const changes = [
+    [missing(is, was), 'added'],
+    [missing(was, is), 'removed'],
+  ] as const
+  const said = changes.filter(([values]) => values.length > 0)
+  const words = said.map(([values, how]) => {
+    const operands = values.map((value) => operandInWords(after.op, value))
+    return `${listed(operands)} ${how}`
+  })
+  return words.length === 0 ? undefined : words.join(', ')
+}
+
+function missing(values: readonly unknown[], from: readonly unknown[]): readonly unknown[] {
+  const there = new Set(from)
+  return values.filter((value) => !there.has(value))
 }

@@ -57,8 +57,7 @@ export const bucketsIn = (percent: unknown): number | undefined =>
   typeof percent === 'number' && Number.isFinite(percent) ? bucketsOf(percent) : undefined
 
 /** `1 member`, `2 members`. */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count} ${count === 1 ? one : many}`
+export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`
 
 /** `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`. */
 export function listed(items: readonly string[], conjunction = 'and', most = NAMED): string {

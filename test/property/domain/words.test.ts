@@ -1,14 +1,15 @@
-import type { Json } from '@halyard/sdk/core'
+import { type Context, compile, explain, type Json } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   canonical,
   conditionInWords,
   type DocumentChange,
+  decisionInWords,
   summaryOf,
   wordsOf,
 } from '../../../server/domain/index.ts'
-import { almostDefinition, flagDefinition } from '../core/arbitraries.ts'
+import { almostDefinition, context, flagDefinition, now, state } from '../core/arbitraries.ts'
 import { anything, condition, configuration, damaged, stored } from './documents.ts'
 
 const DIGEST = 'd1635'.repeat(12)
@@ -136,6 +137,28 @@ describe('a condition in words', () => {
         expect(words.length).toBeLessThanOrEqual(300)
       }),
       { numRuns: 1_000 },
+    )
+  })
+})
+
+describe('why a flag gave what it gave', () => {
+  it('is a line of bounded length that begins with what it gave, for any ruleset and context', () => {
+    const contexts = stored(context) as fc.Arbitrary<Context>
+    fc.assert(
+      fc.property(state, fc.array(contexts, { minLength: 1, maxLength: 3 }), now, (rulesets, each, at) => {
+        const compiled = compile(rulesets)
+        for (const key of [...compiled.flags.keys(), 'gone']) {
+          for (const context of each) {
+            const explanation = explain(compiled, key, context, at)
+            const { variant, errorCode } = explanation.decision
+            const told = decisionInWords(explanation, () => 'a description')
+            expectSentence(told)
+            const given = errorCode === undefined ? 'code default' : `error ${errorCode}`
+            expect(told.startsWith(`${variant ?? given}: `), told).toBe(true)
+          }
+        }
+      }),
+      { numRuns: 500 },
     )
   })
 })

@@ -18,6 +18,7 @@ describe('a condition in words', () => {
       'email ends with @example.com or @example.org',
     ],
     [test('path', 'startsWith', '/app'), 'path starts with /app'],
+    [test('path', 'startsWith', '/a', '/b', '/c', '/d', '/e'), 'path starts with /a, /b, /c and 2 more'],
     [test('name', 'contains', 'von '), 'name contains "von "'],
     [test('email', 'matches', '^\\d+@'), 'email matches /^\\d+@/'],
     [test('company.size', 'lt', 10), 'company.size is less than 10'],

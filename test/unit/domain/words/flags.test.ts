@@ -5,6 +5,7 @@ import { flag, pro, rule, split, target } from './documents.ts'
 
 type Fields = { readonly [field: string]: Json }
 const words = (before: Fields, after: Fields) => wordsOf('flag', 'checkout', flag(before), flag(after))
+const planIn = (...values: string[]) => ({ attribute: 'plan', op: 'in', values })
 const [r1, r2, r3] = [rule('r1'), rule('r2'), rule('r3')]
 
 describe('a change of a flag in words', () => {
@@ -118,6 +119,26 @@ describe('a change of a flag in words', () => {
       'rule r2 now serves on (was 0 % on, the others go on to the next rule)',
     ],
 
+    [
+      { rules: [rule('r2', { variant: 'on' }, { when: planIn('a', 'b', 'c', 'd') })] },
+      { rules: [rule('r2', { variant: 'on' }, { when: planIn('b', 'c', 'd', 'e', 'f') })] },
+      'condition of rule r2 changed: plan is one of b, c, d, and 2 more (e and f added, a removed)',
+    ],
+    [
+      { rules: [rule('r2', { variant: 'on' }, { when: planIn('a', 'b', 'c', 'd', 'e') })] },
+      { rules: [rule('r2', { variant: 'on' }, { when: planIn('a', 'b', 'c', 'e', 'd') })] },
+      'condition of rule r2 changed: plan is one of a, b, c, and 2 more, where it is too long to show',
+    ],
+    [
+      { rules: [rule('r2', { variant: 'on' }, { when: planIn('a', 'b', 'c', 'd', 'e') })] },
+      {
+        rules: [
+          rule('r2', { variant: 'on' }, { when: { ...planIn('a', 'b', 'c', 'd', 'f'), ignoreCase: true } }),
+        ],
+      },
+      'condition of rule r2 changed: plan is one of a, b, c, and 2 more → plan is one of a, b, c, and 2 more (ignoring case)',
+    ],
+
     // Individuals.
     [
       { targets: [target('off', ['carl'])] },
@@ -136,9 +157,21 @@ describe('a change of a flag in words', () => {
       'targets by account: "acme inc." and a added to on',
     ],
     [{ targets: [target('on', ['a', 'b'])] }, { targets: [target('on', ['b', 'a'])] }, 'targets changed'],
+    [
+      { targets: [target('on', ['ann'])] },
+      { targets: [target('on', ['ann', 'ben']), target('off', ['ann'])] },
+      'targets: ben added to on',
+    ],
+    [
+      { targets: [target('on', ['ann']), target('on', ['acme'], 'account')] },
+      { targets: [target('on', ['acme'], 'account')] },
+      'targets: ann removed from on',
+    ],
 
     // What else there is.
     [{}, { prerequisites: [{ flag: 'base', variants: ['on'] }] }, 'now requires flag base to serve on'],
+    [{}, { prerequisites: [{ flag: 'base', variants: [] }] }, 'now requires flag base to serve none'],
+    [{}, { variants: { on: true, off: false, maybe: true } }, 'variant maybe added: true'],
     [{ prerequisites: [{ flag: 'base', variants: ['on'] }] }, {}, 'no longer requires flag base'],
     [
       { prerequisites: [{ flag: 'base', variants: ['on'] }] },
@@ -199,6 +232,8 @@ describe('a change of a flag in words', () => {
     ).toEqual([
       'created, enabled, visible to client keys (browsers), requires base, 1 target, 2 rules, everyone else gets off',
     ])
+    expect(wordsOf('flag', 'checkout', null, 'broken')).toEqual(['created'])
+    expect(created({ prerequisites: 'broken' })).toEqual(['created, enabled, everyone gets off'])
     expect(wordsOf('flag', 'checkout', flag(), null)).toEqual(['deleted (it was enabled)'])
     expect(wordsOf('flag', 'checkout', flag({ enabled: false }), null)).toEqual(['deleted'])
   })
