@@ -5,8 +5,8 @@
 import { compareStates, type State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { Allow, Db, Outcome } from './database.ts'
-import { deskOf, headOf, keepOnDesks, type Run, runEdit } from './desk.ts'
-import { lockLogs, readStates } from './locking.ts'
+import { type Desk, deskOf, headOf, keepOnDesks, type Run, runEdit } from './desk.ts'
+import { type LockedRow, lockLogs, readStates } from './locking.ts'
 import { recall } from './repeat.ts'
 import type { CommitRequest, Committed, Notice } from './store.ts'
 import { type Written, write } from './write.ts'
@@ -27,6 +27,19 @@ export type Verdict =
   /** The request was committed before, as this change: its answer is rebuilt once the transaction has ended. */
   | { readonly repeats: string }
 
+/** A log's newest record as it is logged, so that something outside of the database can be held against it. */
+export type NewHead = {
+  readonly log: LogId
+  readonly project: string
+  readonly environment: string
+  readonly epoch: number
+  readonly revision: number
+  readonly hash: string
+}
+
+/** What a transaction came to. */
+export type Together = { readonly verdicts: readonly Verdict[]; readonly heads: readonly NewHead[] }
+
 /** Bytes of texts after which a transaction takes no more edits: one large import must not delay many small ones. */
 const MOST_BYTES = 1024 * 1024
 
@@ -38,16 +51,16 @@ const ORDINARY_MS = 1000
 /**
  * Runs commits of one scope in an open transaction, in order; an edit sees what the ones before it wrote, and a
  * refusal touches nobody else.
- * @returns a verdict for each request that was run: fewer than asked where the transaction is full
+ * @returns a verdict for each request that was run, fewer than asked where the transaction is full; and new heads
  * @throws where a log of the scope is not there, or the database fails
  */
 export async function commitAll(
   db: Db,
   requests: readonly CommitRequest<unknown>[],
   context: CommitContext,
-): Promise<Outcome<readonly Verdict[]>> {
+): Promise<Outcome<Together>> {
   const [first] = requests
-  if (first === undefined) return { keep: false, value: [] }
+  if (first === undefined) return { keep: false, value: { verdicts: [], heads: [] } }
   const rows = await lockLogs(db, first.scope)
   const seen = await recall(db, rows, requests)
   const states = await readStates(db, rows, (log) => newestKnown(requests, log))
@@ -88,7 +101,27 @@ export async function commitAll(
     const heads = desks.filter((desk) => desk.changed).map(headOf)
     await write(db, { at: now, writes, heads, notice: noticeFrom(context) })
   }
-  return { keep: writes.length > 0, value: verdicts }
+  return { keep: writes.length > 0, value: { verdicts, heads: newHeads(rows, desks, writes) } }
+}
+
+function newHeads(
+  rows: readonly LockedRow[],
+  desks: readonly Desk[],
+  writes: readonly Written[],
+): readonly NewHead[] {
+  const moved = desks.flatMap((desk, index): NewHead[] => {
+    const { log, epoch, revision, headHash: hash } = headOf(desk)
+    const row = rows[index]
+    if (row === undefined || row.headHash === hash) return []
+    return [{ log, project: row.project, environment: row.environment, epoch, revision, hash }]
+  })
+  const opened = writes.flatMap(({ openings }) =>
+    openings.map(({ opening: { project, environment }, plan: { log, delta, hash } }): NewHead => {
+      const { epoch, revision } = delta
+      return { log, project, environment, epoch, revision, hash }
+    }),
+  )
+  return [...moved, ...opened]
 }
 
 const documentsOf = ({ plans, openings }: Written) =>

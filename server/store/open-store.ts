@@ -47,12 +47,16 @@ export function createStore(database: Database, options: StoreOptions): Store {
     return preparing
   }
 
-  const run = (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) =>
-    database.transact(
+  const run = async (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) => {
+    const { verdicts, heads } = await database.transact(
       lane,
       (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance, allow }),
       withinMs,
     )
+    // Something outside of the database to hold against it: see docs/audit.md.
+    for (const head of heads) log.info(head, 'committed')
+    return verdicts
+  }
   const outcome = async (verdict: Verdict, request: CommitRequest<unknown>): Promise<Committed<unknown>> => {
     if ('refused' in verdict) throw verdict.refused
     if ('committed' in verdict) return verdict.committed

@@ -81,6 +81,31 @@ export function history(subject: () => Subject): void {
     })
   })
 
+  it('logs the newest record of each log that a transaction writes to, and nothing for what changes nothing', async () => {
+    const { store, logged } = subject()
+    const seen = logged.length
+    const log = await openEnvironment(store)
+    await Promise.all([
+      write(store, log, flag('a', 1)),
+      write(store, log, flag('a', 2)),
+      write(store, log, flag('a', 2)),
+    ])
+    await write(store, log, flag('a', 2))
+    await store.commit({ scope: { path: [log] }, actor: ANN, edit: edit(log, flag('a', 3)), dryRun: true })
+    const heads = logged.slice(seen).filter(({ detail }) => 'log' in detail && detail.log === log)
+    const changes = await changesOf(log)
+    const told = (index: number) => {
+      const { revision, epoch, hash } = changes[index]!
+      const names = { log, project: 'shop', environment: 'production' }
+      return {
+        message: 'committed',
+        detail: { ...names, epoch: Number(epoch), revision: Number(revision), hash },
+      }
+    }
+    // The edits of one moment went in one transaction, which tells its last.
+    expect(heads).toEqual([told(0), told(2)])
+  })
+
   it('closes old versions and keeps them: any revision can be read again', async () => {
     const { store, rows } = subject()
     const log = await openEnvironment(store)

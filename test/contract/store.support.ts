@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { Json } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import { type Actor, type Edit, type EntryEdit, type LogId, SYSTEM } from '../../server/domain/change.ts'
-import { type Database, silent } from '../../server/store/database.ts'
+import type { Database } from '../../server/store/database.ts'
 import { rowsOf } from '../../server/store/migrate.ts'
 import { minter } from '../../server/store/mint.ts'
 import { createStore } from '../../server/store/open-store.ts'
@@ -23,16 +23,22 @@ export type Subject = {
   readonly database: Database
   /** The store's clock: `NOW` until a test sets it. */
   readonly clock: { now: () => number }
+  /** What the store logged, newest last. */
+  readonly logged: readonly { readonly message: string; readonly detail: object }[]
   /** Rows of plain SQL, past the store. */
   rows<Row>(statement: string): Promise<readonly Row[]>
 }
 
 export function subjectOn(database: Database): Subject {
   const clock = { now: () => NOW }
+  const logged: { message: string; detail: object }[] = []
+  const keep = (detail: object, message: string) => void logged.push({ message, detail })
+  const log = { info: keep, warn: keep, error: keep }
   return {
     database,
     clock,
-    store: createStore(database, { clock: { now: () => clock.now() }, randomBytes, log: silent }),
+    logged,
+    store: createStore(database, { clock: { now: () => clock.now() }, randomBytes, log }),
     rows: <Row>(statement: string) =>
       database.read(async (db) => rowsOf<Row>(await db.execute(sql.raw(statement)))),
   }
