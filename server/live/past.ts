@@ -35,7 +35,8 @@ export function createPasts({ store, held, clock }: PastsDeps): (log: LogId, at:
     const { state, compiled, provenance } = now
     const made = provenance.get(at.revision)
     if (made === undefined) return undefined
-    return { state, ...made, compiled: () => compiled ?? compile(state) }
+    // Whoever is erased is taken out of current documents by an edit.
+    return { state, ...made, redacted: [], compiled: () => compiled ?? compile(state) }
   }
 
   function keep(log: LogId, past: StoredPast): Past {

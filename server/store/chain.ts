@@ -14,6 +14,20 @@ export function sha256(text: string): string {
 /** What a record says of one document: kind, key, and the SHA-256 of its text, or null where it was removed. */
 export type DocumentDigest = readonly [kind: string, key: string, digest: string | null]
 
+/** A version whose text was redacted: where it stands, and the SHA-256 of the text that it has now. */
+export type Redaction = readonly [kind: string, key: string, revision: number, digest: string]
+
+/** What was decided when texts of old versions were dropped. */
+export type Compaction = {
+  /** RFC 3339 with milliseconds, UTC: only versions that were replaced by then. */
+  readonly before: string
+  /** States at the end of each day, or of each hour, are kept. */
+  readonly keep: 'daily' | 'hourly'
+  /** How many texts there were to drop, and their bytes. */
+  readonly versions: number
+  readonly bytes: number
+}
+
 export type ChangeRecord = {
   readonly log: string
   readonly epoch: number
@@ -28,6 +42,10 @@ export type ChangeRecord = {
   readonly documents: readonly DocumentDigest[]
   /** Hash of the previous record; empty in a log's first. */
   readonly previous: string
+  /** Sorted by kind, key, revision. Absent, and so not hashed, where nothing was redacted. */
+  readonly redactions?: readonly Redaction[]
+  /** Absent where nothing was compacted. */
+  readonly compaction?: Compaction
 }
 
 /** A record's hash: SHA-256 of its canonical JSON (RFC 8785). */

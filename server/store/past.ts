@@ -8,7 +8,7 @@ import type { Actor, LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Db, statement } from './database.ts'
 import { entriesOf, stateFrom } from './read.ts'
-import type { At, Past } from './store.ts'
+import type { At, Past, Redacted } from './store.ts'
 
 type PastRow = {
   readonly project: string
@@ -23,6 +23,8 @@ type PastRow = {
   readonly kind: string | null
   readonly key: string
   readonly written: string
+  /** The revision that erased a person from it, if one did. */
+  readonly redactedAt: string | null
   /** Null where compaction dropped it. */
   readonly text: string | null
 }
@@ -49,12 +51,12 @@ const pastOf = (name: string, record: SQL) =>
     )
     SELECT l.project, l.environment, record.epoch, record.revision, (extract(epoch FROM record.at) * 1000)::text AS at,
       record.actor_kind AS "actorKind", record.actor_id AS "actorId", record.actor_name AS "actorName",
-      version.kind, version.key, version.revision AS written, version.text
+      version.kind, version.key, version.revision AS written, version.redacted_at_revision AS "redactedAt", version.text
     FROM record
     JOIN halyard.logs l ON l.id = ${LOG}
     LEFT JOIN LATERAL (
-      SELECT document.kind, document.key, found.revision, found.text FROM document CROSS JOIN LATERAL (
-        SELECT e.revision, e.text, e.digest FROM halyard.entries e
+      SELECT document.kind, document.key, found.* FROM document CROSS JOIN LATERAL (
+        SELECT e.revision, e.redacted_at_revision, e.text, e.digest FROM halyard.entries e
         WHERE e.log_id = ${LOG} AND e.kind = document.kind AND e.key = document.key AND e.revision <= record.revision
         ORDER BY e.revision DESC LIMIT 1
       ) AS found WHERE found.digest IS NOT NULL
@@ -81,9 +83,13 @@ export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
   if (head === undefined) throw neverWas(at)
   const revision = Number(head.revision)
   const documents: { kind: string; key: string; revision: number; text: string }[] = []
-  for (const { kind, key, written, text } of rows) {
+  const redacted: Redacted[] = []
+  for (const { kind, key, written, redactedAt, text } of rows) {
     if (kind === null) continue
     if (text === null) throw notKept(revision)
+    if (redactedAt !== null) {
+      redacted.push({ kind, key, revision: Number(written), redactedAt: Number(redactedAt) })
+    }
     documents.push({ kind, key, revision: Number(written), text })
   }
   const { project, environment } = head
@@ -95,6 +101,7 @@ export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
     state,
     at: Math.round(Number(head.at)),
     by: { kind: head.actorKind, id: head.actorId, name: head.actorName },
+    redacted,
   }
 }
 

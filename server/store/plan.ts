@@ -13,7 +13,7 @@ import {
 } from '@halyard/sdk/core'
 import { canonical } from '../domain/canonical.ts'
 import type { Actor, EntryEdit, LogId, Opening } from '../domain/change.ts'
-import { type DocumentDigest, recordHash, sha256 } from './chain.ts'
+import { type ChangeRecord, type DocumentDigest, recordHash, sha256 } from './chain.ts'
 import type { Idempotency } from './store.ts'
 
 /** A version of a document, to be inserted. Text and digest are null in one that removes. */
@@ -42,6 +42,9 @@ export type LogPlan = {
   readonly versions: readonly Version[]
   /** Canonical JSON of the documents' digests. */
   readonly documents: string
+  /** The same of what the record says of older versions; null in an ordinary one. */
+  readonly redactions: string | null
+  readonly compaction: string | null
   readonly previousHash: string
   readonly hash: string
   /** Bytes of the texts of all current entries, afterwards. */
@@ -62,22 +65,31 @@ export type Base = {
  * @throws where a definition is no JSON (a number that is not finite)
  */
 export function planLog(base: Base, edits: readonly EntryEdit[], signature: Signature): LogPlan | undefined {
-  const plan = planNext(base, edits, signature)
+  const plan = planRecord(base, edits, signature)
   return plan.versions.length === 0 ? undefined : plan
 }
 
 /** The plan of a record without documents: what an edit that changed nothing leaves where it must be known again. */
 export function planMark(base: Base, signature: Signature): LogPlan {
-  return planNext(base, [], signature)
+  return planRecord(base, [], signature)
 }
 
 /** The plan for the first revision of a new log, which it has even where it starts empty. */
 export function planOpening(opening: Opening, signature: Signature): LogPlan {
   const state = emptyState(opening.project, opening.environment, Math.floor(signature.at / 1000))
-  return planNext({ log: opening.id, state, headHash: '', bytes: 0 }, opening.entries, signature)
+  return planRecord({ log: opening.id, state, headHash: '', bytes: 0 }, opening.entries, signature)
 }
 
-function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature): LogPlan {
+/** What a record says of versions that are older than it. */
+export type Upkeep = Pick<ChangeRecord, 'redactions' | 'compaction'>
+
+/** The plan for a log's next revision, whether or not its edits change anything. */
+export function planRecord(
+  base: Base,
+  edits: readonly EntryEdit[],
+  signature: Signature,
+  upkeep: Upkeep = {},
+): LogPlan {
   const revision = base.state.revision + 1
   const last = new Map(edits.map((edit) => [`${edit.kind}/${edit.key}`, edit]))
   const versions: Version[] = []
@@ -105,6 +117,8 @@ function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature)
     delta,
     versions,
     documents: canonical(documents),
+    redactions: upkeep.redactions === undefined ? null : canonical(upkeep.redactions),
+    compaction: upkeep.compaction === undefined ? null : canonical(upkeep.compaction),
     previousHash: base.headHash,
     hash: recordHash({
       log: base.log,
@@ -117,6 +131,7 @@ function planNext(base: Base, edits: readonly EntryEdit[], signature: Signature)
       at: new Date(signature.at).toISOString(),
       documents,
       previous: base.headHash,
+      ...upkeep,
     }),
     bytes,
     written,

@@ -52,6 +52,7 @@ export const changes = halyard.table(
     hash: text('hash').notNull(),
     locked: text('locked'),
     redactions: text('redactions'),
+    compaction: text('compaction'),
   },
   (table) => [
     primaryKey({ columns: [table.logId, table.revision] }),
@@ -59,6 +60,7 @@ export const changes = halyard.table(
     index('changes_by_actor').on(table.logId, table.actorId, table.revision),
     index('changes_by_action').on(table.logId, table.action, table.revision),
     index('changes_by_change').on(table.changeId),
+    index('changes_compactions').on(table.logId, table.revision).where(isNotNull(table.compaction)),
     uniqueIndex('changes_by_idempotency_key')
       .on(table.logId, table.actorId, table.idempotencyKey)
       .where(isNotNull(table.idempotencyKey)),
@@ -76,6 +78,7 @@ export const entries = halyard.table(
     text: text('text'),
     digest: text('digest'),
     redactedDigest: text('redacted_digest'),
+    redactedAtRevision: counter('redacted_at_revision'),
   },
   (table) => [
     primaryKey({ columns: [table.logId, table.kind, table.key, table.revision] }),

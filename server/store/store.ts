@@ -71,12 +71,22 @@ export type Committed<R> = {
 /** A state of a log: by its revision, or the newest at a time (epoch milliseconds). */
 export type At = { readonly revision: number } | { readonly time: number }
 
+/** A version of a document from which a person was erased, and the revision that did so. */
+export type Redacted = {
+  readonly kind: string
+  readonly key: string
+  readonly revision: number
+  readonly redactedAt: number
+}
+
 /** A log as it was, and the change that made it so. */
 export type Past = {
   readonly state: State
   /** Epoch milliseconds. */
   readonly at: number
   readonly by: Actor
+  /** Documents of the state that no longer are as they were written; empty in most. */
+  readonly redacted: readonly Redacted[]
 }
 
 /** Which records of a log are asked for: those for which everything that is given holds. */

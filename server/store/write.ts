@@ -50,7 +50,7 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
   ), moved AS (
     UPDATE halyard.logs l SET revision = t.revision, head_hash = t.hash, bytes = t.bytes, digest = t.digest,
       changed_at = ${value('changedAt', 'timestamptz')},
-      closed_at = CASE WHEN t.closes THEN ${value('changedAt', 'timestamptz')} END
+      closed_at = CASE WHEN t.closes THEN ${value('changedAt', 'timestamptz')} ELSE l.closed_at END
     FROM ${values(
       ['moveIds', 'text'],
       ['moveRevisions', 'bigint'],
@@ -63,7 +63,8 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
     RETURNING 1
   ), recorded AS (
     INSERT INTO halyard.changes (log_id, revision, epoch, documents, previous_hash, hash,
-      change_id, actor_kind, actor_id, actor_name, action, comment, at, idempotency_key, request_digest, locked)
+      change_id, actor_kind, actor_id, actor_name, action, comment, at, idempotency_key, request_digest, locked,
+      redactions, compaction)
     SELECT * FROM ${values(
       ['recordLogs', 'text'],
       ['recordRevisions', 'bigint'],
@@ -81,6 +82,8 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
       ['recordKeys', 'text'],
       ['recordRequests', 'text'],
       ['recordLocked', 'text'],
+      ['recordRedactions', 'text'],
+      ['recordCompactions', 'text'],
     )} AS t
   ), current AS (
     SELECT found.*, incoming.revision AS superseded_at_revision FROM incoming CROSS JOIN LATERAL (
@@ -192,6 +195,8 @@ export async function write(db: Db, { at, writes, heads, notice }: WriteRequest)
     recordKeys: records.map(({ signature }) => signature.request?.key ?? null),
     recordRequests: records.map(({ signature }) => signature.request?.digest ?? null),
     recordLocked: records.map(({ signature }) => signature.request?.locked ?? null),
+    recordRedactions: records.map(({ plan }) => plan.redactions),
+    recordCompactions: records.map(({ plan }) => plan.compaction),
     notices: notices.map(notice),
   })
   if (Number(done?.moved) !== heads.length || Number(done?.written) !== versions.length) {

@@ -23,7 +23,7 @@ export function pasts(subject: () => Subject): void {
     for (const state of held) {
       const past = await store.past(log, { revision: state.revision })
       expect(past.state).toEqual(state)
-      expect(past).toMatchObject({ at: NOW, by: ANN })
+      expect(past).toMatchObject({ at: NOW, by: ANN, redacted: [] })
     }
     expect(held[0]).toEqual({ ...emptyState('shop', 'production', held[0]!.epoch), revision: 1 })
   })
@@ -72,6 +72,20 @@ export function pasts(subject: () => Subject): void {
     expect(provenance.at).toBe(NOW + 60_000)
     expect((await store.past(log, { time: NOW + 59_999 })).state.revision).toBe(1)
     expect((await store.past(log, { time: NOW + 60_000 })).state.revision).toBe(3)
+  })
+
+  it('says of which documents a person was erased, and when', async () => {
+    const { store, rows } = subject()
+    const log = await openEnvironment(store)
+    for (const value of ['ann', 'ben']) await write(store, log, flag('a', value), flag('b', value))
+    await rows(
+      `UPDATE halyard.entries SET text = '"erased"', redacted_at_revision = 3
+       WHERE log_id = '${log}' AND key = 'a' AND revision = 2`,
+    )
+    const past = await store.past(log, { revision: 2 })
+    expect(past.redacted).toEqual([{ kind: 'flag', key: 'a', revision: 2, redactedAt: 3 }])
+    expect(past.state.entries.get('flag')?.get('a')?.definition).toBe('erased')
+    expect((await store.past(log, { revision: 3 })).redacted).toEqual([])
   })
 
   it('is there of a log that was closed since', async () => {
