@@ -5,6 +5,7 @@
 import type { FlagConfig, Kill } from '@halyard/sdk/core'
 import type { z } from 'zod'
 import type { Warning as DomainWarning } from '../domain/change.ts'
+import type { DiffLine } from '../domain/diff.ts'
 import type { EnvironmentDocument, GrantDocument, Settings as SettingsDocument } from '../domain/documents.ts'
 import type * as input from '../domain/inputs.ts'
 import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
@@ -49,6 +50,7 @@ export type Proofs = Prove<
     Same<Schema<typeof resources.Settings>, SettingsDocument>,
     Same<Schema<typeof resources.Environment>['settings'], EnvironmentDocument['settings']>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,
+    Same<Schema<typeof resources.DiffLine>, DiffLine>,
     Same<Schema<typeof documents.FlagConfig>, FlagConfig>,
     Same<Schema<typeof documents.Kill>, Kill>,
   ]

@@ -52,12 +52,33 @@ export const stamp = {
   changedBy: Actor.meta({ readOnly: true }),
 }
 
+/** What `DiffLine` of the domain says, which see. */
+export const DiffLine = z
+  .strictObject({
+    pointer: z.string().meta({ description: 'Into the document after; where there is no after, before' }),
+    from: z
+      .string()
+      .meta({ description: 'Where in the document before the element stood that moved here' })
+      .exactOptional(),
+    before: Json.meta({ description: 'Absent: it was added' }).exactOptional(),
+    after: Json.meta({ description: 'Absent: it was removed' }).exactOptional(),
+  })
+  .meta({ description: 'One place at which two documents differ; JSON Pointers (RFC 6901)' })
+
+export const Words = z.array(z.string()).meta({
+  description: 'What changes, in words',
+  examples: [['raised on from 10 % to 25 % in rule r2']],
+})
+
 const EntryDiff = z.strictObject({
   kind: z.string(),
-  key: z.string(),
+  key: z.string().meta({ description: 'Of members: their segment’s' }),
   environment: z.string().meta({ description: 'Where it is a document of an environment' }).exactOptional(),
-  before: Json,
+  summary: Words,
+  before: Json.meta({ description: 'Members are counted. null: created' }),
   after: Json.meta({ description: 'null: removed' }),
+  diff: z.array(DiffLine),
+  leftOff: z.int().meta({ description: 'How many more lines the diff has' }).exactOptional(),
 })
 
 /** What every write answers besides its document. */

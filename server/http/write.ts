@@ -8,7 +8,8 @@ import { Problem } from '../domain/problem.ts'
 import type { Environment, Live, Principal } from '../live/live.ts'
 import type { Committed, Scope } from '../store/store.ts'
 import { actorOf, type Call } from './call.ts'
-import { etagOf, type Show, type Stamp, showEnvironment, showFlag, showProject, stampOf } from './shown.ts'
+import { diffsOf } from './dry-run.ts'
+import { etagOf, type Show, type Stamp, stampOf } from './shown.ts'
 
 type Caller = Pick<Call, 'comment' | 'dryRun' | 'idempotency'> & { readonly manager: Principal }
 
@@ -90,7 +91,7 @@ export function outcomeOf(
     epoch,
     revision,
     warnings: committed.warnings,
-    ...(dryRun ? { dryRun: true, diff: diffOf(live, committed) } : {}),
+    ...(dryRun ? { dryRun: true, diff: diffsOf(live, committed) } : {}),
   }
 }
 
@@ -133,39 +134,4 @@ export function shownOnce(
   secret: string,
 ): { readonly secret?: string } {
   return dryRun || repeated ? {} : { secret }
-}
-
-/** How a document is shown in a diff. Members are counted in the answer, and keys are told to nobody. */
-const SHOWN_IN_DIFF: Readonly<Record<string, Show>> = {
-  project: showProject,
-  environment: showEnvironment,
-  identity: showFlag,
-  flag: (_, definition) => definition as object,
-  segment: (_, definition) => definition as object,
-  kill: (_, definition) => definition as object,
-}
-
-/** What a dry run would change, document by document. */
-function diffOf(live: Live, committed: Committed<unknown>): readonly object[] {
-  const diff: object[] = []
-  for (const [log, { entries }] of committed.deltas) {
-    const held = live.held(log)
-    if (held === undefined) continue
-    const { environment } = held.state
-    const shown = (show: Show, key: string, definition: Json) =>
-      definition === null ? null : show(key, definition, held)
-    for (const { kind, key, definition } of entries) {
-      const show = SHOWN_IN_DIFF[kind]
-      if (show === undefined) continue
-      const before = entryOf(held.state, kind, key)?.definition ?? null
-      diff.push({
-        kind,
-        key,
-        ...(environment === '' ? {} : { environment }),
-        before: shown(show, key, before),
-        after: shown(show, key, definition),
-      })
-    }
-  }
-  return diff
 }

@@ -64,44 +64,55 @@ export function wordsOf(
   return firstOf(sentences, MOST_SENTENCES)
 }
 
+/** What is told together: one document, or all chunks of one segment's members, whose key is the segment's. */
+export type Subject = {
+  readonly kind: string
+  readonly key: string
+  readonly documents: readonly DocumentChange[]
+}
+
+/** The chunks of a segment's members become one subject, where the first of them stands. */
+export function subjectsOf(documents: readonly DocumentChange[]): readonly Subject[] {
+  const members = new Map<string, DocumentChange[]>()
+  return documents.flatMap((document): readonly Subject[] => {
+    const { kind, key } = document
+    if (kind !== 'members') return [{ kind, key, documents: [document] }]
+    const segment = segmentOfChunk(key)
+    const chunks = members.get(segment)
+    chunks?.push(document)
+    if (chunks !== undefined) return []
+    const all = [document]
+    members.set(segment, all)
+    return [{ kind, key: segment, documents: all }]
+  })
+}
+
 /**
  * What a commit did, a line each. Lines name their document where there are several; the chunks of one segment's
  * members are one. More than `most` lines are counted in the last.
  */
 export function summaryOf(documents: readonly DocumentChange[], most = MOST_LINES): readonly string[] {
-  const subjects = new Map<string, string[]>()
-  for (const { kind, key, words } of withMembersFolded(documents)) {
-    const noun = NOUNS.get(kind) ?? kind
-    const subject = noun === '' ? '' : `${named(noun)} ${named(key)}: `
-    const known = subjects.get(subject)
-    if (known === undefined) subjects.set(subject, [...words])
+  const told = new Map<string, string[]>()
+  for (const subject of subjectsOf(documents)) {
+    const words = wordsOfSubject(subject)
+    if (words.length === 0) continue
+    const name = nameOf(subject)
+    const known = told.get(name)
+    if (known === undefined) told.set(name, [...words])
     else known.push(...words)
   }
-  const lines = [...subjects].flatMap(([subject, words]) =>
-    subjects.size === 1 ? words : words.map((one) => subject + one),
+  const lines = [...told].flatMap(([name, words]) =>
+    told.size === 1 ? words : words.map((one) => name + one),
   )
   return firstOf(lines, most)
 }
 
-type Told = { readonly kind: string; readonly key: string; readonly words: readonly string[] }
+const wordsOfSubject = ({ kind, documents }: Subject): readonly string[] =>
+  kind === 'members'
+    ? membersInWords(documents)
+    : documents.flatMap(({ kind, key, before, after }) => wordsOf(kind, key, before, after))
 
-/** All chunks of one segment are told where the first of them stands. */
-function withMembersFolded(documents: readonly DocumentChange[]): readonly Told[] {
-  const chunks = new Map<string, DocumentChange[]>()
-  for (const document of documents) {
-    if (document.kind !== 'members') continue
-    const known = chunks.get(segmentOfChunk(document.key))
-    if (known === undefined) chunks.set(segmentOfChunk(document.key), [document])
-    else known.push(document)
-  }
-  return documents.flatMap((document): readonly Told[] => {
-    const { kind, key, before, after } = document
-    if (kind !== 'members') return toldOf(kind, key, wordsOf(kind, key, before, after))
-    const segment = segmentOfChunk(key)
-    const all = chunks.get(segment) as readonly DocumentChange[]
-    return all[0] === document ? toldOf(kind, segment, membersInWords(all)) : []
-  })
+function nameOf({ kind, key }: Subject): string {
+  const noun = NOUNS.get(kind) ?? kind
+  return noun === '' ? '' : `${named(noun)} ${named(key)}: `
 }
-
-const toldOf = (kind: string, key: string, words: readonly string[]): readonly Told[] =>
-  words.length === 0 ? [] : [{ kind, key, words }]

@@ -14,8 +14,11 @@ const nameOf = (key: unknown): string => {
 }
 
 function created(key: unknown): string {
-  const expiresAt = textOf(key, 'expiresAt')
-  return `created${expiresAt === undefined ? '' : `, expires ${instantInWords(expiresAt)}`}`
+  const [replaces, expiresAt] = [textOf(key, 'replaces'), textOf(key, 'expiresAt')]
+  return [
+    replaces === undefined ? 'created' : `created in place of key ${named(replaces)}`,
+    ...(expiresAt === undefined ? [] : [`expires ${instantInWords(expiresAt)}`]),
+  ].join(', ')
 }
 
 /** The key's document is under an id that says nothing to people, so each sentence names the key. */
@@ -25,6 +28,7 @@ const COMMON: Omit<Telling, 'subject'> = {
   fields: {
     name: nameChange,
     expiresAt: expiryChange,
+    replacedBy: (_, after) => (after === undefined ? undefined : `is replaced by key ${named(after)}`),
     digest: () => 'has another secret',
   },
 }

@@ -101,8 +101,10 @@ describe('documents', () => {
         kind: 'flag',
         key: 'stamped',
         environment: 'development',
+        summary: ['enabled'],
         before: { enabled: false },
         after: { enabled: true },
+        diff: [{ pointer: '/enabled', before: false, after: true }],
       },
     ])
     expect(dry.etag).toBe('')
@@ -112,11 +114,43 @@ describe('documents', () => {
       body: { kind: 'server', name: 'never' },
     })
     expect(key.body.secret).toBeUndefined()
+    expect(key.body.diff).toMatchObject([
+      { kind: 'sdk-key', summary: ['server key "never" created'], before: null, after: { name: 'never' } },
+    ])
+    expect(key.text).not.toContain('digest')
     const refused = await ask('PATCH', `${ENVIRONMENT}/flags/stamped?dryRun=true`, {
       body: { offVariant: 'nope' },
       headers: MATCH,
     })
     expect(refused.status).toBe(422)
+  })
+
+  it('tells in a dry run of all documents that a write would touch, and counts the lines of a long diff', async () => {
+    const made = await ask('POST', `${PROJECT}/flags?dryRun=true`, { body: { key: 'dry', type: 'boolean' } })
+    const told = (body: { diff: { kind: string; environment?: string; summary: string[] }[] }) =>
+      body.diff.map(({ kind, environment, summary }) => [kind, environment, ...summary])
+    expect(told(made.body).toSorted()).toEqual([
+      ['flag', 'development', 'created, disabled, everyone gets off'],
+      ['flag', 'production', 'created, disabled, everyone gets off'],
+      ['flag', 'staging', 'created, disabled, everyone gets off'],
+      ['identity', undefined, 'created, boolean'],
+    ])
+    const key = await ask('POST', '/api/v1/api-keys?dryRun=true', {
+      body: { name: 'ci', grants: [{ role: 'viewer' }] },
+    })
+    expect(told(key.body)).toEqual([['api-key', undefined, 'management key "ci" created: viewer everywhere']])
+    expect(key.text).not.toContain('digest')
+    const units = (name: string) => Array.from({ length: 600 }, (_, index) => `${name}-${index}`)
+    const targets = (name: string) => ({
+      body: { targets: [{ variant: 'on', units: units(name) }] },
+      headers: MATCH,
+    })
+    await ask('PATCH', `${ENVIRONMENT}/flags/stamped`, targets('before'))
+    const long = await ask('PATCH', `${ENVIRONMENT}/flags/stamped?dryRun=true`, targets('after'))
+    const [entry] = long.body.diff
+    expect(entry.summary).toEqual(['targets: 600 added to on, 600 removed from on'])
+    expect([entry.diff.length, entry.leftOff]).toEqual([1_000, 200])
+    await ask('PATCH', `${ENVIRONMENT}/flags/stamped`, { body: { targets: null }, headers: MATCH })
   })
 
   it('takes back an archived flag with its configurations as they were', async () => {

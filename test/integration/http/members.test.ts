@@ -133,6 +133,17 @@ describe('members of a segment', () => {
     expect(one.body.members.included).toBe(100_001)
     const dry = await ask('PATCH', `${MEMBERS}?dryRun=true`, { body: { included: { remove: ['one-more'] } } })
     expect(dry.body).toMatchObject({ removed: 1, dryRun: true })
+    expect(dry.body.diff).toEqual([
+      {
+        kind: 'members',
+        key: 'beta',
+        environment: 'development',
+        summary: ['1 member no longer included'],
+        before: { included: 100_001, excluded: 0 },
+        after: { included: 100_000, excluded: 0 },
+        diff: [{ pointer: '/included', before: 100_001, after: 100_000 }],
+      },
+    ])
     expect((await ask('GET', SEGMENT)).body.members.included).toBe(100_001)
   })
 

@@ -25,6 +25,7 @@ const key = {
   name: or(text),
   kind: or(fc.constantFrom('server', 'client')),
   digest: or(fc.constantFrom(DIGEST, `${DIGEST}e`)),
+  replacedBy: or(text),
   expiresAt: or(fc.constant('2027-01-01T00:00:00.000Z')),
   grants: or(
     fc.array(some({ role: or(fc.constant('editor')), projects: or(units), environments: or(units) }), {

@@ -169,6 +169,18 @@ describe('keys in words', () => {
       'client key "web" created, expires 2027-01-01T00:00:00Z',
     ],
     [sdkKey, null, 'server key "web" revoked'],
+    [
+      null,
+      { ...sdkKey, replaces: 'k0', expiresAt },
+      'server key "web" created in place of key k0, expires 2027-01-01T00:00:00Z',
+    ],
+    [
+      sdkKey,
+      { ...sdkKey, replacedBy: 'k2', expiresAt },
+      'server key "web" expires 2027-01-01T00:00:00Z',
+      'server key "web" is replaced by key k2',
+    ],
+    [{ ...sdkKey, replacedBy: 'k2' }, sdkKey, 'server key "web" replacedBy changed'],
     [null, DIGEST, 'SDK key created'],
     [sdkKey, { ...sdkKey, expiresAt }, 'server key "web" expires 2027-01-01T00:00:00Z'],
     [sdkKey, { ...sdkKey, name: 'shop' }, 'server key "shop" renamed from "web" to "shop"'],
