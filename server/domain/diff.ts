@@ -143,7 +143,8 @@ function namesOf(list: readonly Json[], long: boolean): readonly string[] | unde
 }
 
 function nameOf(element: Json, long: boolean): string | undefined {
-  if (typeof element !== 'object' || element === null) return long ? JSON.stringify(element) : undefined
+  if (typeof element !== 'object' || element === null)
+    return long ? `${typeof element} ${element}` : undefined
   const id = fieldOf(element, 'id')
   if (typeof id === 'string') return `id ${id}`
   const [variant, by] = [fieldOf(element, 'variant'), fieldOf(element, 'by')]
@@ -153,19 +154,23 @@ function nameOf(element: Json, long: boolean): string | undefined {
 
 /** Whether two JSON values have the same canonical text. Iterative: any depth will do. */
 export function sameJson(a: unknown, b: unknown): boolean {
-  const open: [unknown, unknown][] = [[a, b]]
+  const open: [object, object][] = []
+  /** false where they differ for certain; what is inside is looked at later. */
+  const agree = (left: unknown, right: unknown): boolean => {
+    if (left === right) return true
+    if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+    open.push([left, right])
+    return Array.isArray(left) === Array.isArray(right)
+  }
+  if (!agree(a, b)) return false
   for (let pair = open.pop(); pair !== undefined; pair = open.pop()) {
     const [left, right] = pair
-    if (left === right) continue
     if (Array.isArray(left) && Array.isArray(right)) {
-      if (left.length !== right.length) return false
-      for (const [index, element] of left.entries()) open.push([element, right[index]])
-    } else if (isObject(left) && isObject(right)) {
-      for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
-        open.push([fieldOf(left, name), fieldOf(right, name)])
-      }
+      if (left.length !== right.length || !left.every((element, index) => agree(element, right[index])))
+        return false
     } else {
-      return false
+      const names = [...new Set([...Object.keys(left), ...Object.keys(right)])]
+      if (!names.every((name) => agree(fieldOf(left, name), fieldOf(right, name)))) return false
     }
   }
   return true

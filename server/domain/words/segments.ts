@@ -36,36 +36,48 @@ export const segmentOfChunk = (key: string): string => key.replace(/\/[^/]*$/, '
  */
 export function membersInWords(chunks: readonly ChunkChange[]): readonly string[] {
   if (chunks.every(({ before, after }) => sameJson(before, after))) return []
-  const total = { included: { added: 0, removed: 0 }, excluded: { added: 0, removed: 0 } }
+  const included = { added: 0, removed: 0 }
+  const excluded = { added: 0, removed: 0 }
   for (const { before, after } of chunks) {
-    for (const list of ['included', 'excluded'] as const) {
+    for (const [list, total] of [
+      ['included', included],
+      ['excluded', excluded],
+    ] as const) {
       const [was, is] = [unitsIn(before, list), unitsIn(after, list)]
       if (was === undefined || is === undefined) return ['members changed']
-      total[list].added += countMissing(is, was)
-      total[list].removed += countMissing(was, is)
+      const both = countBoth(was, is)
+      total.added += is.length - both
+      total.removed += was.length - both
     }
   }
-  const { included, excluded } = total
-  const said = [
-    [included.added, 'included'],
-    [included.removed, 'no longer included'],
-    [excluded.added, 'excluded'],
-    [excluded.removed, 'no longer excluded'],
-  ] as const
-  const told = said.filter(([count]) => count > 0)
+  const told = (
+    [
+      [included.added, 'included'],
+      [included.removed, 'no longer included'],
+      [excluded.added, 'excluded'],
+      [excluded.removed, 'no longer excluded'],
+    ] as const
+  ).filter(([count]) => count > 0)
   const words = told.map(
     ([count, what], index) => `${index === 0 ? counted(count, 'member') : count} ${what}`,
   )
   return [words.length === 0 ? 'members changed' : words.join(', ')]
 }
 
-function unitsIn(chunk: unknown, list: string): ReadonlySet<string> | undefined {
+/** A list of a chunk, each unit once and in order, as they are kept; what is kept otherwise is put so first. */
+function unitsIn(chunk: unknown, list: string): readonly string[] | undefined {
   const units = stringsOf(chunk === null ? [] : fieldOf(chunk, list))
-  return units && new Set(units)
+  const kept = units?.every((unit, index) => index === 0 || (units[index - 1] as string) < unit)
+  return kept === false ? [...new Set(units)].sort() : units
 }
 
-function countMissing(units: ReadonlySet<string>, from: ReadonlySet<string>): number {
-  let count = 0
-  for (const unit of units) if (!from.has(unit)) count += 1
-  return count
+/** How many units two lists in order have in common: no set of a million strings is made for it. */
+function countBoth(left: readonly string[], right: readonly string[]): number {
+  let both = 0
+  let index = 0
+  for (const unit of left) {
+    while (index < right.length && (right[index] as string) < unit) index += 1
+    if (right[index] === unit) both += 1
+  }
+  return both
 }

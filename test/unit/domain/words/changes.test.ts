@@ -43,6 +43,7 @@ describe('members in words', () => {
     [members([], ['c']), members([], []), '1 member no longer excluded'],
     [members(['a', 'b']), members(['b', 'a']), 'members changed'],
     [members('a'), members(['a']), 'members changed'],
+    [members(['b', 'a', 'b']), members(['c', 'b']), '1 member included, 1 no longer included'],
     [members([7]), 'broken', 'members changed'],
   ])
 
