@@ -89,8 +89,11 @@ function accessOf(access: Access): string {
     kill: 'killer, editor or admin',
     edit: 'editor or admin',
     administer: 'admin',
-  }[access.to]
-  return `A management key: ${roles} of ${where}.`
+  }
+  const named = Object.entries(access.named ?? {}).map(
+    ([field, power]) => `, and ${roles[power]} of the environment in <code>${escaped(field)}</code>`,
+  )
+  return `A management key: ${roles[access.to]} of ${where}${named.join('')}.`
 }
 
 function parameterTable(endpoint: Endpoint): string {

@@ -14,7 +14,13 @@ export type Power = 'read' | 'read-kills' | 'kill' | 'edit' | 'administer'
 export type Access =
   | { readonly by: 'anyone' }
   /** `on`: what the grant must cover. For `read` a grant over a part is enough, and the answer shows that part. */
-  | { readonly by: 'management'; readonly on: 'service' | 'project' | 'environment'; readonly to: Power }
+  | {
+      readonly by: 'management'
+      readonly on: 'service' | 'project' | 'environment'
+      readonly to: Power
+      /** Fields of the body that name environments of the project, and what a grant must cover there as well. */
+      readonly named?: Readonly<Record<string, Power>>
+    }
   /** Whatever the key may do else: it is asked for itself. A client key is public, so it is never among these. */
   | { readonly by: 'self'; readonly keys: readonly ('management' | 'server')[] }
   | { readonly by: 'sdk'; readonly keys: readonly ('server' | 'client')[] }
@@ -49,6 +55,7 @@ export const GROUPS = [
   'Kill switches',
   'Segments',
   'Commits',
+  'Reverts and promotions',
   'SDK keys',
   'Management keys',
   'Evaluation',

@@ -5,6 +5,7 @@ import { configurationEndpoints } from './endpoints/configurations.ts'
 import { evaluationEndpoints } from './endpoints/evaluation.ts'
 import { flagEndpoints } from './endpoints/flags.ts'
 import { killEndpoints } from './endpoints/kills.ts'
+import { moveEndpoints } from './endpoints/moves.ts'
 import { operationEndpoints } from './endpoints/operations.ts'
 import { projectEndpoints } from './endpoints/projects.ts'
 import { sdkKeyEndpoints } from './endpoints/sdk-keys.ts'
@@ -16,6 +17,7 @@ export const endpoints = {
   ...configurationEndpoints,
   ...killEndpoints,
   ...segmentEndpoints,
+  ...moveEndpoints,
   ...sdkKeyEndpoints,
   ...apiKeyEndpoints,
   ...evaluationEndpoints,

@@ -10,6 +10,7 @@ import type { Access, Endpoint } from './endpoint.ts'
 import { GROUPS } from './endpoint.ts'
 import { allEndpoints } from './index.ts'
 import * as keys from './keys.ts'
+import * as moves from './moves.ts'
 import { PROBLEM_DOCS, ProblemBody, problemUri } from './problems.ts'
 import * as resources from './resources.ts'
 
@@ -31,7 +32,7 @@ export function describeSchemas(): {
     ids.set(schema, id)
     registry.add(schema, { id })
   }
-  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts, ...keys })) {
+  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts, ...keys, ...moves })) {
     if (value instanceof z.ZodType && id !== 'Json') add(value, id)
   }
   add(ProblemBody, 'Problem')

@@ -12,6 +12,7 @@ import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
 import type * as keys from './keys.ts'
+import type * as moves from './moves.ts'
 import type * as resources from './resources.ts'
 
 /** `readonly` says who may write, not what the shape is. */
@@ -49,6 +50,8 @@ export type Proofs = Prove<
     Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
     Same<Schema<typeof resources.Settings>, SettingsDocument>,
     Same<Schema<typeof resources.Environment>['settings'], EnvironmentDocument['settings']>,
+    Same<Omit<Schema<typeof moves.RevertBody>, 'toRevision' | 'comment'>, input.RevertInput>,
+    Same<Omit<Schema<typeof moves.PromotionBody>, 'from' | 'to' | 'comment'>, input.PromotionInput>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,
     Same<Schema<typeof resources.DiffLine>, DiffLine>,
     Same<Schema<typeof documents.FlagConfig>, FlagConfig>,

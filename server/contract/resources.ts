@@ -28,17 +28,22 @@ export const Actor = z.strictObject({
 })
 
 export const Warning = z.strictObject({
-  code: z.enum([
-    'serves-only-off',
-    'not-matches-missing',
-    'users-may-move',
-    'unit-often-missing',
-    'skipped-by-connected-sdks',
-    'grant-names-unknown',
-    'not-reverted',
-    'members-not-promoted',
-    'other-flags-affected',
-  ]),
+  code: z
+    .enum([
+      'serves-only-off',
+      'not-matches-missing',
+      'users-may-move',
+      'unit-often-missing',
+      'skipped-by-connected-sdks',
+      'grant-names-unknown',
+      'not-reverted',
+      'members-not-promoted',
+      'other-flags-affected',
+    ])
+    .meta({
+      description:
+        '`not-reverted`: flags that are archived or deleted by now stayed away. `members-not-promoted`: a segment came along, new and without its members. `other-flags-affected`: a segment that came along decides about flags that did not',
+    }),
   pointer: z.string().exactOptional(),
   message: z.string(),
   share: z.number().meta({ description: 'users-may-move: the share of users, 0 to 1' }).exactOptional(),

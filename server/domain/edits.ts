@@ -1,9 +1,10 @@
 /** What entry edits do to a state: whether they change it, by how many bytes, and the state that results. */
-import { type Entry, entryOf, type Json, LIMITS, type State } from '@halyard/sdk/core'
+import { type Entry, entryOf, LIMITS, type State } from '@halyard/sdk/core'
 import { canonical, canonicalBytes } from './canonical.ts'
 import type { EntryEdit, LogId, LogView } from './change.ts'
 import { entriesOf } from './documents.ts'
 import type { Faults } from './faults.ts'
+import type { DocumentChange } from './words/changes.ts'
 
 /** Whether an edit changes anything. */
 export function changes(state: State, { kind, key, definition }: EntryEdit): boolean {
@@ -12,14 +13,8 @@ export function changes(state: State, { kind, key, definition }: EntryEdit): boo
   return canonical(current.definition) !== canonical(definition)
 }
 
-/** A document before and after a change; null where it is not there. */
-export type Replaced = Omit<EntryEdit, 'definition'> & {
-  readonly before: Json | null
-  readonly after: Json | null
-}
-
 /** What an edit does to a document. */
-export const replaced = (state: State, { kind, key, definition }: EntryEdit): Replaced => ({
+export const replaced = (state: State, { kind, key, definition }: EntryEdit): DocumentChange => ({
   kind,
   key,
   before: entryOf(state, kind, key)?.definition ?? null,

@@ -7,7 +7,7 @@ import { entryOf, LIMITS, type SegmentKey } from '@halyard/sdk/core'
 import type { Edit, EntryEdit, LockedLogs, LogId, LogView, Moment, Warning } from './change.ts'
 import { draftConfiguration } from './configurations.ts'
 import { asJson, entriesOf, lockedLog } from './documents.ts'
-import { changes, type Replaced, replaced } from './edits.ts'
+import { changes, replaced } from './edits.ts'
 import { at, collectFaults, type Faults, namedFaults, quote, quoteSome } from './faults.ts'
 import type { Part, PromotionInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
@@ -19,6 +19,7 @@ import { flagsUnder, segmentsUnder } from './references.ts'
 import { draftSegment, readSegment } from './segments.ts'
 import { type Draft, settle } from './settle.ts'
 import { flagWarnings, namedWarnings, segmentWarnings } from './warnings.ts'
+import type { DocumentChange } from './words/changes.ts'
 
 export const PARTS = [
   'variants',
@@ -36,7 +37,7 @@ export type Promoted = {
   /** Given back in a later call, it makes that call this very change, or none. */
   readonly plan: string
   /** The flags that were named, the segments that travel with them, and the chunks of members that change. */
-  readonly documents: readonly Replaced[]
+  readonly documents: readonly DocumentChange[]
 }
 
 /**

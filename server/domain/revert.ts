@@ -5,7 +5,7 @@
 import { entryOf, LIMITS, type State } from '@halyard/sdk/core'
 import type { Edit, EntryEdit, LogId, LogView, Moment, Warning } from './change.ts'
 import { entriesOf, identityOf, lockedLog } from './documents.ts'
-import { changes, type Replaced, replaced } from './edits.ts'
+import { changes, replaced } from './edits.ts'
 import { at, collectFaults, namedFaults, quote, quoteSome } from './faults.ts'
 import { readFlagConfig } from './flags.ts'
 import type { RevertInput } from './inputs.ts'
@@ -15,6 +15,7 @@ import { inside, type Reading, readFields, readKeys } from './reading.ts'
 import { readSegment } from './segments.ts'
 import { type Draft, settle } from './settle.ts'
 import { flagWarnings, namedWarnings, segmentWarnings } from './warnings.ts'
+import type { DocumentChange } from './words/changes.ts'
 
 /**
  * Everything becomes as it was; what was not there goes away. A flag that is archived or deleted today stays away:
@@ -23,7 +24,11 @@ import { flagWarnings, namedWarnings, segmentWarnings } from './warnings.ts'
  * @returns the flags and segments that were named, or with none named those that change; then the chunks of members
  *   that change
  */
-export function revert(environment: LogId, past: State, input: RevertInput = {}): Edit<readonly Replaced[]> {
+export function revert(
+  environment: LogId,
+  past: State,
+  input: RevertInput = {},
+): Edit<readonly DocumentChange[]> {
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const project = lockedLog(logs, String(view.parent), 'project-not-found')

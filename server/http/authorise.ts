@@ -77,6 +77,18 @@ export function authorise(principal: Principal, access: Access, params: unknown)
   }
 }
 
+/** @throws Problem `forbidden` where the principal may not do that to an environment that the body names */
+export function authoriseNamed(principal: Principal, access: Access, params: unknown, body: unknown): void {
+  if (access.by !== 'management' || principal.kind !== 'management') return
+  const { project } = params as { project?: string }
+  const fields = body as Readonly<Record<string, string>>
+  for (const [field, power] of Object.entries(access.named ?? {})) {
+    if (allows(principal.grants, power, { project, environment: fields[field] })) continue
+    const message = `The key’s grants do not give the right to ${power} there.`
+    throw new Problem('forbidden', message, { errors: [{ pointer: `/${field}`, message }] })
+  }
+}
+
 function mayCall(principal: Principal, access: Access, params: { project?: string; env?: string }): boolean {
   if (access.by === 'sdk') return principal.kind !== 'management' && access.keys.includes(principal.kind)
   if (access.by === 'self') return principal.kind !== 'client' && access.keys.includes(principal.kind)

@@ -7,13 +7,14 @@ import type { Endpoint } from '../contract/endpoint.ts'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
-import { authorise, identify } from './authorise.ts'
+import { authorise, authoriseNamed, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
 import { configurationHandlers, killHandlers } from './handlers/configurations.ts'
 import { flagHandlers } from './handlers/flags.ts'
 import { keyHandlers } from './handlers/keys.ts'
 import { memberHandlers } from './handlers/members.ts'
+import { moveHandlers } from './handlers/moves.ts'
 import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
 import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
 import { selfHandlers } from './handlers/self.ts'
@@ -36,6 +37,7 @@ const handlers: Handlers = {
   ...segmentHandlers,
   ...memberHandlers,
   ...commitHandlers,
+  ...moveHandlers,
   ...keyHandlers,
   ...apiKeyHandlers,
   ...selfHandlers,
@@ -79,6 +81,7 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
     },
     handler: async (request, reply) => {
       const call = callOf(endpoint, request)
+      authoriseNamed(call.manager, endpoint.access, call.params, call.body)
       const { status, body, etag } = await handler(call, world)
       reply.code(status).header('content-type', 'application/json; charset=utf-8')
       reply.header('cache-control', 'no-store')

@@ -76,3 +76,25 @@ it('on a cycle of prerequisites: one wins, the other is 422 and told the cycle',
     ])
   }
 })
+
+it('on one plan of a promotion: one wins, the other is 409 and told which side has moved', async () => {
+  const body = { from: 'development', to: 'staging', flags: ['planned'] }
+  const staging = services[0].live.environment('default', 'staging')?.id ?? ''
+  await makeFlags('planned')
+  for (let round = 0; round < ROUNDS; round++) {
+    await services[0].ask('PUT', `${ENVIRONMENT}/flags/planned/fallthrough`, {
+      body: { variant: round % 2 === 0 ? 'on' : 'off' },
+      headers: { 'if-match': '*' },
+    })
+    const planned = await services[0].ask('POST', `${PROJECT}/promotions?dryRun=true`, { body })
+    const before = planned.body.revision
+    const [won, lost] = await race((service) =>
+      service.ask('POST', `${PROJECT}/promotions`, { body: { ...body, plan: planned.body.plan } }),
+    )
+    expect([won?.status, lost?.status], lost?.text).toEqual([200, 409])
+    expect(won?.body.revision).toBe(before + 1)
+    expect(lost?.body.type).toBe('https://halyard.dev/problems/plan-stale')
+    expect(lost?.body.detail).toContain(`"staging" has moved to revision ${won?.body.revision}.`)
+    await Promise.all(services.map(({ live }) => live.catchUp(staging)))
+  }
+})

@@ -123,6 +123,13 @@ function send(target: TestService, endpoint: Endpoint, request: Request = {}) {
   })
 }
 
+/** The body of an endpoint that moves what its body names; nothing for others. */
+const named = (id: string, more: object): Pick<Request, 'body'> => {
+  if (id === 'environments.revert') return { body: { toRevision: 1, ...more } }
+  const promotion = { from: 'staging', to: 'development', flags: ['plain'], ...more }
+  return id === 'promotions.create' ? { body: promotion } : {}
+}
+
 /** How each problem is met: by which request, at any endpoint that declares it. */
 const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Request>>> = {
   'malformed-json': () => ({ body: '{"key": ' }),
@@ -131,9 +138,13 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   forbidden: ({ access }) => ({ key: (access.by === 'sdk' ? keys.management : keys.client) ?? null }),
   'secret-key-in-browser': () => ({ headers: { origin: 'https://page.example' } }),
   'project-not-found': () => ({ params: { project: 'nowhere' } }),
-  'environment-not-found': () => ({ params: { env: 'nowhere' } }),
-  'flag-not-found': () => ({ params: { flag: 'nope' } }),
-  'segment-not-found': () => ({ params: { segment: 'nope' } }),
+  'environment-not-found': ({ id }) => ({
+    params: { env: 'nowhere' },
+    ...(id === 'promotions.create' && named(id, { from: 'nowhere' })),
+  }),
+  'flag-not-found': ({ id }) => ({ params: { flag: 'nope' }, ...named(id, { flags: ['nope'] }) }),
+  'segment-not-found': ({ id }) => ({ params: { segment: 'nope' }, ...named(id, { segments: ['nope'] }) }),
+  'revision-not-found': () => ({}),
   'variant-not-found': () => ({ params: { variant: 'nope' } }),
   'rule-not-found': ({ id }) =>
     id === 'configurations.rules.add'
@@ -159,17 +170,22 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
           ? { key: 'development' }
           : { key: 'plain', type: 'boolean' },
   }),
-  'flag-archived': () => ({ params: { flag: 'archived' } }),
+  'flag-archived': ({ id }) => ({ params: { flag: 'archived' }, ...named(id, { flags: ['archived'] }) }),
   'flag-not-archived': () => ({}),
-  'flag-required': ({ body }) => ({
+  'flag-required': ({ id, body }) => ({
     params: { flag: 'base' },
     ...(body?.optional ? {} : { body: { changes: [{ op: 'delete', kind: 'flag', key: 'base' }] } }),
+    ...named(id, { flags: ['base'] }),
   }),
-  'segment-referenced': ({ body }) =>
-    body === undefined ? {} : { body: { changes: [{ op: 'delete', kind: 'segment', key: 'used' }] } },
+  'segment-referenced': ({ id, body }) => ({
+    ...(body === undefined ? {} : { body: { changes: [{ op: 'delete', kind: 'segment', key: 'used' }] } }),
+    ...named(id, { segments: ['used'] }),
+  }),
+  'plan-stale': ({ id }) => named(id, { plan: `1-1.1-1.${'0'.repeat(64)}` }),
   'not-killed': () => ({}),
   // The key came with one request in each log before; a dry run would do nothing else than find that.
-  'idempotency-key-reused': ({ headers }) => ({
+  'idempotency-key-reused': ({ id, headers }) => ({
+    ...named(id, {}),
     headers: { 'idempotency-key': USED, ...('if-match' in headers.shape ? { 'if-match': '*' } : {}) },
   }),
   'revision-conflict': () => ({
@@ -189,7 +205,8 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
 const declared = allEndpoints.flatMap((endpoint) =>
   [...new Set(endpoint.problems)].map((type) => ({ endpoint, type, name: `${endpoint.id} answers ${type}` })),
 )
-const ofOthers: readonly ProblemType[] = ['internal', 'unavailable', 'too-many-requests']
+const failures = ['internal', 'unavailable', 'history-compacted'] as const
+const ofOthers: readonly ProblemType[] = [...failures, 'too-many-requests']
 
 describe('each problem that an endpoint declares can be met there', () => {
   it.each(declared.filter(({ type }) => !ofOthers.includes(type)))('$name', async ({ endpoint, type }) => {
@@ -227,7 +244,7 @@ describe('each problem that an endpoint declares can be met there', () => {
 
   describe('where the live room fails', () => {
     const fails = [
-      ...['commit', 'held', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
+      ...['commit', 'held', 'past', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
       ...['verifyStreamToken', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
@@ -253,9 +270,10 @@ describe('each problem that an endpoint declares can be met there', () => {
     const causes = {
       internal: new Error('SELECT secret FROM inside'),
       unavailable: new Problem('unavailable', 'The database does not answer.', { retryAfter: 2.5 }),
+      'history-compacted': new Problem('history-compacted', 'This revision was not kept.'),
     }
 
-    it.each(declared.filter(({ type }) => type === 'internal' || type === 'unavailable'))(
+    it.each(declared.filter(({ type }) => failures.some((failure) => failure === type)))(
       '$name, and tells nothing of the inside',
       async ({ endpoint, type }) => {
         const http = brokenBy(causes[type as keyof typeof causes])
