@@ -15,6 +15,28 @@ const common = {
     .meta({ description: 'The id of the key that was made for this one' })
     .exactOptional(),
 }
+/** What a caller says of itself (`Halyard-App`, `Halyard-SDK`), cut to 64 characters each. */
+export const KeyUse = z.strictObject({
+  app: z.string().nullable(),
+  version: z.string().nullable(),
+  sdk: z.string().nullable(),
+  at: Instant,
+})
+/** Of all instances: each tells the others within a minute. */
+const uses = {
+  lastUsedAt: Instant.nullable().meta({
+    readOnly: true,
+    description: 'To half a minute; an open stream is a use. Null: not in the last 90 days',
+  }),
+  lastUses: z.array(KeyUse).meta({
+    readOnly: true,
+    description: 'The newest ten, by app, version and SDK, as callers name themselves',
+  }),
+  lastUsesIncomplete: z
+    .literal(true)
+    .meta({ readOnly: true, description: 'The database did not answer: what this instance has seen, alone' })
+    .exactOptional(),
+}
 const expiry = Instant.nullable().meta({ description: 'Without it, or null: it does not expire' }).optional()
 const secret = {
   secret: z.string().meta({ description: 'Shown this once; not in a dry run' }).exactOptional(),
@@ -38,13 +60,14 @@ const rotation = {
 
 // --- SDK keys
 
-export const SdkKey = z.strictObject({ kind: z.enum(['server', 'client']), ...common, ...stamp })
+const sdkKey = z.strictObject({ kind: z.enum(['server', 'client']), ...common, ...stamp })
+export const SdkKey = sdkKey.extend(uses)
 export const SdkKeyInput = z.strictObject({
-  kind: SdkKey.shape.kind,
+  kind: sdkKey.shape.kind,
   name: Name,
   expiresAt: expiry,
 })
-export const SdkKeyMade = written(SdkKey).extend(secret)
+export const SdkKeyMade = written(sdkKey).extend(secret)
 export const SdkKeyRotated = SdkKeyMade.extend(rotation)
 
 // --- management keys
@@ -65,7 +88,8 @@ export const GrantInput = z.strictObject({
   projects: Grant.shape.projects.unwrap().optional(),
   environments: Grant.shape.environments.unwrap().optional(),
 })
-export const ApiKey = z.strictObject({ grants: z.array(Grant), ...common, ...stamp })
+const apiKey = z.strictObject({ grants: z.array(Grant), ...common, ...stamp })
+export const ApiKey = apiKey.extend(uses)
 export const ApiKeyInput = z.strictObject({
   name: Name,
   grants: z.array(GrantInput).meta({
@@ -73,7 +97,7 @@ export const ApiKeyInput = z.strictObject({
   }),
   expiresAt: expiry,
 })
-export const ApiKeyMade = written(ApiKey).extend(secret)
+export const ApiKeyMade = written(apiKey).extend(secret)
 export const ApiKeyRotated = ApiKeyMade.extend(rotation)
 /** The key that `HALYARD_ADMIN_KEY` sets. */
 export const ConfiguredKey = z.strictObject({
@@ -81,4 +105,5 @@ export const ConfiguredKey = z.strictObject({
   name: Name,
   grants: z.array(Grant),
   configured: z.literal(true).meta({ description: 'In force for as long as HALYARD_ADMIN_KEY is set' }),
+  ...uses,
 })

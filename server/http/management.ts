@@ -20,6 +20,7 @@ import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
 import { selfHandlers } from './handlers/self.ts'
 import { repeatable } from './idempotency.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
+import { noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { misaddressed, misshapen } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -73,6 +74,7 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
     onRequest: async (request) => {
       const principal = await identify(live, request.headers, management.onSecretInBrowser)
       request.principal = principal
+      noteUse(live, principal.keyId, request.headers)
       authorise(principal, endpoint.access, request.params)
       const retryAfter = limited ? rateLimit.take(principal.keyId) : 0
       if (retryAfter > 0) {

@@ -10,6 +10,7 @@ import type { Live, Principal } from '../live/live.ts'
 import { accept, authorise, keyIn } from './authorise.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
 import { inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
+import { noteStream, noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { instanceOf, problemBody, problemOf, sendProblem } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -81,6 +82,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
   ): SdkPrincipal {
     const { headers } = request
     const admitted = accept(principal, headers, edge.onSecretInBrowser)
+    noteUse(live, admitted.keyId, headers)
     authorise(admitted, endpoints['ofrep.evaluate'].access, undefined)
     const by = admitted as SdkPrincipal
     if (headers.origin !== undefined) reply.headers(corsHeaders(by.environment, headers.origin))
@@ -189,12 +191,17 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
       const { environment, keyId, scope: sees } = bearer
       const lastEventId = request.headers['last-event-id']
       stream(reply, streamCors(environment, request.headers.origin), (sink) =>
-        live.openRefetchStream(
-          environment,
+        noteStream(
+          live,
           keyId,
-          sees,
-          sink,
-          typeof lastEventId === 'string' ? lastEventId : undefined,
+          request.headers,
+          live.openRefetchStream(
+            environment,
+            keyId,
+            sees,
+            sink,
+            typeof lastEventId === 'string' ? lastEventId : undefined,
+          ),
         ),
       )
     },

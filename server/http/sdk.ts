@@ -5,6 +5,7 @@ import { Problem } from '../domain/problem.ts'
 import type { Encoded, Principal } from '../live/live.ts'
 import { rulesetEtag } from '../live/ruleset-download.ts'
 import { authorise, identify } from './authorise.ts'
+import { noteStream, noteUse } from './key-use.ts'
 import { type Edge, matchesEtag } from './ofrep.ts'
 import { stream } from './sse.ts'
 
@@ -18,6 +19,7 @@ export function serveSdks(
 
   async function admit(request: FastifyRequest): Promise<void> {
     const principal = await identify(live, request.headers, edge.onSecretInBrowser)
+    noteUse(live, principal.keyId, request.headers)
     authorise(principal, endpoints['sdk.ruleset'].access, undefined)
     request.principal = principal
   }
@@ -53,11 +55,16 @@ export function serveSdks(
       const { environment, keyId } = request.principal as ServerPrincipal
       const lastEventId = request.headers['last-event-id']
       stream(reply, {}, (sink) =>
-        live.openStream(
-          environment.id,
+        noteStream(
+          live,
           keyId,
-          typeof lastEventId === 'string' ? lastEventId : undefined,
-          sink,
+          request.headers,
+          live.openStream(
+            environment.id,
+            keyId,
+            typeof lastEventId === 'string' ? lastEventId : undefined,
+            sink,
+          ),
         ),
       )
     },

@@ -33,7 +33,7 @@ export function stampOf(epoch: number, revision: number, provenance: Provenance 
 }
 
 /** An entry as its GET shows it. */
-export function shownEntry(show: Show, held: Held, key: string, entry: Entry): object {
+export function shownEntry(show: Show, held: Held, key: string, entry: Entry): Stamp {
   const provenance = held.provenance.get(entry.revision)
   return { ...show(key, entry.definition, held), ...stampOf(held.head.epoch, entry.revision, provenance) }
 }

@@ -10,6 +10,7 @@ import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
 import { createHub, type HeldEnvironment, type HeldLog, subjectOf } from './hub.ts'
+import { createKeyUses } from './key-uses.ts'
 import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
@@ -39,12 +40,14 @@ export type LiveDeps = {
   }
   /** Milliseconds between two looks at the store's revisions; a second by default. */
   readonly pollMs?: number
+  /** Milliseconds between two savings of who used which key; half a minute by default. */
+  readonly saveUsesMs?: number
 }
 
 const TICK_MS = 1_000
 
 export function createLive(deps: LiveDeps): Live {
-  const { store, clock, random, secret, log, adminKey, limits, pollMs = 1_000 } = deps
+  const { store, clock, random, secret, log, adminKey, limits, pollMs = 1_000, saveUsesMs = 30_000 } = deps
   const metrics = createLiveMetrics()
   const conditions = createConditions(log)
   const ring = createRing()
@@ -68,16 +71,19 @@ export function createLive(deps: LiveDeps): Live {
     streamToken: tokens.mint,
     cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
   })
+  const storeAnswers = () => conditions.of(STORE) === undefined
+  const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
   const authenticate = createAuthenticate({
     directory: directory.current,
     adminKey,
     clock,
     loaded: () => poll.loaded,
-    storeAnswers: () => conditions.of(STORE) === undefined,
+    storeAnswers,
     refresh: poll.refresh,
   })
   let draining = false
   let ticking: NodeJS.Timeout | undefined
+  let saving: NodeJS.Timeout | undefined
 
   function changed(
     after: HeldLog,
@@ -173,6 +179,7 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     async start() {
       ticking ??= setInterval(tick, TICK_MS)
+      saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
       await poll.start()
     },
     commit: hub.commit,
@@ -183,6 +190,7 @@ export function createLive(deps: LiveDeps): Live {
     authenticate,
     recognise: authenticate.recognise,
     adminConfigured: adminKey !== undefined,
+    keyUses,
     held: hub.held,
     live: hub.environment,
     past,
@@ -226,8 +234,10 @@ export function createLive(deps: LiveDeps): Live {
     },
     async close() {
       clearInterval(ticking)
+      clearInterval(saving)
       streams.endAll()
       await poll.stop()
+      await keyUses.save()
     },
   }
 }

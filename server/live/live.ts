@@ -15,6 +15,7 @@ import type {
   Provenance,
   Past as StoredPast,
 } from '../store/store.ts'
+import type { KeyUses } from './key-uses.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -109,6 +110,9 @@ export interface Live {
 
   /** Whether an admin key is configured, beside those in the log. */
   readonly adminConfigured: boolean
+
+  /** Who uses which key: noted by the edge, shown to administrators. */
+  readonly keyUses: KeyUses
 
   held(log: LogId): Held | undefined
   live(environment: LogId): LiveEnvironment | undefined

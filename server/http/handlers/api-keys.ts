@@ -13,9 +13,10 @@ import { Problem } from '../../domain/problem.ts'
 import type { Live } from '../../live/live.ts'
 import type { Handlers } from '../call.ts'
 import { heldLog } from '../find.ts'
+import { withUses } from '../key-use.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { etagOf, type Stamp, showApiKey, shownEntry } from '../shown.ts'
+import { etagOf, showApiKey, shownEntry } from '../shown.ts'
 import { commit, outcomeOf, shownOnce, type Target, writtenDocument } from '../write.ts'
 import { previousOf } from './keys.ts'
 
@@ -45,19 +46,24 @@ function placesOf(live: Live): Places {
 export const apiKeyHandlers: Handlers<
   'api-keys.list' | 'api-keys.create' | 'api-keys.get' | 'api-keys.rotate' | 'api-keys.delete'
 > = {
-  'api-keys.list': ({ query }, { live }) => {
+  'api-keys.list': async ({ query }, { live }) => {
     const held = heldLog(live, SYSTEM)
     const matches = searchFor(query.query)
     const choose = chooseFields(query.fields, 'id')
     const entries = held.state.entries.get('api-key')
     const ids = sortedKeys(entries)
-    const body = pageOf(live.adminConfigured ? [...ids, CONFIGURED.id].sort() : ids, query, (id) => {
-      const entry = entries?.get(id)
-      const document = (entry?.definition as unknown as ApiKeyDocument | undefined) ?? CONFIGURED
-      if (!matches(id, document.name)) return undefined
-      return choose(entry === undefined ? CONFIGURED : shownEntry(showApiKey, held, id, entry))
-    })
-    return { status: 200, body }
+    const { items, cursor } = pageOf(
+      live.adminConfigured ? [...ids, CONFIGURED.id].sort() : ids,
+      query,
+      (id) => {
+        const entry = entries?.get(id)
+        const document = (entry?.definition as unknown as ApiKeyDocument | undefined) ?? CONFIGURED
+        if (!matches(id, document.name)) return undefined
+        return entry === undefined ? CONFIGURED : { id, ...shownEntry(showApiKey, held, id, entry) }
+      },
+    )
+    const used = await withUses(live, items, query.fields)
+    return { status: 200, body: { items: used.map(choose), cursor } }
   },
 
   'api-keys.create': async (call, { live, randomBytes }) => {
@@ -70,13 +76,17 @@ export const apiKeyHandlers: Handlers<
     return { status: 201, body: { ...body, ...shownOnce(call, committed, secret) }, etag }
   },
 
-  'api-keys.get': ({ params: { id } }, { live }) => {
-    if (isConfigured(live, id)) return { status: 200, body: CONFIGURED }
+  'api-keys.get': async ({ params: { id } }, { live }) => {
+    if (isConfigured(live, id)) {
+      const [body = CONFIGURED] = await withUses(live, [CONFIGURED])
+      return { status: 200, body }
+    }
     const held = heldLog(live, SYSTEM)
     const entry = entryOf(held.state, 'api-key', id)
     if (entry === undefined) throw unknownKey('key-not-found', 'key', id, [])
-    const body = shownEntry(showApiKey, held, id, entry)
-    return { status: 200, body, etag: etagOf(body as Stamp) }
+    const shown = { id, ...shownEntry(showApiKey, held, id, entry) }
+    const [body = shown] = await withUses(live, [shown])
+    return { status: 200, body, etag: etagOf(shown) }
   },
 
   'api-keys.rotate': async (call, { live, randomBytes }) => {

@@ -5,9 +5,10 @@ import { createSdkKey, revokeSdkKey, rotateSdkKey } from '../../domain/sdk-keys.
 import type { Environment } from '../../live/live.ts'
 import type { Handlers } from '../call.ts'
 import { findEnvironment, heldLog } from '../find.ts'
+import { withUses } from '../key-use.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { etagOf, type Stamp, shownEntry, showSdkKey } from '../shown.ts'
+import { etagOf, shownEntry, showSdkKey } from '../shown.ts'
 import { commit, outcomeOf, shownOnce, type Target, writtenDocument } from '../write.ts'
 
 const keyAt = ({ project }: Environment, id: string): Target => ({
@@ -22,19 +23,20 @@ export const previousOf = ({ id, expiresAt }: KeyDocument) => ({ id, expiresAt }
 
 export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.get' | 'keys.rotate' | 'keys.delete'> =
   {
-    'keys.list': ({ params, query, manager }, { live }) => {
+    'keys.list': async ({ params, query, manager }, { live }) => {
       const environment = findEnvironment(live, manager, params)
       const held = heldLog(live, environment.project.id)
       const matches = searchFor(query.query)
       const choose = chooseFields(query.fields, 'id')
       const entries = held.state.entries.get('sdk-key')
-      const body = pageOf(sortedKeys(entries), query, (id) => {
+      const { items, cursor } = pageOf(sortedKeys(entries), query, (id) => {
         const entry = entries?.get(id)
         const document = entry?.definition as unknown as SdkKeyDocument | undefined
         if (entry === undefined || document?.environment !== environment.id) return undefined
-        return matches(id, document.name) ? choose(shownEntry(showSdkKey, held, id, entry)) : undefined
+        return matches(id, document.name) ? { id, ...shownEntry(showSdkKey, held, id, entry) } : undefined
       })
-      return { status: 200, body }
+      const used = await withUses(live, items, query.fields)
+      return { status: 200, body: { items: used.map(choose), cursor } }
     },
 
     'keys.create': async (call, { live, randomBytes }) => {
@@ -50,7 +52,7 @@ export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.get' | 'k
       return { status: 201, body: { ...body, ...shownOnce(call, committed, secret) }, etag }
     },
 
-    'keys.get': ({ params, manager }, { live }) => {
+    'keys.get': async ({ params, manager }, { live }) => {
       const environment = findEnvironment(live, manager, params)
       const held = heldLog(live, environment.project.id)
       const entry = entryOf(held.state, 'sdk-key', params.id)
@@ -58,8 +60,9 @@ export const keyHandlers: Handlers<'keys.list' | 'keys.create' | 'keys.get' | 'k
       // Another environment's key is unknown here: the caller's grant covers this one alone.
       if (entry === undefined || document?.environment !== environment.id)
         throw unknownKey('key-not-found', 'key', params.id, [])
-      const body = shownEntry(showSdkKey, held, params.id, entry)
-      return { status: 200, body, etag: etagOf(body as Stamp) }
+      const shown = { id: params.id, ...shownEntry(showSdkKey, held, params.id, entry) }
+      const [body = shown] = await withUses(live, [shown])
+      return { status: 200, body, etag: etagOf(shown) }
     },
 
     'keys.rotate': async (call, { live, randomBytes }) => {
