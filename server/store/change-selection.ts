@@ -28,10 +28,10 @@ const value = (name: string) => sql`${sql.placeholder(name)}::text`
 
 /** The different values of an indexed column, each found from the one before. */
 const stepping = (table: SQL, column: SQL, where: SQL) => sql`WITH RECURSIVE step AS (
-    (SELECT ${column} AS value FROM ${table} WHERE log_id = ${LOG} AND ${where} ORDER BY ${column} LIMIT 1)
+    (SELECT ${column} AS value FROM ${table} WHERE log_id = ${LOG} AND revision > 0 AND ${where} ORDER BY ${column} LIMIT 1)
     UNION ALL
     SELECT next.value FROM step CROSS JOIN LATERAL (
-      SELECT ${column} AS value FROM ${table} WHERE log_id = ${LOG} AND ${where} AND ${column} > step.value ORDER BY ${column} LIMIT 1
+      SELECT ${column} AS value FROM ${table} WHERE log_id = ${LOG} AND revision > 0 AND ${where} AND ${column} > step.value ORDER BY ${column} LIMIT 1
     ) AS next
   )`
 type Value = { readonly value: string }
@@ -50,13 +50,13 @@ const actionsOf = statement<Value>(
 )
 const actorById = statement<Value>(
   'halyard_actor_by_id',
-  sql`SELECT actor_id AS value FROM halyard.changes WHERE log_id = ${LOG} AND actor_id = ${value('actor')} LIMIT 1`,
+  sql`SELECT actor_id AS value FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND actor_id = ${value('actor')} LIMIT 1`,
 )
 const actorsByName = statement<Value>(
   'halyard_actors_by_name',
   sql`${stepping(sql`halyard.changes`, sql`actor_id`, sql`true`)}
     SELECT step.value FROM step CROSS JOIN LATERAL (
-      SELECT actor_name FROM halyard.changes WHERE log_id = ${LOG} AND actor_id = step.value ORDER BY revision DESC LIMIT 1
+      SELECT actor_name FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND actor_id = step.value ORDER BY revision DESC LIMIT 1
     ) AS last WHERE last.actor_name = ${value('actor')}`,
 )
 const valuesOf = (rows: readonly Value[]) => rows.map((row) => row.value)

@@ -21,20 +21,21 @@ const time = (name: string) => sql`to_timestamp(${value(name, 'bigint')} / 1000.
 /** Where revisions come from: everything, or what an index finds by one condition. Rows of (number, revision). */
 type Stream = 'all' | 'documents' | 'actors' | 'actions'
 
+// `revision > 0` always holds. It names the indexes by time, actor and action, which a lookup by revision must not take.
 // Times of a log never go back, so that a span of times is one of revisions.
 const SPAN = sql`span AS MATERIALIZED (
   SELECT CASE WHEN ${value('since', 'bigint')} IS NULL THEN 0 ELSE coalesce((
-      SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND at >= ${time('since')} ORDER BY at, revision LIMIT 1
+      SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at >= ${time('since')} ORDER BY at, revision LIMIT 1
     ), ${value('before', 'bigint')}) END AS low,
     least(${value('before', 'bigint')}, CASE WHEN ${value('until', 'bigint')} IS NULL THEN NULL ELSE coalesce((
-      SELECT revision + 1 FROM halyard.changes WHERE log_id = ${LOG} AND at <= ${time('until')} ORDER BY at DESC, revision DESC LIMIT 1
+      SELECT revision + 1 FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= ${time('until')} ORDER BY at DESC, revision DESC LIMIT 1
     ), 0) END) AS high
 )`
 
 const newest = (
   table: SQL,
   condition: SQL,
-) => sql`SELECT revision FROM ${table} WHERE log_id = ${LOG} AND ${condition}
+) => sql`SELECT revision FROM ${table} WHERE log_id = ${LOG} AND revision > 0 AND ${condition}
   AND revision >= (SELECT low FROM span) AND revision < (SELECT high FROM span)
   ORDER BY revision DESC LIMIT ${value('most', 'bigint')}`
 

@@ -67,7 +67,7 @@ const pastAtRevision = pastOf('halyard_past_at_revision', sql`revision = ${AT}`)
 // Times of a log never go back, so the newest record up to a time is the state at that time.
 const pastAtTime = pastOf(
   'halyard_past_at_time',
-  sql`at <= to_timestamp(${AT} / 1000.0) ORDER BY at DESC, revision DESC`,
+  sql`revision > 0 AND at <= to_timestamp(${AT} / 1000.0) ORDER BY at DESC, revision DESC`,
 )
 
 /**

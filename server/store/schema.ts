@@ -56,9 +56,13 @@ export const changes = halyard.table(
   },
   (table) => [
     primaryKey({ columns: [table.logId, table.revision] }),
-    index('changes_by_time').on(table.logId, table.at, table.revision),
-    index('changes_by_actor').on(table.logId, table.actorId, table.revision),
-    index('changes_by_action').on(table.logId, table.action, table.revision),
+    index('changes_by_time').on(table.logId, table.at, table.revision).where(sql`${table.revision} > 0`),
+    index('changes_by_actor')
+      .on(table.logId, table.actorId, table.revision)
+      .where(sql`${table.revision} > 0`),
+    index('changes_by_action')
+      .on(table.logId, table.action, table.revision)
+      .where(sql`${table.revision} > 0`),
     index('changes_by_change').on(table.changeId),
     index('changes_compactions').on(table.logId, table.revision).where(isNotNull(table.compaction)),
     uniqueIndex('changes_by_idempotency_key')
