@@ -4,8 +4,9 @@
  */
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import { rulesetOf, type State, tagOf } from '@halyard/sdk/core'
+import { type State, tagOf } from '@halyard/sdk/core'
 import type { Encoded, LiveMetrics } from './live.ts'
+import { gathered, rulesetText } from './ruleset-text.ts'
 
 type Encoding = Encoded['encoding']
 export type RulesetDownload = (state: State, encoding: Encoding) => Promise<Encoded>
@@ -24,8 +25,7 @@ export function createRulesetDownload(metrics: LiveMetrics): RulesetDownload {
   async function make(state: State, encoding: Encoding): Promise<Encoded> {
     metrics.rulesetsBuilt++
     const etag = rulesetEtag(state, encoding)
-    if (encoding === 'identity')
-      return { body: Buffer.from(JSON.stringify(rulesetOf(state))), encoding, etag }
+    if (encoding === 'identity') return { body: await gathered(rulesetText(state)), encoding, etag }
     const { body } = await download(state, 'identity')
     return { body: await compress(body, encoding), encoding, etag }
   }
