@@ -8,7 +8,7 @@ import { mintKey } from '../../server/domain/keys.ts'
 import { type DatabaseProxy, databaseProxy } from '../support/database-proxy.ts'
 import { canStartPostgres, type PostgresProcess, startPostgres } from '../support/postgres.ts'
 import { processes, type Server } from '../support/process.ts'
-import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, managementKey, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
 import { until } from '../support/until.ts'
 
@@ -27,6 +27,8 @@ describe.skipIf(!canStartPostgres())('a running server', () => {
   let server: Server
   let api: Rest
   let key: string
+  /** Used for the first time when the database is away. */
+  let viewer: string
   let app: SdkProcess<'ada'>
 
   const evaluate = () =>
@@ -44,6 +46,7 @@ describe.skipIf(!canStartPostgres())('a running server', () => {
     await api.must('PUT', `${FLAG}/fallthrough`, { variant: 'on' }, ANY)
     await api.must('POST', `${FLAG}/enable`)
     key = await sdkKey(api, 'server')
+    viewer = await managementKey(api)
     app = await startSdk(all, { url: server.url, key }, PROBES)
     await app.see('the server', ({ state }) => state === 'ready')
   })
@@ -70,11 +73,20 @@ describe.skipIf(!canStartPostgres())('a running server', () => {
     expect(
       (await fetch(`${server.url}/sdk/v1/ruleset`, { headers: { authorization: `Bearer ${key}` } })).status,
     ).toBe(200)
+    const asViewer = (path: string, secret = viewer) => rest(server.url, secret).ask('GET', path)
+    expect((await asViewer(FLAG)).status).toBe(200)
+    expect((await asViewer(FLAG, viewer.slice(0, -1))).status).toBe(401)
+    expect((await asViewer(FLAG, mintKey('management', randomBytes(32), 'nobody'))).status).toBe(401)
+    expect((await rest(server.url, viewer).ask('DELETE', '/api/v1/keys/self')).status).toBe(503)
     await until('readiness shows it', async () => {
       const { status, body } = await readiness(server)
       return status === 200 && body.status === 'degraded' && !body.store.ok
     })
     expect((await app.ask()).results.ada.value).toBe(true)
+    const { status, body } = await asViewer(`${DEVELOPMENT}/keys`)
+    const [shown] = (body as { items: { lastUses: object[]; lastUsesIncomplete: true }[] }).items
+    expect([status, shown?.lastUsesIncomplete]).toEqual([200, true])
+    expect(shown?.lastUses).toContainEqual(expect.objectContaining({ app: 'shop', version: '2.4.0' }))
 
     await postgres.start()
     const killed = await until(
@@ -110,6 +122,9 @@ describe('a server that is started before its Postgres', () => {
       headers: { authorization: `Bearer ${key}` },
     })
     expect(ruleset.status).toBe(503)
+    const viewer = rest(server.url, mintKey('management', randomBytes(32), 'unknownsofar'))
+    expect((await viewer.ask('GET', PROJECT)).status).toBe(503)
+    expect((await viewer.ask('DELETE', '/api/v1/keys/self')).status).toBe(503)
 
     await proxy.giveBack()
     await until('it is ready', async () => (await readiness(server)).status === 200, RECOVERS_WITHIN_MS)

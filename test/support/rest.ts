@@ -73,3 +73,12 @@ export async function sdkKey(api: Rest, kind: 'server' | 'client'): Promise<stri
   })
   return secret
 }
+
+/** A management key that may read everything. @returns its secret */
+export async function managementKey(api: Rest): Promise<string> {
+  const { secret } = await api.must<{ secret: string }>('POST', '/api/v1/api-keys', {
+    name: 'viewer of the tests',
+    grants: [{ role: 'viewer' }],
+  })
+  return secret
+}
