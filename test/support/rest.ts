@@ -32,8 +32,11 @@ export const ANY = { 'if-match': '*' } as const
 /** The environment that the tests use. */
 export const DEVELOPMENT = `${PROJECT}/environments/development`
 
-/** @param key a management key, sent as a bearer token */
-export function rest(url: string, key: string): Rest {
+/**
+ * @param key a management key, sent as a bearer token
+ * @param timeoutMs rejects where the answer takes longer; without it, never
+ */
+export function rest(url: string, key: string, timeoutMs?: number): Rest {
   const ask: Rest['ask'] = async (method, path, body, headers = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
@@ -43,6 +46,7 @@ export function rest(url: string, key: string): Rest {
         ...headers,
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
     })
     const text = await response.text()
     return {

@@ -1,0 +1,107 @@
+/**
+ * Many apps in one process, each with an SDK of the build: they evaluate all the time, and tell what they got, by
+ * which state, and when they held it. What was told once is not told again. The first argument is JSON; an end of the
+ * input closes them.
+ */
+import { connect } from '@halyard/sdk/node'
+
+const { clients, key, probes, users, tickMs, perTick, options } = JSON.parse(process.argv[2])
+const now = () => Number(process.hrtime.bigint()) / 1e6
+const silent = { warn() {}, error() {} }
+
+let heard = []
+let outcomes = []
+let wrong = []
+let evaluations = 0
+let paces = []
+const told = new Set()
+const held = clients.map(() => ({ epoch: 0, revision: 0 }))
+
+function holds(client, { epoch, revision }) {
+  const last = held[client]
+  if (epoch === last.epoch && revision === last.revision) return
+  if (epoch < last.epoch || (epoch === last.epoch && revision < last.revision))
+    wrong.push(`client ${client} went back from ${last.epoch}-${last.revision} to ${epoch}-${revision}`)
+  held[client] = { epoch, revision }
+  heard.push([client, epoch, revision, now()])
+}
+
+const apps = await Promise.all(
+  clients.map(async ({ urls, ...more }, client) => {
+    const flags = await connect({
+      url: urls,
+      key,
+      app: { name: 'faults', version: '1.0.0' },
+      logger: silent,
+      ...options,
+      ...more,
+    })
+    flags.on('change', () => holds(client, flags.status()))
+    return flags
+  }),
+)
+
+let cursor = 0
+function evaluate() {
+  const from = performance.now()
+  for (let client = 0; client < apps.length; client += 1) {
+    for (let turn = 0; turn < perTick; turn += 1) {
+      cursor = (cursor + 1) % probes.length
+      const { flag, fallback, user } = probes[cursor]
+      const {
+        value,
+        variant = null,
+        reason,
+        errorCode = null,
+        epoch,
+        revision,
+        source,
+      } = apps[client].details(flag, fallback, users[user])
+      holds(client, { epoch, revision })
+      const outcome = [cursor, epoch, revision, value, variant, reason, errorCode, source === 'default']
+      const name = outcome.join(' ')
+      if (told.has(name)) continue
+      told.add(name)
+      outcomes.push(outcome)
+    }
+  }
+  evaluations += apps.length * perTick
+  paces.push(((performance.now() - from) / (apps.length * perTick)) * 1e6)
+}
+
+const states = () => {
+  const counts = {}
+  let connected = 0
+  for (const app of apps) {
+    const status = app.status()
+    counts[status.state] = (counts[status.state] ?? 0) + 1
+    if (status.connected) connected += 1
+  }
+  return { counts, connected }
+}
+
+function tell() {
+  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, held, ...states() }
+  heard = []
+  outcomes = []
+  wrong = []
+  paces = []
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+setInterval(() => {
+  try {
+    evaluate()
+  } catch (error) {
+    wrong.push(`an evaluation threw: ${error?.stack}`)
+  }
+}, tickMs)
+setInterval(tell, 250)
+tell()
+process.stdin.resume()
+process.stdin.on('end', async () => {
+  await Promise.all(apps.map((app) => app.close()))
+  evaluate()
+  tell()
+  process.stdout.end(() => process.exit(0))
+})

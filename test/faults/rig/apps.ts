@@ -1,0 +1,129 @@
+/** Apps with SDKs, in processes of their own, as a row sees them: what they held when, and what they were answered. */
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Json } from '@halyard/sdk/core'
+import type { Processes, Running } from '../../support/process.ts'
+import { until } from '../../support/until.ts'
+import { PROBES, type Probe, USERS } from './flags.ts'
+
+const SCRIPT = fileURLToPath(new URL('./apps.mjs', import.meta.url))
+
+export type Position = { readonly epoch: number; readonly revision: number }
+/** One answer, by one state; however often it was given. `unserved`: no state was held, so it is the default. */
+export type Outcome = {
+  readonly probe: Probe
+  readonly at: Position
+  readonly value: Json
+  readonly variant: string | null
+  readonly reason: string
+  readonly errorCode: string | null
+  readonly unserved: boolean
+}
+/** A client came to hold a state. */
+export type Hearing = Position & { readonly client: string; readonly at: number }
+
+export type Apps = {
+  readonly running: readonly Running[]
+  readonly outcomes: readonly Outcome[]
+  readonly heard: readonly Hearing[]
+  /** What must never be: a step back, an evaluation that threw. */
+  readonly wrong: readonly string[]
+  readonly evaluations: () => number
+  /** Of one local evaluation in nanoseconds, with the time when it was measured. */
+  readonly paces: readonly { readonly at: number; readonly ns: number }[]
+  /** What the clients hold now, as they said last. */
+  readonly held: () => readonly Position[]
+  /** By the SDK's own state, and how many have a working stream. */
+  readonly states: () => { readonly counts: Readonly<Record<string, number>>; readonly connected: number }
+  /** How many had a working stream, over time. */
+  readonly connections: readonly { readonly at: number; readonly connected: number }[]
+  readonly close: () => Promise<void>
+}
+
+type Line = {
+  readonly at: number
+  readonly heard: readonly [client: number, epoch: number, revision: number, at: number][]
+  readonly outcomes: readonly [number, number, number, Json, string | null, string, string | null, boolean][]
+  readonly wrong: readonly string[]
+  readonly evaluations: number
+  readonly paces: readonly number[]
+  readonly held: readonly Position[]
+  readonly counts: Readonly<Record<string, number>>
+  readonly connected: number
+}
+
+export type AppsOptions = {
+  /** Each client's addresses in the order in which it tries them. */
+  readonly clients: readonly { readonly urls: readonly string[] }[]
+  readonly processes: number
+  readonly key: string
+  /** Milliseconds between two rounds over all clients of a process; evaluations of each client in one. */
+  readonly tickMs?: number
+  readonly perTick?: number
+  /** Options of `connect`. */
+  readonly options?: Readonly<Record<string, Json>>
+}
+
+/** Starts them; resolves when every SDK has resolved. */
+export async function startApps(
+  { startScript }: Pick<Processes, 'startScript'>,
+  { clients, processes, key, tickMs = 100, perTick = 6, options = {} }: AppsOptions,
+): Promise<Apps> {
+  const outcomes: Outcome[] = []
+  const heard: Hearing[] = []
+  const wrong: string[] = []
+  const paces: { at: number; ns: number }[] = []
+  const connections: { at: number; connected: number }[] = []
+  const last: (Line | undefined)[] = Array.from({ length: processes })
+
+  function took(index: number, line: Line): void {
+    last[index] = line
+    for (const [client, epoch, revision, at] of line.heard)
+      heard.push({ client: `${index}/${client}`, epoch, revision, at })
+    for (const [probe, epoch, revision, value, variant, reason, errorCode, unserved] of line.outcomes) {
+      const at = { epoch, revision }
+      outcomes.push({ probe: PROBES[probe] as Probe, at, value, variant, reason, errorCode, unserved })
+    }
+    wrong.push(...line.wrong)
+    for (const ns of line.paces) paces.push({ at: line.at, ns })
+    connections.push({ at: line.at, connected: sum((one) => one.connected) })
+  }
+  const sum = (count: (line: Line) => number): number =>
+    last.reduce((total, line) => total + (line === undefined ? 0 : count(line)), 0)
+
+  const running = Array.from({ length: processes }, (_, index) => {
+    const own = clients.filter((_client, client) => client % processes === index)
+    const config = { clients: own, key, probes: PROBES, users: USERS, tickMs, perTick, options }
+    const one = startScript(SCRIPT, {}, [JSON.stringify(config)])
+    if (one.child.stdout === null) throw new Error('the apps have no output')
+    createInterface({ input: one.child.stdout }).on('line', (line) => took(index, JSON.parse(line) as Line))
+    return one
+  })
+  await until('every SDK has started', () => {
+    for (const one of running) {
+      if (one.child.exitCode !== null) throw new Error(`apps ended as they started:\n${one.stderr()}`)
+    }
+    return last.every((line) => line !== undefined)
+  })
+  return {
+    running,
+    outcomes,
+    heard,
+    wrong,
+    paces,
+    connections,
+    evaluations: () => sum((line) => line.evaluations),
+    held: () => last.flatMap((line) => line?.held ?? []),
+    states: () => {
+      const counts: Record<string, number> = {}
+      for (const line of last)
+        for (const [state, count] of Object.entries(line?.counts ?? {}))
+          counts[state] = (counts[state] ?? 0) + count
+      return { counts, connected: sum((line) => line.connected) }
+    },
+    close: async () => {
+      for (const one of running) one.child.stdin?.end()
+      await Promise.all(running.map(({ ended }) => ended))
+    },
+  }
+}

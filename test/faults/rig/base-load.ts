@@ -1,0 +1,136 @@
+/**
+ * The base load of every row: a fleet, apps with SDKs that evaluate all the time, remote evaluations at a steady rate,
+ * several writes a second and a kill every few seconds; and, when it ends, the oracle's verdict on all of it.
+ */
+import { expect, onTestFinished } from 'vitest'
+import type { Processes } from '../../support/process.ts'
+import { type Rest, rest, sdkKey } from '../../support/rest.ts'
+import { until } from '../../support/until.ts'
+import { type Apps, type AppsOptions, startApps } from './apps.ts'
+import { type Evaluations, startEvaluations } from './evaluations.ts'
+import { makeFlags } from './flags.ts'
+import { type Fleet, type FleetOptions, startFleet } from './fleet.ts'
+import { type History, readHistory } from './history.ts'
+import { judge, type Verdict } from './oracle.ts'
+import { createTimeline, type Timeline } from './timeline.ts'
+import { type Pace, startWriter, type Target, type Writer } from './writer.ts'
+
+/** SDK clients: fewer while a row is being written. */
+export const CLIENTS = Number(process.env.HALYARD_FAULTS_CLIENTS ?? 100)
+const PROCESSES = 2
+const REQUEST_TIMEOUT_MS = 10_000
+/** All that is acknowledged is everywhere within this long after the last write. */
+const SETTLES_WITHIN_MS = 20_000
+
+export type BaseLoadOptions = FleetOptions & {
+  readonly clients?: number
+  readonly pace?: Pace
+  readonly perSecond?: number
+  readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options'>>
+}
+
+export type BaseLoad = {
+  readonly fleet: Fleet
+  readonly api: Rest
+  /** A server key of the environment that the load is on. */
+  readonly key: string
+  readonly apps: Apps
+  readonly evaluations: Evaluations
+  readonly writer: Writer
+  readonly timeline: Timeline
+  /** What the database has at this moment: before it is replaced by a backup, for instance. */
+  readonly remember: () => Promise<void>
+  /**
+   * Stops writing, waits until all clients and servers have the newest state, ends the load, and judges.
+   * @returns the verdict; it is the row's to expect something of it
+   */
+  readonly end: () => Promise<Verdict>
+}
+
+export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {}): Promise<BaseLoad> {
+  const fleet = await startFleet(all, options)
+  const [first] = fleet.members
+  if (first === undefined) throw new Error('a load needs a server')
+  const api = first.api
+  await makeFlags(api)
+  const key = await sdkKey(api, 'server')
+  const urls = fleet.members.map(({ url }) => url)
+  const apps = await startApps(all, {
+    // Each begins with another server, and goes on to the next when it fails.
+    clients: Array.from({ length: options.clients ?? CLIENTS }, (_, client) => ({
+      urls: urls.map((_url, turn) => urls[(client + turn) % urls.length] as string),
+    })),
+    processes: PROCESSES,
+    key,
+    ...options.apps,
+  })
+  await until('every stream is open', () => apps.states().connected === (options.clients ?? CLIENTS), 30_000)
+  const evaluations = await startEvaluations(all, {
+    targets: fleet.members.map(({ name, url }) => ({ name, url })),
+    key,
+    ...(options.perSecond !== undefined && { perSecond: options.perSecond }),
+  })
+  const targets = fleet.members.map(
+    ({ name, url }): Target => ({
+      name,
+      rest: rest(url, fleet.adminKey, REQUEST_TIMEOUT_MS),
+      evaluate: evaluateAt(url, key),
+    }),
+  )
+  const writer = startWriter(targets, options.pace)
+  onTestFinished(() => writer.stop().catch(() => {}))
+  const histories: History[] = []
+  const remember = async () => {
+    histories.unshift(await readHistory(fleet.databaseUrl))
+  }
+
+  async function end(): Promise<Verdict> {
+    await writer.stop()
+    await remember()
+    await settled(histories[0] as History)
+    await Promise.all([apps.close(), evaluations.close()])
+    const seen = {
+      local: apps.outcomes,
+      remote: evaluations.outcomes,
+      writes: writer.writes,
+      wrong: [...apps.wrong, ...evaluations.wrong, ...writer.wrong],
+    }
+    return judge(seen, histories)
+  }
+
+  /** Every client and every server has the newest state. */
+  async function settled({ head }: History): Promise<void> {
+    const newest = `${head.epoch}-${head.revision}`
+    const behind = () => apps.held().filter(({ epoch, revision }) => `${epoch}-${revision}` !== newest)
+    await until(`every client holds ${newest}`, () => behind().length === 0, SETTLES_WITHIN_MS).catch(
+      (cause: unknown) => {
+        throw new Error(`${cause}; ${behind().length} do not, such as ${JSON.stringify(behind()[0])}`)
+      },
+    )
+    for (const { name, url } of fleet.members) {
+      const held = await until(`${name} answers`, () => stateOf(url, key).catch(() => undefined))
+      expect([name, held]).toEqual([name, newest])
+    }
+  }
+
+  return { fleet, api, key, apps, evaluations, writer, timeline: createTimeline(), remember, end }
+}
+
+function evaluateAt(url: string, key: string): Target['evaluate'] {
+  return async (flag) => {
+    const answer = await fetch(`${url}/ofrep/v1/evaluate/flags/${flag}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: '{"context":{"targetingKey":"user-0"}}',
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    })
+    return (await answer.json()) as Awaited<ReturnType<Target['evaluate']>>
+  }
+}
+
+/** The state that a server holds, as its ruleset says. */
+async function stateOf(url: string, key: string): Promise<string> {
+  const answer = await fetch(`${url}/sdk/v1/ruleset`, { headers: { authorization: `Bearer ${key}` } })
+  const { epoch, revision } = (await answer.json()) as { epoch: number; revision: number }
+  return `${epoch}-${revision}`
+}

@@ -1,0 +1,170 @@
+/**
+ * Servers of the build on a Postgres of their own, as a row starts, kills and restarts them. Each may be reached, and
+ * may reach its database, by way of a proxy. An end that no test asked for is remembered.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { freshDatabase, type PostgresProcess, startPostgres } from '../../support/postgres.ts'
+import { freePort } from '../../support/postgres-process.ts'
+import type { Processes, Server, ServerOptions } from '../../support/process.ts'
+import { type Rest, rest } from '../../support/rest.ts'
+import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts'
+import { until } from '../../support/until.ts'
+
+const PROBE = new URL('./probe.mjs', import.meta.url)
+/** Longer than any answer may take. */
+const TIMEOUT_MS = 10_000
+
+export type Member = {
+  readonly name: string
+  /** As clients reach it: past restarts, and by way of its proxy where it has one. */
+  readonly url: string
+  readonly server: () => Server
+  /** Between clients and this server. */
+  readonly front?: TcpProxy
+  /** Between this server and the database. */
+  readonly back?: TcpProxy
+  readonly api: Rest
+  readonly stop: () => Promise<void>
+  readonly kill: () => Promise<void>
+  readonly start: (change?: ServerOptions) => Promise<void>
+  /** Live memory after full collections, and what holds the event loop. */
+  readonly memory: () => Promise<Memory>
+}
+export type Memory = {
+  readonly rss: number
+  readonly heapUsed: number
+  readonly external: number
+  readonly resources: Readonly<Record<string, number>>
+}
+
+export type Fleet = {
+  readonly postgres: PostgresProcess
+  /** Of the database that they share, past any proxy. */
+  readonly databaseUrl: string
+  readonly adminKey: string
+  readonly members: readonly Member[]
+  /** What no test asked for: ends of processes, and lines of their logs that tell of one that was near. */
+  readonly accidents: () => readonly string[]
+}
+
+export type FleetOptions = {
+  readonly servers?: number
+  /** Server settings of Postgres. */
+  readonly postgres?: Readonly<Record<string, string>>
+  readonly settings?: Readonly<Record<string, string>>
+  /** Which side of each server gets a proxy. */
+  readonly proxies?: { readonly front?: boolean; readonly back?: boolean }
+  /** Node's own options for each server. */
+  readonly nodeOptions?: string
+}
+
+/** Starts all of it; what still runs when the test ends is ended. */
+export async function startFleet(all: Processes, options: FleetOptions = {}): Promise<Fleet> {
+  const postgres = await startPostgres(options.postgres)
+  const adminKey = randomBytes(24).toString('hex')
+  const secret = randomBytes(24).toString('hex')
+  const database = await freshDatabase(postgres.url)
+  const accidents: string[] = []
+  const members: Member[] = []
+  onTestFinished(async () => {
+    await Promise.all(members.map((member) => member.kill()))
+    await Promise.all(members.flatMap(({ front, back }) => [front?.close(), back?.close()]))
+    await postgres.remove()
+  })
+  const settings = {
+    HALYARD_SECRET: secret,
+    NODE_OPTIONS: [`--import=${PROBE.href}`, options.nodeOptions ?? ''].join(' ').trim(),
+    ...options.settings,
+  }
+  const start = async (index: number) => {
+    const back = options.proxies?.back ? await tcpProxy(database.url) : undefined
+    const port = await freePort()
+    const address = `http://127.0.0.1:${port}`
+    const front = options.proxies?.front ? await tcpProxy(address) : undefined
+    const own = { port, adminKey, settings, database: back?.via(database.url) ?? database.url }
+    const server = await all.startServer(own)
+    return memberOf({ name: `server ${index + 1}`, server, front, back, adminKey, accidents })
+  }
+  // The first makes the schema and the defaults; the others would wait for it.
+  members.push(await start(0))
+  const others = Array.from({ length: (options.servers ?? 3) - 1 }, (_, index) => start(index + 1))
+  members.push(...(await Promise.all(others)))
+  return { postgres, databaseUrl: database.url, adminKey, members, accidents: () => accidents }
+}
+
+type MemberParts = {
+  readonly name: string
+  readonly server: Server
+  readonly front: TcpProxy | undefined
+  readonly back: TcpProxy | undefined
+  readonly adminKey: string
+  readonly accidents: string[]
+}
+
+function memberOf({ name, server: first, front, back, adminKey, accidents }: MemberParts): Member {
+  let server = first
+  let wanted = false
+  const url = front?.via(first.url) ?? first.url
+
+  function watch(): void {
+    const watched = server
+    void watched.ended.then(({ code, signal }) => {
+      if (server === watched && !wanted)
+        accidents.push(`${name} ended by itself: ${signal ?? `exit code ${code}`}`)
+      for (const line of alarming(watched.stderr())) accidents.push(`${name}: ${line}`)
+    })
+  }
+  const end = async (how: 'stop' | 'kill') => {
+    wanted = true
+    const { code } = await server[how]()
+    if (how === 'stop' && code !== 0) accidents.push(`${name} was stopped, and ended with exit code ${code}`)
+  }
+  watch()
+  return {
+    name,
+    url,
+    server: () => server,
+    ...(front && { front }),
+    ...(back && { back }),
+    api: rest(url, adminKey, TIMEOUT_MS),
+    stop: () => end('stop'),
+    kill: () => end('kill'),
+    start: async (change) => {
+      server = await server.again(change)
+      wanted = false
+      watch()
+    },
+    memory: () => memoryOf(server),
+  }
+}
+
+/** Lines of a log that must never be written: what nobody handled, and what ends a process. */
+function alarming(log: string): readonly string[] {
+  return log
+    .split('\n')
+    .filter((line) => /unhandled|uncaught|FATAL|out of memory|"level":60|MaxListenersExceeded/i.test(line))
+}
+
+async function memoryOf(server: Server): Promise<Memory> {
+  const said = () =>
+    server
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('{"probe":'))
+  const before = said().length
+  server.child.kill('SIGUSR2')
+  const line = await until('the probe answers', () => said()[before])
+  return (JSON.parse(line) as { probe: Memory }).probe
+}
+
+/** From /proc, in bytes: what a process has in memory now, and the most that it ever had. */
+export function residentOf(pid: number): { readonly now: number; readonly most: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const line = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024
+  return { now: line('VmRSS'), most: line('VmHWM') }
+}
+
+export const RIG = fileURLToPath(new URL('.', import.meta.url))

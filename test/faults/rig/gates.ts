@@ -1,0 +1,143 @@
+/**
+ * G0 to G6 of a row under the base load, as figures and as what must hold. Latency is compared with a bare server's in
+ * the same seconds, so that what the machine does to both is nobody's fault.
+ */
+import { expect } from 'vitest'
+import type { BaseLoad } from './base-load.ts'
+import type { Verdict } from './oracle.ts'
+import type { Report } from './row.ts'
+import { type Phase, quantile } from './timeline.ts'
+
+/** Milliseconds. */
+export type Bounds = {
+  /** G3: the 99th percentile of staleness while the fault lasts, and in health. */
+  readonly staleness?: number
+  readonly health?: number
+  /** G4: by how much the 99th percentile of remote evaluations may grow. */
+  readonly latency?: number
+  /** G5: the slowest answer to a kill, whatever it is. */
+  readonly kill?: number
+}
+
+const HEALTH_MS = 500
+const LATENCY_MS = 5
+const KILL_MS = 1_000
+/** How much slower a local evaluation's median may be: the machine is shared with everything else. */
+const PACE = 2
+
+/** Expects the gates, and leaves their figures. */
+export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bounds: Bounds = {}): void {
+  const { wrongEvaluations, lostWrites, wrong, checked, acknowledged } = verdict
+  report.figure(
+    'G0 wrong',
+    `${wrongEvaluations.length} of ${checked.local + checked.remote} (${checked.states} states)`,
+  )
+  report.figure('G1 lost', `${lostWrites.length} of ${acknowledged}`)
+  report.figure('G2 back', `${wrong.length}`)
+  const health = stalenessOf(load, 'baseline')
+  const fault = stalenessOf(load, 'fault')
+  report.figure('G3 p99', `${milliseconds(quantile(health, 0.99))} → ${milliseconds(quantile(fault, 0.99))}`)
+  const latency = latencyOf(load)
+  report.figure(
+    'G4 p99',
+    `${milliseconds(latency.before)} → ${milliseconds(latency.during)} (bare ${milliseconds(latency.bareBefore)} → ${milliseconds(latency.bareDuring)})`,
+  )
+  const kills = killAnswersOf(load, 'fault')
+  report.figure('G5 slowest', milliseconds(Math.max(...kills)))
+  const accidents = load.fleet.accidents()
+  report.figure('G6 accidents', `${accidents.length}`)
+
+  expect(
+    wrongEvaluations.slice(0, 5),
+    'G0: each result equals an independent evaluation of its state',
+  ).toEqual([])
+  expect(lostWrites.slice(0, 5), 'G1: each 2xx is in the final state and in the audit trail').toEqual([])
+  expect(wrong.slice(0, 5), 'G2: revisions never decrease, and nothing throws').toEqual([])
+  expect(accidents, 'G6: no process ends, and no rejection goes unhandled').toEqual([])
+  expect(quantile(health, 0.99), 'G3: staleness in health').toBeLessThanOrEqual(bounds.health ?? HEALTH_MS)
+  if (bounds.staleness !== undefined && fault.length > 0)
+    expect(quantile(fault, 0.99), 'G3: staleness while the fault lasts').toBeLessThanOrEqual(bounds.staleness)
+  expect(latency.excess, 'G4: latency of remote evaluations').toBeLessThanOrEqual(
+    bounds.latency ?? LATENCY_MS,
+  )
+  const [before, during] = [paceOf(load, 'baseline'), paceOf(load, 'fault')]
+  expect(during / before, 'G4: a local evaluation is unchanged').toBeLessThanOrEqual(PACE)
+  if (kills.length > 0)
+    expect(Math.max(...kills), 'G5: a kill is answered').toBeLessThanOrEqual(bounds.kill ?? KILL_MS)
+}
+
+export const milliseconds = (ms: number): string =>
+  Number.isFinite(ms)
+    ? ms >= 1_000
+      ? `${(ms / 1_000).toFixed(1)} s`
+      : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
+    : '–'
+
+/**
+ * For each client, and each write that was acknowledged in the phase: from its 2xx until the client held its revision
+ * or a newer one. Infinity where that never came to be.
+ */
+export function stalenessOf({ apps, writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
+  const writes = writer.writes
+    .flatMap(({ acknowledged }) => (acknowledged === undefined ? [] : [acknowledged]))
+    .filter(({ at }) => timeline.phaseAt(at) === phase)
+    .sort((a, b) => a.epoch - b.epoch || a.revision - b.revision)
+  const byClient = new Map<string, { epoch: number; revision: number; at: number }[]>()
+  for (const { client, ...hearing } of apps.heard) {
+    const list = byClient.get(client)
+    if (list) list.push(hearing)
+    else byClient.set(client, [hearing])
+  }
+  const all: number[] = []
+  for (const hearings of byClient.values()) {
+    let next = 0
+    for (const { epoch, revision, at } of writes) {
+      while (next < hearings.length && isBefore(hearings[next], { epoch, revision })) next += 1
+      const heard = hearings[next]
+      all.push(heard === undefined ? Number.POSITIVE_INFINITY : Math.max(0, heard.at - at))
+    }
+  }
+  return all
+}
+
+function isBefore(
+  one: { readonly epoch: number; readonly revision: number } | undefined,
+  other: { readonly epoch: number; readonly revision: number },
+): boolean {
+  if (one === undefined) return false
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.revision < other.revision)
+}
+
+function latencyOf({ evaluations, timeline }: BaseLoad) {
+  const p99 = (phase: Phase, bare: boolean) =>
+    quantile(
+      evaluations.times
+        .filter(({ target, at }) => (target === 'control') === bare && timeline.phaseAt(at) === phase)
+        .map(({ ms }) => ms),
+      0.99,
+    )
+  const [before, during] = [p99('baseline', false), p99('fault', false)]
+  const [bareBefore, bareDuring] = [p99('baseline', true), p99('fault', true)]
+  return {
+    before,
+    during,
+    bareBefore,
+    bareDuring,
+    excess: during - before - Math.max(0, bareDuring - bareBefore),
+  }
+}
+
+/** Each answer to a kill: how long whoever asked a server waited for it. */
+function killAnswersOf({ writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
+  return writer.kills.flatMap(({ tries }) =>
+    tries.filter(({ at }) => timeline.phaseAt(at) === phase).map(({ ms }) => ms),
+  )
+}
+
+/** The median of a local evaluation in nanoseconds. */
+function paceOf({ apps, timeline }: BaseLoad, phase: Phase): number {
+  return quantile(
+    apps.paces.filter(({ at }) => timeline.phaseAt(at) === phase).map(({ ns }) => ns),
+    0.5,
+  )
+}
