@@ -36,9 +36,18 @@ export const WALLS = {
   ],
   'server/config.ts': ['zod', 'node:path'],
   'server/data-folder.ts': ['node:'],
-  'server/migrate.ts': ['*'],
   'server/compose.ts': ['*'],
-  'server/main.ts': ['server/compose.ts', 'server/config.ts', 'server/data-folder.ts', 'pino', 'node:'],
+  'server/commands': [
+    'server/compose.ts',
+    'server/config.ts',
+    'server/data-folder.ts',
+    'server/store',
+    'server/domain',
+    'sdk/core',
+    'pino',
+    'node:',
+  ],
+  'server/main.ts': ['server/commands'],
 }
 
 const IMPORT =

@@ -1,0 +1,69 @@
+/** `start`: the service, until a signal stops it; and on the first start how to try it. */
+import { pino } from 'pino'
+import { compose, type Service } from '../compose.ts'
+import { keepAdminKey } from '../data-folder.ts'
+import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
+
+const STOP_WITHIN_MS = 15_000
+
+export const startCommand: Command = {
+  summary: 'start the service',
+  async run(edge) {
+    const config = configOf(edge)
+    const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }))
+    const service = await compose(config, log)
+    const address = await service.http.listen({ host: config.host, port: config.port }).catch((error) => {
+      throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${reasonOf(error)}`)
+    })
+    const stopped = edge.untilSignal().then((signal) => {
+      log.info({ signal }, 'stopping')
+      return stop(service, signal)
+    })
+    edge.say(`Halyard listens on ${address}  (docs: ${address}/docs)`)
+    const database = config.database === 'embedded' ? 'embedded' : 'Postgres'
+    edge.say(`data folder: ${config.dataDir}  ·  database: ${database}`)
+    const ready = service.start().then(({ adminKey }) => {
+      const shown = adminKey === undefined ? '<your admin key>' : showAdminKey(edge, config.dataDir, adminKey)
+      edge.say(tryThis(address, shown))
+      return stopped
+    })
+    return Promise.race([stopped, ready])
+  },
+}
+
+async function stop(service: Service, signal: NodeJS.Signals): Promise<number> {
+  const late = new Promise<never>((_, reject) => {
+    const text = `not stopped within ${STOP_WITHIN_MS / 1000} s of ${signal}`
+    setTimeout(() => reject(new Refusal(text)), STOP_WITHIN_MS).unref()
+  })
+  const closed = service.close().catch((error: unknown) => {
+    throw new Refusal(`stopping failed: ${reasonOf(error)}`)
+  })
+  await Promise.race([closed, late])
+  return EXIT.done
+}
+
+/**
+ * Once, and only to a person: where no terminal listens, the key goes to a file that this user alone can read.
+ * @returns how to write the key in a shell line
+ */
+function showAdminKey(edge: Edge, dataDir: string, key: string): string {
+  if (edge.terminal) {
+    edge.say(`\nYour admin key, shown only this once:\n\n  ${key}\n`)
+    return key
+  }
+  const path = keepAdminKey(dataDir, key)
+  edge.say(`The first admin key is in ${path}`)
+  return `$(cat '${path}')`
+}
+
+function tryThis(url: string, key: string): string {
+  const project = '$HALYARD_URL/api/v1/projects/default'
+  const authorized = '-H "Authorization: Bearer $HALYARD_API_KEY"'
+  return [
+    'Ready. Try:',
+    `  export HALYARD_URL=${url} HALYARD_API_KEY=${key}`,
+    `  curl -sS ${project}/flags ${authorized} -H 'Content-Type: application/json' -d '{"key":"checkout","type":"boolean"}'`,
+    `  curl -sS -X POST ${project}/environments/development/flags/checkout/enable ${authorized}`,
+  ].join('\n')
+}
