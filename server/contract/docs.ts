@@ -181,6 +181,7 @@ export function docsPage(version: string): string {
 <li>Reading a document answers an <code>ETag</code>; changing it needs that as <code>If-Match</code>, so that nobody’s change is overwritten unseen.</li>
 <li>What a read shows can be put back: read-only fields are accepted and ignored. Unknown fields are refused.</li>
 <li><code>?dryRun=true</code> on a write answers what would happen, and changes nothing. Every write answers <code>warnings</code>.</li>
+<li>Say who calls, in <code>Halyard-App: name/version</code>: keys show which apps used them last.</li>
 <li>Lists come in pages: give <code>cursor</code> back until it is null.</li>
 </ul>
 ${sections}

@@ -74,6 +74,20 @@ export const commentHeaders = z.object(comment)
 export const writeHeaders = z.object({ ...comment, ...repeatable })
 export const guardedHeaders = z.object({ ...comment, ...repeatable, ...ifMatch })
 export const noHeaders = z.object({})
+/** Any request with a key may carry these; SDKs do. Whatever stands in them is never an error. */
+export const callerHeaders = z.object({
+  'halyard-app': z
+    .string()
+    .meta({
+      description: '`name/version` of the app: keys show who used them last',
+      examples: ['shop/2.4.0'],
+    })
+    .optional(),
+  'halyard-sdk': z
+    .string()
+    .meta({ examples: ['node/0.1.0'] })
+    .optional(),
+})
 
 // --- problems, by what brings them
 

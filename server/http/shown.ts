@@ -70,23 +70,19 @@ export const showSegment: Show = (key, definition, held) => ({
 })
 
 /** What is told of a key: never its digest. */
-const showKey = ({ id, name, createdAt, expiresAt, replaces, replacedBy }: KeyDocument) => ({
-  id,
-  name,
-  createdAt,
-  expiresAt,
-  replaces,
-  replacedBy,
-})
+function showKey(document: KeyDocument, kind: object): object {
+  const { id, name, createdAt, expiresAt, replaces, replacedBy } = document
+  return { id, ...kind, name, createdAt, expiresAt, replaces, replacedBy }
+}
 
 export const showSdkKey: Show = (_, definition) => {
   const document = definition as unknown as SdkKeyDocument
-  return { kind: document.kind, ...showKey(document) }
+  return showKey(document, { kind: document.kind })
 }
 
 export const showApiKey: Show = (_, definition) => {
   const document = definition as unknown as ApiKeyDocument
-  return { grants: document.grants, ...showKey(document) }
+  return showKey(document, { grants: document.grants })
 }
 
 /** The kill of a flag: in the log, or accepted and not there yet. */

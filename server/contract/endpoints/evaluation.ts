@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { ProblemType } from '../../domain/problem.ts'
 import { Json } from '../documents.ts'
 import { type Access, endpoint } from '../endpoint.ts'
-import { NONE, noHeaders } from '../parts.ts'
+import { callerHeaders, NONE, noHeaders } from '../parts.ts'
 
 const either: Access = { by: 'sdk', keys: ['server', 'client'] }
 const server: Access = { by: 'sdk', keys: ['server'] }
@@ -90,7 +90,7 @@ export const evaluationEndpoints = {
       'OpenFeature Remote Evaluation Protocol. A client key sees the flags with client visibility alone; any other is unknown to it.',
     params: z.strictObject({ key: z.string() }),
     query: NONE,
-    headers: noHeaders,
+    headers: callerHeaders,
     body: request,
     answers: {
       200: {
@@ -120,7 +120,7 @@ export const evaluationEndpoints = {
       'OpenFeature Remote Evaluation Protocol. The ETag changes with the flags, with the attributes that they read, and with time where a dated rule turns.',
     params: NONE,
     query: bulkQuery,
-    headers: z.object({ 'if-none-match': z.string().optional() }),
+    headers: callerHeaders.extend({ 'if-none-match': z.string().optional() }),
     body: request,
     answers: {
       200: { description: 'The evaluations', body: BulkAnswer },
@@ -155,7 +155,10 @@ export const evaluationEndpoints = {
     description: 'The whole state of the key’s environment, as server SDKs evaluate it.',
     params: NONE,
     query: NONE,
-    headers: z.object({ 'if-none-match': z.string().optional(), 'accept-encoding': z.string().optional() }),
+    headers: callerHeaders.extend({
+      'if-none-match': z.string().optional(),
+      'accept-encoding': z.string().optional(),
+    }),
     body: undefined,
     answers: {
       200: { description: 'The ruleset', body: z.looseObject({ schema: z.int(), bucketing: z.string() }) },
@@ -174,7 +177,7 @@ export const evaluationEndpoints = {
       'Server-sent events: `delta`, `reload`, `pending`, `heartbeat` (every 15 s) and `goodbye`, from the state that Last-Event-ID names.',
     params: NONE,
     query: NONE,
-    headers: z.object({ 'last-event-id': z.string().optional() }),
+    headers: callerHeaders.extend({ 'last-event-id': z.string().optional() }),
     body: undefined,
     answers: events('Events, until the key ends'),
     problems: keyed,
