@@ -21,7 +21,7 @@ export const WALLS = {
     'server/domain/read-only.ts',
   ],
   'server/store': ['server/domain', 'sdk/core', 'drizzle-orm', 'pg', '@electric-sql/pglite', 'node:'],
-  'server/live': ['sdk/core', 'server/domain', 'type:server/store', 'lru-cache', 'node:'],
+  'server/live': ['sdk/core', 'server/domain', 'type:server/store', 'lru-cache', 'ioredis', 'node:'],
   'server/http': [
     'server/contract',
     'server/domain',
@@ -34,7 +34,7 @@ export const WALLS = {
     'fastest-levenshtein',
     'node:',
   ],
-  'server/config.ts': ['zod', 'node:path'],
+  'server/config.ts': ['zod', 'server/live/redis/url.ts', 'node:path'],
   'server/data-folder.ts': ['node:'],
   'server/compose.ts': ['*'],
   'server/commands': [

@@ -15,6 +15,9 @@ import { createHttp } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
 import { retryDelay } from './live/poll.ts'
+import type { RedisLink } from './live/redis/connect.ts'
+import { redisSignal } from './live/redis/signal.ts'
+import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { openEmbedded } from './store/embedded.ts'
 import { openPostgres } from './store/postgres.ts'
 import type { Store } from './store/store.ts'
@@ -33,11 +36,31 @@ export type Service = {
   close(): Promise<void>
 }
 
-/** Which store a database URL asks for, by its scheme. */
-const STORES: Readonly<Record<string, (config: Config, log: Logger) => Promise<Store>>> = {
-  embedded: (config, log) => openEmbedded({ dir: config.dataDir, log }),
-  'postgres:': (config, log) => openPostgres({ url: config.database, log }),
-  'postgresql:': (config, log) => openPostgres({ url: config.database, log }),
+type Database = {
+  readonly open: (config: Config, log: Logger) => Promise<Store>
+  /** How instances on it hear of each other without Redis. */
+  readonly signal: (store: Store) => Signal
+}
+const POSTGRES: Database = {
+  // With Redis its notifications are not sent, either: there is one signal.
+  open: ({ database, redis }, log) => openPostgres({ url: database, log, notify: redis === undefined }),
+  signal: storeSignal,
+}
+/** Which database a URL asks for, by its scheme. */
+const DATABASES: Readonly<Record<string, Database>> = {
+  embedded: {
+    open: ({ dataDir }, log) => openEmbedded({ dir: dataDir, log }),
+    signal: () => inProcessSignals()(),
+  },
+  'postgres:': POSTGRES,
+  'postgresql:': POSTGRES,
+}
+
+/** Its client is a tenth of a second and 25 MB, so that it is loaded where it is used. */
+async function openRedis(config: Config, log: Logger): Promise<RedisLink | undefined> {
+  if (config.redis === undefined) return undefined
+  const redis = await import('./live/redis/connect.ts')
+  return redis.openRedis(config.redis, { log, random: Math.random })
 }
 
 /** As the package says it, from server/ and from dist/ alike. */
@@ -54,11 +77,15 @@ const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
 export async function compose(config: Config, log: Logger): Promise<Service> {
   makeDataFolder(config.dataDir)
   const clock = { now: () => Date.now() }
-  const open = STORES[config.database === 'embedded' ? 'embedded' : new URL(config.database).protocol]
-  if (open === undefined) throw new Error(`No store for ${config.database.split(':')[0]}`)
-  const store = await open(config, log)
+  const database = DATABASES[config.database === 'embedded' ? 'embedded' : new URL(config.database).protocol]
+  if (database === undefined) throw new Error(`No database for ${config.database.split(':')[0]}`)
+  const store = await database.open(config, log)
+  const redis = await openRedis(config, log)
+  const instance = randomBytes(9).toString('base64url')
   const live = createLive({
     store,
+    signal: redis === undefined ? database.signal(store) : redisSignal(redis, instance),
+    redis,
     clock,
     random: Math.random,
     secret: subkey(config.secret ?? keptSecret(config.dataDir), 'stream-tokens'),
@@ -73,7 +100,7 @@ export async function compose(config: Config, log: Logger): Promise<Service> {
     await live.drain()
     await http.close()
     await live.close()
-    await store.close()
+    await Promise.all([redis?.close(), store.close()])
   }
   /** Before anything is loaded, so that a service that is ready has its defaults. Where they are there, nothing is written. */
   const makeDefaults = async () => {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { parseRedisUrl, type RedisAddress } from './live/redis/url.ts'
 
 const whole = (least: number, most: number) =>
   z
@@ -22,6 +23,23 @@ const url = (schemes: readonly string[]) =>
 
 const variables = z.object({
   DATABASE_URL: z.union([z.literal('embedded'), url(['postgres://', 'postgresql://'])]).optional(),
+  REDIS_URL: z
+    .string()
+    .transform((text, context) => {
+      const address = parseRedisUrl(text)
+      if (typeof address !== 'string') return address
+      context.addIssue(address)
+      return z.NEVER
+    })
+    .optional(),
+  HALYARD_REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w.:{}-]{1,64}$/, 'must be 1 to 64 of letters, digits and . : _ - { }')
+    .default('halyard:'),
+  HALYARD_REDIS_CA: z
+    .string()
+    .includes('-----BEGIN CERTIFICATE-----', 'must be one or more certificates as PEM')
+    .optional(),
   HALYARD_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
   HALYARD_DATA_DIR: z.string().min(1).default('./data'),
   HALYARD_HOST: z.string().min(1).optional(),
@@ -53,6 +71,8 @@ export const VARIABLES = Object.keys(variables.shape)
 export type Config = Readonly<{
   /** `embedded`, or a Postgres URL. */
   database: string
+  /** What instances share beside the database; undefined: they have the database alone. */
+  redis: Readonly<{ address: RedisAddress; prefix: string; ca: string | undefined }> | undefined
   secret: string | undefined
   /** Absolute. */
   dataDir: string
@@ -125,10 +145,20 @@ export function parseConfig(
       'DATABASE_URL: must be set with NODE_ENV=production (a postgres:// URL, or the word embedded)',
     )
   }
+  if (given.REDIS_URL !== undefined && given.HALYARD_SECRET === undefined) {
+    faults.push(
+      'HALYARD_SECRET: must be set with REDIS_URL, to the same 32 characters or more on all instances that share it',
+    )
+  }
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults)
   const settings = parsed.data
   return Object.freeze({
     database: settings.DATABASE_URL ?? 'embedded',
+    redis: settings.REDIS_URL && {
+      address: settings.REDIS_URL,
+      prefix: settings.HALYARD_REDIS_PREFIX,
+      ca: settings.HALYARD_REDIS_CA,
+    },
     secret: settings.HALYARD_SECRET,
     dataDir: resolve(settings.HALYARD_DATA_DIR),
     host: settings.HALYARD_HOST ?? settings.HOST ?? '127.0.0.1',

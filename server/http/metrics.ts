@@ -90,6 +90,22 @@ export function createMetrics(live: Live): Metrics {
   gauge('store_up', '1 where the database answered when it was last asked', () => ({
     value: live.status().store.ok ? 1 : 0,
   }))
+  const { redis } = live
+  if (redis !== undefined) {
+    gauge('redis_up', '1 where Redis works', () => ({ value: live.status().redis?.ok ? 1 : 0 }))
+    read('redis_commands_total', 'Commands sent to Redis that somebody waits for', () => ({
+      value: redis.commands,
+    }))
+    read(
+      'redis_failures_total',
+      'Commands to Redis that failed',
+      () => ({
+        late: redis.timeouts,
+        refused: redis.failures - redis.timeouts,
+      }),
+      'how',
+    )
+  }
   gauge(
     'environments',
     'Environments held, by health',

@@ -37,8 +37,8 @@ export function serveOperations(
   )
 
   scope.get(endpoints['health.ready'].path, route('health.ready'), (_request, reply) => {
-    const { ready, draining, store, environments } = live.status()
-    const healthy = store.ok && environments.every(({ ok }) => ok)
+    const { ready, draining, store, redis, environments } = live.status()
+    const healthy = store.ok && redis?.ok !== false && environments.every(({ ok }) => ok)
     const status = draining ? 'draining' : !ready ? 'starting' : healthy ? 'ready' : 'degraded'
     return reply
       .code(ready ? 200 : 503)
@@ -47,6 +47,7 @@ export function serveOperations(
         status,
         version,
         store: { ok: store.ok },
+        ...(redis && { redis: { ok: redis.ok } }),
         environments: environments.map(({ environment, ok, epoch, revision, flagsInError }) => ({
           environment,
           ok,

@@ -15,14 +15,20 @@ import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
+import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
+import { type Signal, storeSignal } from './signal.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
 import { viewOf } from './view.ts'
 
 export type LiveDeps = {
   readonly store: Store
+  /** How instances hear of each other; by default as the store has it. */
+  readonly signal?: Signal | undefined
+  /** For its health and figures, where there is one. */
+  readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
   /** From 0 up to 1, as `Math.random`. */
@@ -47,7 +53,8 @@ export type LiveDeps = {
 const TICK_MS = 1_000
 
 export function createLive(deps: LiveDeps): Live {
-  const { store, clock, random, secret, log, adminKey, limits, pollMs = 1_000, saveUsesMs = 30_000 } = deps
+  const { store, redis, clock, random, secret, log, adminKey, limits } = deps
+  const { pollMs = 1_000, saveUsesMs = 30_000, signal = storeSignal(store) } = deps
   const metrics = createLiveMetrics()
   const conditions = createConditions(log)
   const ring = createRing()
@@ -59,9 +66,9 @@ export function createLive(deps: LiveDeps): Live {
     maxStreams: limits.maxStreams,
     onFailure: (cause) => log.warn({ err: cause }, 'a stream could not be written and was ended'),
   })
-  const hub = createHub({ store, clock, conditions, metrics, watcher: { changed, closed } })
+  const hub = createHub({ store, signal, clock, conditions, metrics, watcher: { changed, closed } })
   const directory = createDirectory(() => hub.logs())
-  const poll = createPoll({ store, hub, conditions, metrics, clock, random, pollMs })
+  const poll = createPoll({ store, signal, hub, conditions, metrics, clock, random, pollMs })
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)
@@ -151,6 +158,7 @@ export function createLive(deps: LiveDeps): Live {
         ...(error !== undefined && { error }),
         ...(poll.lastOkAt !== undefined && { lastOkAt: poll.lastOkAt }),
       },
+      ...(redis && { redis: redis.status() }),
       environments: [
         ...held.map(({ id, state, compiled }) => ({
           environment: viewOf(compiled).flagSetId,
@@ -177,6 +185,7 @@ export function createLive(deps: LiveDeps): Live {
 
   return {
     metrics,
+    ...(redis && { redis: redis.counts }),
     async start() {
       ticking ??= setInterval(tick, TICK_MS)
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)

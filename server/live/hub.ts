@@ -15,6 +15,7 @@ import type { LogId } from '../domain/change.ts'
 import type { CommitRequest, Committed, Head, Loaded, Newer, Provenance, Store } from '../store/store.ts'
 import type { Conditions } from './conditions.ts'
 import type { Held, LiveMetrics } from './live.ts'
+import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
 
 /** A log as held. `compiled` where the log is an environment's. */
@@ -43,6 +44,8 @@ export type Hub = {
 
 export type HubDeps = {
   readonly store: Store
+  /** Told of every commit made here. */
+  readonly signal: Pick<Signal, 'publish'>
   readonly clock: { now(): number }
   readonly conditions: Conditions
   readonly metrics: LiveMetrics
@@ -55,7 +58,7 @@ export const subjectOf = (log: LogId): string => `log ${log}`
 /** A held state can move on while its catch-up is read; each round ends nearer to the store's, so few are needed. */
 const MOST_ROUNDS = 8
 
-export function createHub({ store, clock, conditions, metrics, watcher }: HubDeps): Hub {
+export function createHub({ store, signal, clock, conditions, metrics, watcher }: HubDeps): Hub {
   const logs = new Map<LogId, HeldLog>()
   const flights = new Map<LogId, () => Promise<void>>()
 
@@ -185,10 +188,20 @@ export function createHub({ store, clock, conditions, metrics, watcher }: HubDep
     return held === undefined || compareStates(held.state, head) < 0
   }
 
+  /** At once: what this instance has yet to do for itself is no reason for others to wait. */
+  function tellOthers({ opened, deltas, closed, heads }: Committed<unknown>): void {
+    for (const log of new Set([...deltas.keys(), ...closed])) {
+      const head = heads.get(log)
+      if (head !== undefined) signal.publish({ log, ...head })
+    }
+    for (const { log, epoch, revision } of opened) signal.publish({ log, epoch, revision })
+  }
+
   async function commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> {
     const committed = await store.commit<R>({ ...request, known: (log) => logs.get(log)?.state })
     if (request.dryRun) return committed
     const { opened, deltas, closed, heads, provenance } = committed
+    if (!committed.repeated) tellOthers(committed)
     for (const loaded of opened) tryToHold(loaded.log, () => adopt(loaded))
     // What is answered again is old, and rebuilt: what it changed is read, not taken from here.
     for (const [log, delta] of committed.repeated ? [] : deltas) {

@@ -16,6 +16,7 @@ import type {
   Past as StoredPast,
 } from '../store/store.ts'
 import type { KeyUses } from './key-uses.ts'
+import type { RedisCounts } from './redis/connect.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -164,6 +165,8 @@ export interface Live {
   status(): LiveStatus
   /** Counters that only grow, and where to send observations. */
   readonly metrics: LiveMetrics
+  /** The same of Redis; absent without it. */
+  readonly redis?: Readonly<RedisCounts>
   /** Not ready from now on; every stream gets its goodbye and ends. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -173,6 +176,8 @@ export type LiveStatus = {
   readonly ready: boolean
   readonly draining: boolean
   readonly store: { readonly ok: boolean; readonly error?: string; readonly lastOkAt?: number }
+  /** Absent without Redis. */
+  readonly redis?: { readonly ok: boolean; readonly error?: string }
   readonly environments: readonly {
     readonly environment: string
     readonly epoch: number

@@ -4,10 +4,12 @@
  */
 import { compareStates } from '@halyard/sdk/core'
 import { type LogId, SYSTEM } from '../domain/change.ts'
-import type { Head, Notice, Store } from '../store/store.ts'
+import type { Notice } from '../domain/notice.ts'
+import type { Head, Store } from '../store/store.ts'
 import type { Conditions } from './conditions.ts'
 import { type HeldLog, type Hub, subjectOf } from './hub.ts'
 import type { LiveMetrics } from './live.ts'
+import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
 
 export type Poll = {
@@ -28,6 +30,7 @@ export type Poll = {
 
 export type PollDeps = {
   readonly store: Store
+  readonly signal: Pick<Signal, 'listen'>
   readonly hub: Hub
   readonly conditions: Conditions
   readonly metrics: LiveMetrics
@@ -50,7 +53,7 @@ export function retryDelay(attempt: number, random: () => number, { first, most 
 }
 
 export function createPoll(deps: PollDeps): Poll {
-  const { store, hub, conditions, metrics, clock, random, pollMs } = deps
+  const { store, signal, hub, conditions, metrics, clock, random, pollMs } = deps
   const unloaded = new Map<LogId, Head>()
   const catchingUp = new Set<LogId>()
   let following: Promise<unknown> = Promise.resolve()
@@ -183,7 +186,7 @@ export function createPoll(deps: PollDeps): Poll {
   async function listening(): Promise<void> {
     for (let attempt = 0; !stopped; attempt++) {
       try {
-        unlisten = await store.listen(onNotice)
+        unlisten = await signal.listen(onNotice)
         conditions.clear(NOTICES)
         break
       } catch (cause) {

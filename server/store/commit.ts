@@ -4,19 +4,20 @@
  */
 import { compareStates, type State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
+import { type Notice, noticeText } from '../domain/notice.ts'
 import type { Allow, Db, Outcome } from './database.ts'
 import { type Desk, deskOf, headOf, keepOnDesks, type Run, runEdit } from './desk.ts'
 import { type LockedRow, lockLogs, readStates } from './locking.ts'
 import { recall } from './repeat.ts'
-import type { CommitRequest, Committed, Notice } from './store.ts'
+import type { CommitRequest, Committed } from './store.ts'
 import { type Written, write } from './write.ts'
 
 export type CommitContext = {
   /** Epoch milliseconds. */
   readonly now: number
   readonly mint: () => string
-  /** Names this instance in its notifications, so that it can tell its own. */
-  readonly instance: string
+  /** Names this instance in its notifications, so that it can tell its own; undefined: nobody is notified. */
+  readonly instance: string | undefined
   readonly allow: Allow
 }
 
@@ -99,7 +100,9 @@ export async function commitAll(
     const slow = documents.length * SLOW_MS.document + (bytes / 2 ** 20) * SLOW_MS.mebibyte
     if (slow > ORDINARY_MS) await context.allow(ORDINARY_MS + slow)
     const heads = desks.filter((desk) => desk.changed).map(headOf)
-    await write(db, { at: now, writes, heads, notice: noticeFrom(context) })
+    const { instance } = context
+    const notice = instance === undefined ? undefined : (of: Notice) => noticeText(of, instance)
+    await write(db, { at: now, writes, heads, notice })
   }
   return { keep: writes.length > 0, value: { verdicts, heads: newHeads(rows, desks, writes) } }
 }
@@ -126,11 +129,6 @@ function newHeads(
 
 const documentsOf = ({ plans, openings }: Written) =>
   [...plans, ...openings.map(({ plan }) => plan)].flatMap((plan) => plan.versions)
-
-const noticeFrom =
-  ({ instance }: CommitContext) =>
-  ({ log, epoch, revision }: Notice): string =>
-    JSON.stringify({ log, epoch, revision, from: instance })
 
 function newestKnown(requests: readonly CommitRequest<unknown>[], log: LogId): State | undefined {
   let newest: State | undefined

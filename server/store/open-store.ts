@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import { SYSTEM } from '../domain/change.ts'
+import { readNotice } from '../domain/notice.ts'
 import { Problem } from '../domain/problem.ts'
 import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
@@ -15,13 +16,15 @@ import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
 import { repeat } from './repeat.ts'
-import type { CommitRequest, Committed, Notice, Store } from './store.ts'
+import type { CommitRequest, Committed, Store } from './store.ts'
 
 export type StoreOptions = {
   readonly clock: { now(): number }
   /** From a cryptographic source. */
   readonly randomBytes: (size: number) => Uint8Array
   readonly log: Log
+  /** `false`: commits notify nobody, since instances hear of each other in another way. */
+  readonly notify?: boolean | undefined
 }
 
 /** Milliseconds that an edit may take, its wait for others in this process included. */
@@ -32,6 +35,7 @@ export function createStore(database: Database, options: StoreOptions): Store {
   const { clock, log } = options
   const mint = minter(options.randomBytes)
   const instance = mint()
+  const notifier = options.notify === false ? undefined : instance
   let preparing: Promise<void> | undefined
 
   const prepare = async () => {
@@ -50,7 +54,7 @@ export function createStore(database: Database, options: StoreOptions): Store {
   const run = async (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) => {
     const { verdicts, heads } = await database.transact(
       lane,
-      (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance, allow }),
+      (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance: notifier, allow }),
       withinMs,
     )
     // Something outside of the database to hold against it: see docs/audit.md.
@@ -135,10 +139,8 @@ export function createStore(database: Database, options: StoreOptions): Store {
     pruneKeyUses: (before, mostEach) => write((db) => pruneKeyUses(db, before, mostEach)),
     listen: (onNotice) =>
       database.listen((payload) => {
-        const notice = noticeOf(payload)
-        if (notice !== undefined && notice.from !== instance) {
-          onNotice({ log: notice.log, epoch: notice.epoch, revision: notice.revision })
-        }
+        const notice = readNotice(payload, instance)
+        if (notice !== undefined) onNotice(notice)
       }),
     ping: () => database.ping(),
     close: () => database.close(),
@@ -158,22 +160,4 @@ async function openSystemLog(database: Database, now: number): Promise<void> {
       ON CONFLICT DO NOTHING`)
     return { keep: true, value: undefined }
   })
-}
-
-/** A notification's payload; undefined for what is none of ours. */
-function noticeOf(payload: string): (Notice & { readonly from: string }) | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(payload)
-  } catch {
-    return undefined
-  }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
-  const { log, epoch, revision, from } = parsed as Readonly<Record<string, unknown>>
-  return typeof log === 'string' &&
-    typeof epoch === 'number' &&
-    typeof revision === 'number' &&
-    typeof from === 'string'
-    ? { log, epoch, revision, from }
-    : undefined
 }

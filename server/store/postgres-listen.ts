@@ -60,7 +60,10 @@ async function listenOnce(
     client.on('end', () => reject(new Error('The connection that listens was closed')))
   })
   lost.catch(() => {})
-  client.on('notification', ({ payload }) => options.onPayload(payload ?? ''))
+  client.on('notification', ({ payload }) => {
+    // Some may still come in while the connection closes.
+    if (!stopped.aborted) options.onPayload(payload ?? '')
+  })
   try {
     await client.connect()
     await client.query(`LISTEN ${CHANNEL}`)

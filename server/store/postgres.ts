@@ -55,6 +55,7 @@ export async function openPostgres(options: PostgresOptions & Partial<StoreOptio
     clock: options.clock ?? { now: () => Date.now() },
     randomBytes: options.randomBytes ?? randomBytes,
     log: options.log ?? silent,
+    notify: options.notify,
   })
 }
 

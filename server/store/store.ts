@@ -4,6 +4,7 @@
  */
 import type { Delta, Json, State } from '@halyard/sdk/core'
 import type { Actor, Edit, LogId, LogKind, Warning } from '../domain/change.ts'
+import type { Notice } from '../domain/notice.ts'
 
 /** Which logs a commit locks: `path` top-down, and with `descendants` every open log below the last of them, by id. */
 export type Scope = { readonly path: readonly LogId[]; readonly descendants?: boolean }
@@ -166,9 +167,6 @@ export type Changes = {
   /** `before` of the next page; null after the last. */
   readonly next: number | null
 }
-
-/** The payload of a change notification: where to look, never what changed. */
-export type Notice = { readonly log: LogId; readonly epoch: number; readonly revision: number }
 
 /** When a key was used last by this version of this app, with this SDK. Empty texts: not told. */
 export type KeyUse = {

@@ -4,9 +4,9 @@
  */
 import { sql } from 'drizzle-orm'
 import type { LogId, Opening } from '../domain/change.ts'
+import type { Notice } from '../domain/notice.ts'
 import { CHANNEL, type Db, statement } from './database.ts'
 import type { LogPlan, Signature, Version } from './plan.ts'
-import type { Notice } from './store.ts'
 
 const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const values = (...columns: readonly (readonly [name: string, type: string])[]) =>
@@ -132,8 +132,8 @@ export type WriteRequest = {
   readonly writes: readonly Written[]
   /** Of the logs that change or close. */
   readonly heads: readonly Head[]
-  /** A notification's payload. */
-  readonly notice: (notice: Notice) => string
+  /** A notification's payload; undefined: nobody is notified. */
+  readonly notice: ((notice: Notice) => string) | undefined
 }
 
 /**
@@ -197,7 +197,7 @@ export async function write(db: Db, { at, writes, heads, notice }: WriteRequest)
     recordLocked: records.map(({ signature }) => signature.request?.locked ?? null),
     recordRedactions: records.map(({ plan }) => plan.redactions),
     recordCompactions: records.map(({ plan }) => plan.compaction),
-    notices: notices.map(notice),
+    notices: notice === undefined ? [] : notices.map(notice),
   })
   if (Number(done?.moved) !== heads.length || Number(done?.written) !== versions.length) {
     throw new Error(

@@ -62,6 +62,7 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
   const service = await compose(
     {
       database: 'embedded',
+      redis: undefined,
       secret: 'a-secret-for-the-tests-that-is-long-enough',
       dataDir: folder.dir,
       host: '127.0.0.1',

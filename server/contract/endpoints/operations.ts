@@ -17,6 +17,7 @@ const Readiness = z.strictObject({
   status: z.enum(['ready', 'degraded', 'starting', 'draining']),
   version: z.string(),
   store: z.strictObject({ ok: z.boolean() }),
+  redis: z.strictObject({ ok: z.boolean() }).optional().meta({ description: 'Absent without Redis' }),
   environments: z.array(
     z.strictObject({
       environment: z.string(),

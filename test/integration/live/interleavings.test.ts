@@ -2,11 +2,13 @@ import { compareStates } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { LogId } from '../../../server/domain/change.ts'
+import type { Notice } from '../../../server/domain/notice.ts'
 import { createConditions } from '../../../server/live/conditions.ts'
 import { createHub, type Hub } from '../../../server/live/hub.ts'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
 import { createPoll, type Poll } from '../../../server/live/poll.ts'
-import type { Notice, Store } from '../../../server/store/store.ts'
+import type { Signal } from '../../../server/live/signal.ts'
+import type { Store } from '../../../server/store/store.ts'
 import { until } from '../../support/until.ts'
 import { closeEnvironment, embeddedStore, openProject, put, silent } from './support.ts'
 
@@ -38,6 +40,9 @@ async function instance(delays: () => number): Promise<Instance> {
     heads: () => late(store.heads()),
     newer: (log, since) => late(store.newer(log, since)),
     load: (logs) => late(store.load(logs)),
+  }
+  const signal: Signal = {
+    publish: () => {},
     async listen(onNotice) {
       notify = onNotice
       return async () => {}
@@ -48,6 +53,7 @@ async function instance(delays: () => number): Promise<Instance> {
   const conditions = createConditions({ ...silent, error: (_fields, message) => faults.push(message) })
   const hub = createHub({
     store: slow,
+    signal,
     clock,
     conditions,
     metrics,
@@ -63,6 +69,7 @@ async function instance(delays: () => number): Promise<Instance> {
   })
   const poll = createPoll({
     store: slow,
+    signal,
     hub,
     conditions,
     metrics,

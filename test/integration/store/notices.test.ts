@@ -1,8 +1,8 @@
 /** Notifications between stores on one Postgres: hints that arrive, survive outages, and carry no documents. */
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Notice } from '../../../server/domain/notice.ts'
 import { openPostgres, postgresDatabase } from '../../../server/store/postgres.ts'
-import type { Notice } from '../../../server/store/store.ts'
 import {
   ANN,
   flag,

@@ -24,8 +24,10 @@ function house(answers: { newer?: () => Newer; load?: () => State | undefined } 
     },
   } as unknown as Store
   const watched: string[] = []
+  const told: string[] = []
   const hub = createHub({
     store,
+    signal: { publish: ({ log, revision }) => told.push(`${log} ${revision}`) },
     clock: new Clock(),
     conditions: createConditions({ info: note, warn: note, error: note }),
     metrics: createLiveMetrics(),
@@ -41,6 +43,7 @@ function house(answers: { newer?: () => Newer; load?: () => State | undefined } 
   return {
     hub,
     watched,
+    told,
     logged,
     adopt: (state: State) => hub.adopt(loaded(state)),
     /** As if the store had committed from one state to another. */
@@ -145,6 +148,27 @@ describe('the hub', () => {
     await hub.catchUp('env_1')
     expect(hub.held('env_1')).toBeUndefined()
     expect(watched).toEqual(['whole 1', 'closed env_1'])
+  })
+
+  it('tells others of every log that a commit moved, opened or closed, and of nothing else', async () => {
+    const { hub, commit, adopt, told } = house({ newer: () => ({ kind: 'closed' }) })
+    adopt(first)
+    await commit(first, second, {
+      opened: [
+        { ...HEAD, log: 'env_2', epoch: first.epoch, revision: 1, state: first, provenance: new Map() },
+      ],
+      closed: ['env_3'],
+      heads: new Map([
+        ['env_1', { epoch: first.epoch, revision: 2 }],
+        ['env_3', { epoch: first.epoch, revision: 7 }],
+        ['prj_1', { epoch: first.epoch, revision: 9 }],
+      ]),
+    })
+    expect(told).toEqual(['env_1 2', 'env_3 7', 'env_2 1'])
+    await commit(second, third, { deltas: new Map() })
+    await commit(second, third, { repeated: true })
+    await hub.commit({ ...REQUEST, dryRun: true })
+    expect(told).toHaveLength(3)
   })
 
   it('lets go of who wrote what is no longer there', async () => {

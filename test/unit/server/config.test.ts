@@ -72,6 +72,30 @@ describe('the configuration', () => {
     ])
   })
 
+  it('takes a Redis with a secret that all instances share, and nothing less', () => {
+    const REDIS_URL = 'rediss://ann:canary@redis.example.com/2'
+    const HALYARD_SECRET = 's'.repeat(32)
+    expect(parseConfig({ REDIS_URL, HALYARD_SECRET }, noFile).redis).toMatchObject({
+      address: { kind: 'standalone', tls: true, db: 2 },
+      prefix: 'halyard:',
+      ca: undefined,
+    })
+    expect(parseConfig({ HALYARD_SECRET }, noFile).redis).toBeUndefined()
+    expect(faultsOf({ REDIS_URL })).toEqual([expect.stringMatching(/^HALYARD_SECRET: must be set/)])
+    const faults = faultsOf({
+      REDIS_URL: 'redis://:canary@one,two',
+      HALYARD_SECRET,
+      HALYARD_REDIS_PREFIX: 'with space',
+      HALYARD_REDIS_CA: 'a path',
+    })
+    expect(faults.map((fault) => fault.split(':')[0])).toEqual([
+      'REDIS_URL',
+      'HALYARD_REDIS_PREFIX',
+      'HALYARD_REDIS_CA',
+    ])
+    expect(faults.join()).not.toContain('canary')
+  })
+
   it('takes PORT and HOST, and prefers its own names', () => {
     expect(parseConfig({ PORT: '8080', HOST: '0.0.0.0' }, noFile)).toMatchObject({
       port: 8080,

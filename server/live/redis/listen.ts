@@ -1,0 +1,101 @@
+/**
+ * Listening on a channel, for ever: a connection that asks now and then whether it still lives, and another when it
+ * does not. What is missed in between is missed; whoever listens finds it by polling.
+ */
+import type { Redis } from 'ioredis'
+import { retryDelay } from '../poll.ts'
+import { within } from './within.ts'
+
+export type ListenDeps = {
+  /** A connection that is not connected yet. @param attempt counts up, so that each may go to another server */
+  readonly connect: (attempt: number) => Redis
+  readonly channel: string
+  readonly onMessage: (message: string) => void
+  /** From 0 up to 1. */
+  readonly random: () => number
+  readonly onFailure: (cause: unknown) => void
+  readonly onListening: () => void
+}
+
+const HEARTBEAT_MS = 5_000
+/** For each answer of the server. */
+const ANSWER_MS = 2_000
+const RETRY = { first: 200, most: 2_000 }
+
+/** Resolves after the first attempt, successful or not, with the function that stops listening. */
+export async function keepListening(deps: ListenDeps): Promise<() => Promise<void>> {
+  const stopping = new AbortController()
+  let tried = (): void => {}
+  const first = new Promise<void>((resolve) => {
+    tried = resolve
+  })
+  const running = listening(deps, stopping.signal, tried)
+  await first
+  return async () => {
+    stopping.abort()
+    await running
+  }
+}
+
+async function listening(deps: ListenDeps, stopped: AbortSignal, tried: () => void): Promise<void> {
+  for (let attempt = 0, failures = 0; !stopped.aborted; attempt++) {
+    try {
+      await listenOnce(deps, attempt, stopped, () => {
+        failures = 0
+        deps.onListening()
+        tried()
+      })
+    } catch (cause) {
+      if (!stopped.aborted) deps.onFailure(cause)
+    }
+    tried()
+    await pause(retryDelay(failures++, deps.random, RETRY), stopped)
+  }
+}
+
+/** Resolves when stopped; rejects when the connection fails. */
+async function listenOnce(
+  { connect, channel, onMessage }: ListenDeps,
+  attempt: number,
+  stopped: AbortSignal,
+  started: () => void,
+): Promise<void> {
+  const client = connect(attempt)
+  let why: unknown = new Error('the connection that listens was closed')
+  const lost = new Promise<never>((_, reject) => {
+    client.on('error', (error) => {
+      why = error
+    })
+    client.on('close', () => reject(why))
+  })
+  lost.catch(() => {})
+  client.on('message', (_channel, message) => {
+    // Some may still come in while the connection closes.
+    if (!stopped.aborted) onMessage(message)
+  })
+  try {
+    await Promise.race([client.connect(), lost])
+    await within(ANSWER_MS, Promise.race([client.subscribe(channel), lost]))
+    started()
+    while (!stopped.aborted) {
+      await Promise.race([pause(HEARTBEAT_MS, stopped), lost])
+      if (!stopped.aborted) await within(ANSWER_MS, Promise.race([client.ping(), lost]))
+    }
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** Resolves after `ms`, or as soon as stopped. */
+function pause(ms: number, stopped: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stopped.aborted) return resolve()
+    const done = (): void => {
+      clearTimeout(timer)
+      stopped.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    stopped.addEventListener('abort', done)
+  })
+}
