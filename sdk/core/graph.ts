@@ -10,7 +10,7 @@ type Frame<K> = { readonly node: K; readonly edges: Iterator<K> }
  * come out dependencies first.
  *
  * @param nodes every node; `edges` may name only these
- * @returns `order`: every node after those that it depends on; `cyclic`: the nodes on a cycle, each with its company
+ * @returns `order`: every node after those that it depends on; `cyclic`: the nodes on a cycle, each with its company, sorted
  */
 export function dependencyOrder<K>(
   nodes: Iterable<K>,
@@ -42,8 +42,10 @@ export function dependencyOrder<K>(
     for (const member of component) {
       onStack.delete(member)
       order.push(member)
-      if (component.length > 1 || loops.has(member)) cyclic.set(member, component)
     }
+    if (component.length === 1 && !loops.has(node)) return
+    const company = component.sort()
+    for (const member of company) cyclic.set(member, company)
   }
 
   for (const root of nodes) {

@@ -104,6 +104,15 @@ describe('prerequisites in a circle', () => {
     expect(compiled.flags.get('c')?.error).toBeUndefined()
   })
 
+  it('are named alike in whatever order the flags came', () => {
+    const { self, ...ring } = circle
+    const error = 'its prerequisites lead in a circle: "a", "b", "c"'
+    for (const flags of [Object.entries(ring), Object.entries(ring).reverse()]) {
+      const { a, b, c } = Object.fromEntries(compiledWith({ flag: Object.fromEntries(flags) }).flags)
+      expect([a?.error, b?.error, c?.error]).toEqual([error, error, error])
+    }
+  })
+
   it('are named by the first few where they are many', () => {
     const ring = Object.fromEntries(
       Array.from({ length: 9 }, (_, i) => [`f${i}`, flag(requires(`f${(i + 1) % 9}`))]),
