@@ -18,7 +18,7 @@ export type Access =
       readonly by: 'management'
       readonly on: 'service' | 'project' | 'environment'
       readonly to: Power
-      /** Fields of the body that name environments of the project, and what a grant must cover there as well. */
+      /** Fields of the body, dotted where they are inside, that name environments of the project, and what a grant must cover there as well. */
       readonly named?: Readonly<Record<string, Power>>
     }
   /** Whatever the key may do else: it is asked for itself. A client key is public, so it is never among these. */
@@ -55,6 +55,7 @@ export const GROUPS = [
   'Kill switches',
   'Segments',
   'Commits',
+  'History',
   'Reverts and promotions',
   'SDK keys',
   'Management keys',

@@ -3,7 +3,9 @@ import type { Endpoint } from './endpoint.ts'
 import { apiKeyEndpoints } from './endpoints/api-keys.ts'
 import { configurationEndpoints } from './endpoints/configurations.ts'
 import { evaluationEndpoints } from './endpoints/evaluation.ts'
+import { explainEndpoints } from './endpoints/explain.ts'
 import { flagEndpoints } from './endpoints/flags.ts'
+import { historyEndpoints } from './endpoints/history.ts'
 import { killEndpoints } from './endpoints/kills.ts'
 import { moveEndpoints } from './endpoints/moves.ts'
 import { operationEndpoints } from './endpoints/operations.ts'
@@ -20,6 +22,8 @@ export const endpoints = {
   ...moveEndpoints,
   ...sdkKeyEndpoints,
   ...apiKeyEndpoints,
+  ...historyEndpoints,
+  ...explainEndpoints,
   ...evaluationEndpoints,
   ...operationEndpoints,
 } as const

@@ -8,6 +8,8 @@ import * as cohorts from './cohorts.ts'
 import * as documents from './documents.ts'
 import type { Access, Endpoint } from './endpoint.ts'
 import { GROUPS } from './endpoint.ts'
+import * as explanations from './explanations.ts'
+import * as histories from './histories.ts'
 import { allEndpoints } from './index.ts'
 import * as keys from './keys.ts'
 import * as moves from './moves.ts'
@@ -32,7 +34,15 @@ export function describeSchemas(): {
     ids.set(schema, id)
     registry.add(schema, { id })
   }
-  for (const [id, value] of Object.entries({ ...documents, ...resources, ...cohorts, ...keys, ...moves })) {
+  for (const [id, value] of Object.entries({
+    ...documents,
+    ...resources,
+    ...cohorts,
+    ...keys,
+    ...moves,
+    ...histories,
+    ...explanations,
+  })) {
     if (value instanceof z.ZodType && id !== 'Json') add(value, id)
   }
   add(ProblemBody, 'Problem')

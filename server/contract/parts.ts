@@ -7,7 +7,7 @@ import type { ProblemType } from '../domain/problem.ts'
 import { Key } from './documents.ts'
 
 /** `true` or `false`, as text in an address. */
-const Truth = z.enum(['true', 'false']).transform((text) => text === 'true')
+export const truth = z.enum(['true', 'false']).transform((text) => text === 'true')
 
 export const NONE = z.strictObject({})
 
@@ -18,7 +18,7 @@ export const atConfiguration = inEnvironment.extend({ flag: Key })
 export const atSegment = inEnvironment.extend({ segment: Key })
 
 export const dryRun = {
-  dryRun: Truth.meta({ description: 'Answer what would happen, and change nothing' }).optional(),
+  dryRun: truth.meta({ description: 'Answer what would happen, and change nothing' }).optional(),
 }
 export const keepRanges = {
   ranges: z.literal('keep').meta({ description: 'Write the ranges that the body gives' }).optional(),
@@ -34,7 +34,7 @@ export function listQuery(mostItems: number) {
 const search = {
   query: z.string().meta({ description: 'In the key, name or description; case is ignored' }).optional(),
 }
-const fields = {
+export const fields = {
   fields: z.string().meta({ description: 'Names of the fields to answer, separated by commas' }).optional(),
 }
 export const flagFilters = {
@@ -106,5 +106,7 @@ export const guarded: readonly ProblemType[] = ['stale', 'precondition-required'
 export const projectParam: readonly ProblemType[] = ['project-not-found']
 export const environmentParam: readonly ProblemType[] = ['project-not-found', 'environment-not-found']
 export const flagParam: readonly ProblemType[] = ['flag-not-found']
+/** What names a state of the past. */
+export const pastParam: readonly ProblemType[] = ['revision-not-found', 'history-compacted']
 
 export const describeList = 'Sorted by key. `cursor` of one page is the `cursor` of the next request.'

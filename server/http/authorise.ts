@@ -4,6 +4,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Access } from '../contract/endpoint.ts'
 import { Problem } from '../domain/problem.ts'
+import { fieldOf } from '../domain/reading.ts'
 import type { Live, Principal } from '../live/live.ts'
 import { allows, allowsPart } from './grants.ts'
 
@@ -81,11 +82,12 @@ export function authorise(principal: Principal, access: Access, params: unknown)
 export function authoriseNamed(principal: Principal, access: Access, params: unknown, body: unknown): void {
   if (access.by !== 'management' || principal.kind !== 'management') return
   const { project } = params as { project?: string }
-  const fields = body as Readonly<Record<string, string>>
   for (const [field, power] of Object.entries(access.named ?? {})) {
-    if (allows(principal.grants, power, { project, environment: fields[field] })) continue
+    const path = field.split('.')
+    const environment = path.reduce<unknown>(fieldOf, body) as string
+    if (allows(principal.grants, power, { project, environment })) continue
     const message = `The key’s grants do not give the right to ${power} there.`
-    throw new Problem('forbidden', message, { errors: [{ pointer: `/${field}`, message }] })
+    throw new Problem('forbidden', message, { errors: [{ pointer: `/${path.join('/')}`, message }] })
   }
 }
 

@@ -45,6 +45,8 @@ export type Answer<E extends Endpoint = Endpoint> = {
 
 export type World = {
   readonly live: Live
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
   readonly randomBytes: (size: number) => Uint8Array
 }
 

@@ -10,22 +10,10 @@ import { fieldOf, listOf } from '../domain/reading.ts'
 import { type DocumentChange, type Subject, subjectsOf, summaryOf } from '../domain/words/changes.ts'
 import type { Held, Live } from '../live/live.ts'
 import type { Committed } from '../store/store.ts'
-import { type Show, showApiKey, showEnvironment, showFlag, showProject, showSdkKey } from './shown.ts'
+import { SHOWN } from './shown.ts'
 
 /** Of one document's diff; the others are counted. */
 const MOST_LINES = 1_000
-
-const asItIs: Show = (_, definition) => definition as object
-const SHOWN: Readonly<Record<string, Show>> = {
-  project: showProject,
-  environment: showEnvironment,
-  identity: showFlag,
-  flag: asItIs,
-  segment: asItIs,
-  kill: asItIs,
-  'sdk-key': showSdkKey,
-  'api-key': showApiKey,
-}
 
 /** In the order of the commit; all members of a segment where the first of them stand. */
 export function diffsOf(live: Live, committed: Committed<unknown>): readonly object[] {

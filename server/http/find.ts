@@ -25,6 +25,23 @@ export function findEnvironment(
   throw unknownKey('environment-not-found', 'environment', params.env, known)
 }
 
+/** An environment that the body names. @throws Problem with a pointer to it */
+export function findNamed(
+  live: Live,
+  manager: Manager,
+  project: string,
+  pointer: string,
+  env: string,
+): Environment {
+  try {
+    return findEnvironment(live, manager, { project, env })
+  } catch (error) {
+    if (!(error instanceof Problem) || error.type !== 'environment-not-found') throw error
+    const { type, message, details } = error
+    throw new Problem(type, message, { ...details, errors: [{ pointer, message }] })
+  }
+}
+
 export function visibleProjects(live: Live, { grants }: Manager): readonly Project[] {
   return live.projects().filter(({ key }) => allowsPart(grants, 'read', { project: key }))
 }

@@ -107,6 +107,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   }
   const management = {
     live,
+    clock,
     metrics,
     log,
     rateLimit: createRateLimit(config.managementRequestsPerSecond, clock),

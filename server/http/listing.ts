@@ -73,7 +73,7 @@ export function readCursor(cursor: string): string {
 /** Chooses fields of an item: its key, and those named. */
 export function chooseFields(
   fields: string | undefined,
-  identifier: 'key' | 'id' = 'key',
+  identifier: 'key' | 'id' | 'revision' = 'key',
 ): (item: object) => object {
   if (fields === undefined) return (item) => item
   const chosen = new Set(fields.split(',').map((field) => field.trim()))

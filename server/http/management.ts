@@ -2,6 +2,7 @@
  * The management API: one function binds every endpoint of the contract to its handler: parse, authorise, call,
  * serialise. An endpoint without a handler, or a handler without one, is a type error.
  */
+import { LIMITS } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../contract/endpoint.ts'
 import { endpoints } from '../contract/index.ts'
@@ -9,9 +10,12 @@ import { Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
 import { authorise, authoriseNamed, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
+import { ENVELOPE_BYTES } from './contexts.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
 import { configurationHandlers, killHandlers } from './handlers/configurations.ts'
+import { explainHandlers } from './handlers/explain.ts'
 import { flagHandlers } from './handlers/flags.ts'
+import { historyHandlers } from './handlers/history.ts'
 import { keyHandlers } from './handlers/keys.ts'
 import { memberHandlers } from './handlers/members.ts'
 import { moveHandlers } from './handlers/moves.ts'
@@ -39,6 +43,8 @@ const handlers: Handlers = {
   ...memberHandlers,
   ...commitHandlers,
   ...moveHandlers,
+  ...historyHandlers,
+  ...explainHandlers,
   ...keyHandlers,
   ...apiKeyHandlers,
   ...selfHandlers,
@@ -63,13 +69,13 @@ export function serveManagement(scope: FastifyInstance, management: Management):
 
 /** Binds an endpoint to its handler. */
 function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, management: Management): void {
-  const { live, metrics, log, rateLimit, randomBytes } = management
-  const world: World = { live, randomBytes }
+  const { live, metrics, log, rateLimit, randomBytes, clock } = management
+  const world: World = { live, randomBytes, clock }
   const limited = endpoint.problems.includes('too-many-requests')
   scope.route({
     method: endpoint.method,
     url: endpoint.path,
-    bodyLimit: MANAGEMENT_BYTES,
+    bodyLimit: endpoint.body?.size === 'context' ? LIMITS.contextBytes + ENVELOPE_BYTES : MANAGEMENT_BYTES,
     config: { endpoint },
     onRequest: async (request) => {
       const principal = await identify(live, request.headers, management.onSecretInBrowser)

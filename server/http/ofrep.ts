@@ -8,6 +8,7 @@ import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Live, Principal } from '../live/live.ts'
 import { accept, authorise, keyIn } from './authorise.ts'
+import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
 import { inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
 import { noteStream, noteUse } from './key-use.ts'
@@ -34,9 +35,6 @@ type AllRequest = FastifyRequest<AllRoute>
 type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 const JSON_TYPE = 'application/json; charset=utf-8'
-/** Room for what stands around the context in a body. */
-const ENVELOPE_BYTES = 1_024
-const CONTEXT_LIMITS = { depth: LIMITS.contextDepth, members: LIMITS.contextAttributes }
 /** A named state is looked for in the store at most this often an environment, milliseconds. */
 const CATCH_UP_APART_MS = 100
 
@@ -245,13 +243,7 @@ function contextOf(text: string | undefined): Context | string {
   if (typeof context !== 'object' || context === null || Array.isArray(context)) return NO_CONTEXT
   const fault = inspect(context, CONTEXT_LIMITS, mayHoldUnfitText(text))
   if (fault !== undefined) return `/context${fault.pointer}: ${fault.message}`
-  if (text.length > LIMITS.contextBytes / 3 && sizeOf(context) > LIMITS.contextBytes) {
-    throw new Problem('too-large', `A context has at most ${LIMITS.contextBytes} bytes.`)
-  }
+  if (text.length > LIMITS.contextBytes / 3) refuseLarge(context)
   return context as Context
 }
 const NO_CONTEXT = 'Send {"context": {…}}: the context is missing, or no object.'
-
-function sizeOf(value: unknown): number {
-  return Buffer.byteLength(JSON.stringify(value))
-}

@@ -90,3 +90,16 @@ export function killOf(held: Held, flag: string): Kill | null {
   const kill = entryOf(held.state, 'kill', flag)?.definition as unknown as Kill | undefined
   return kill ?? held.state.pending.get(flag)?.[0] ?? null
 }
+
+const asItIs: Show = (_, definition) => definition as object
+/** What is shown of a document that changes or changed, by its kind. Of members it is counts, which are not here. */
+export const SHOWN: Readonly<Record<string, Show>> = {
+  project: showProject,
+  environment: showEnvironment,
+  identity: showFlag,
+  flag: asItIs,
+  segment: asItIs,
+  kill: asItIs,
+  'sdk-key': showSdkKey,
+  'api-key': showApiKey,
+}

@@ -65,16 +65,18 @@ export function wordsOf(
 }
 
 /** What is told together: one document, or all chunks of one segment's members, whose key is the segment's. */
-export type Subject = {
+export type Subject<Document = DocumentChange> = {
   readonly kind: string
   readonly key: string
-  readonly documents: readonly DocumentChange[]
+  readonly documents: readonly Document[]
 }
 
 /** The chunks of a segment's members become one subject, where the first of them stands. */
-export function subjectsOf(documents: readonly DocumentChange[]): readonly Subject[] {
-  const members = new Map<string, DocumentChange[]>()
-  return documents.flatMap((document): readonly Subject[] => {
+export function subjectsOf<Document extends Pick<DocumentChange, 'kind' | 'key'>>(
+  documents: readonly Document[],
+): readonly Subject<Document>[] {
+  const members = new Map<string, Document[]>()
+  return documents.flatMap((document): readonly Subject<Document>[] => {
     const { kind, key } = document
     if (kind !== 'members') return [{ kind, key, documents: [document] }]
     const segment = segmentOfChunk(key)

@@ -105,6 +105,7 @@ const PARAMS: Readonly<Record<string, string>> = {
   segment: 'used',
   variant: 'on',
   rule: 'first',
+  revision: '1',
 }
 
 /** A request that the endpoint would take, changed by what a problem needs. */
@@ -123,11 +124,15 @@ function send(target: TestService, endpoint: Endpoint, request: Request = {}) {
   })
 }
 
-/** The body of an endpoint that moves what its body names; nothing for others. */
+/** The body of an endpoint whose body names what is moved, or asked about; nothing for others. */
 const named = (id: string, more: object): Pick<Request, 'body'> => {
   if (id === 'environments.revert') return { body: { toRevision: 1, ...more } }
   const promotion = { from: 'staging', to: 'development', flags: ['plain'], ...more }
-  return id === 'promotions.create' ? { body: promotion } : {}
+  if (id === 'promotions.create') return { body: promotion }
+  const { from: environment = 'staging', flags, at }: { from?: string; flags?: string[]; at?: number } = more
+  if (id === 'flags.explain') return { body: { context: {}, flag: flags?.[0], at } }
+  const side = { environment, at }
+  return id === 'flags.compare' ? { body: { context: {}, from: side, to: side, flags } } : {}
 }
 
 /** How each problem is met: by which request, at any endpoint that declares it. */
@@ -140,11 +145,14 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   'project-not-found': () => ({ params: { project: 'nowhere' } }),
   'environment-not-found': ({ id }) => ({
     params: { env: 'nowhere' },
-    ...(id === 'promotions.create' && named(id, { from: 'nowhere' })),
+    ...(id !== 'environments.revert' && named(id, { from: 'nowhere' })),
   }),
   'flag-not-found': ({ id }) => ({ params: { flag: 'nope' }, ...named(id, { flags: ['nope'] }) }),
   'segment-not-found': ({ id }) => ({ params: { segment: 'nope' }, ...named(id, { segments: ['nope'] }) }),
-  'revision-not-found': () => ({}),
+  'revision-not-found': ({ id }) => ({
+    params: { revision: '999999' },
+    ...(id !== 'environments.revert' && named(id, { at: 999_999 })),
+  }),
   'variant-not-found': () => ({ params: { variant: 'nope' } }),
   'rule-not-found': ({ id }) =>
     id === 'configurations.rules.add'
@@ -244,7 +252,7 @@ describe('each problem that an endpoint declares can be met there', () => {
 
   describe('where the live room fails', () => {
     const fails = [
-      ...['commit', 'held', 'past', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
+      ...['changes', 'live', 'commit', 'held', 'past', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
       ...['verifyStreamToken', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
