@@ -108,11 +108,15 @@ it('a key made on one instance opens the other at once; revoked, it ends its str
 
 it('a stream of one instance carries the changes of another', async () => {
   const [one, other] = [await instance(), await instance()]
-  const { environment } = await openProject(one)
+  const { project, environment } = await openProject(one)
+  // A stream without a key in force would be cut within a second.
+  const { document } = keyFor(environment, `s${Date.now().toString(36)}`)
+  await put(one, project, { [`sdk-key/${document.id}`]: document })
   await until('the log is held', () => other.live(environment))
+  await other.catchUp(project)
   const peer = new Peer()
   const { epoch } = other.held(environment)!.state
-  other.openStream(environment, 'k1', `${epoch}-1`, peer)
+  other.openStream(environment, document.id, `${epoch}-1`, peer)
   await put(one, environment, { 'flag/a': boolean() })
   await until('the delta has come', () => peer.names.includes('delta'))
   expect(JSON.parse(peer.events.find(({ event }) => event === 'delta')!.data)).toMatchObject({
