@@ -141,9 +141,10 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
 
   /** The delta does not lead to the store's state: the held one is not what the store has under that revision. */
   async function loadWhole(log: LogId): Promise<void> {
+    // Compared with what was held before the load: a commit meanwhile is no going back.
+    const held = logs.get(log)
     const [loaded] = await store.load([log])
     if (loaded === undefined) return drop(log)
-    const held = logs.get(log)
     if (held !== undefined && compareStates(loaded.state, held.state) < 0) {
       throw new Error(behind(loaded.state, held.state))
     }

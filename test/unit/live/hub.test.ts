@@ -118,6 +118,18 @@ describe('the hub', () => {
     expect(watched).toEqual(['whole 1', 'whole 2'])
   })
 
+  it('does not take a commit during a load for a store that went back', async () => {
+    const { hub, adopt, watched, logged } = house({
+      load: () => {
+        adopt(second)
+        return first
+      },
+    })
+    await hub.catchUp('env_1')
+    expect(hub.held('env_1')?.state).toMatchObject({ revision: 2 })
+    expect([watched, logged]).toEqual([['whole 2'], []])
+  })
+
   it('takes a state of a higher epoch whole, whatever its revision', async () => {
     const restored = { ...first, epoch: first.epoch + 1 }
     const reload = (): Newer => ({
