@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { core } from './core.ts'
+import { history } from './history.ts'
 import { http } from './http.ts'
 import { members } from './members.ts'
 import { propagation } from './propagation.ts'
@@ -17,7 +18,7 @@ import { sdk } from './sdk.ts'
 import { start } from './start.ts'
 import { store } from './store.ts'
 
-const BENCHES: readonly Bench[] = [core, sdk, http, propagation, store, start, members]
+const BENCHES: readonly Bench[] = [core, sdk, http, propagation, store, history, start, members]
 
 const args = process.argv.slice(2)
 if (args[0] === '--one') await one(args[1] ?? '')
