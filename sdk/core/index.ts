@@ -15,6 +15,7 @@ export { LIMITS } from './limits.ts'
 export { OPERATORS, operandFault } from './operators.ts'
 export { withPending } from './pending.ts'
 export * from './ruleset.ts'
+export { compareVersions, parseVersion, type Version } from './semver.ts'
 export {
   compareStates,
   emptyState,

@@ -10,6 +10,7 @@ import type { Committed, Scope } from '../store/store.ts'
 import { actorOf, type Call } from './call.ts'
 import { diffsOf } from './dry-run.ts'
 import { etagOf, type Show, type Stamp, stampOf } from './shown.ts'
+import { skipsOf } from './skips.ts'
 
 type Caller = Pick<Call, 'comment' | 'dryRun' | 'idempotency'> & { readonly manager: Principal }
 
@@ -45,7 +46,10 @@ export async function commit<R>(live: Live, caller: Caller, request: Request<R>)
   try {
     const actor = actorOf(caller.manager)
     const idempotency = caller.idempotency?.()
-    return await live.commit({ scope, edit, actor, comment, idempotency, dryRun, urgent })
+    const committed = await live.commit({ scope, edit, actor, comment, idempotency, dryRun, urgent })
+    return urgent
+      ? committed
+      : { ...committed, warnings: [...committed.warnings, ...(await skipsOf(live, committed))] }
   } catch (error) {
     throw document === undefined ? error : withShownCurrent(error, live, document)
   }

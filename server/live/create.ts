@@ -18,6 +18,7 @@ import { createPoll, STORE } from './poll.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
+import { createSdks } from './sdks.ts'
 import { type Signal, storeSignal } from './signal.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
@@ -80,6 +81,7 @@ export function createLive(deps: LiveDeps): Live {
   })
   const storeAnswers = () => conditions.of(STORE) === undefined
   const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
+  const sdks = createSdks({ directory: directory.current, keyUses, clock })
   const authenticate = createAuthenticate({
     directory: directory.current,
     adminKey,
@@ -200,6 +202,7 @@ export function createLive(deps: LiveDeps): Live {
     recognise: authenticate.recognise,
     adminConfigured: adminKey !== undefined,
     keyUses,
+    sdks,
     held: hub.held,
     live: hub.environment,
     past,

@@ -31,6 +31,8 @@ export type Directory = {
   environment(projectKey: string, environmentKey: string): Environment | undefined
   environmentById(environment: LogId): Environment | undefined
   key(id: string): KnownKey | undefined
+  /** Ids of the keys that open the environment's ruleset. */
+  serverKeys(environment: LogId): readonly string[]
 }
 
 export type DirectoryReader = {
@@ -111,6 +113,12 @@ function directoryOf(listings: readonly Listing[], management: ReadonlyMap<strin
         if (key !== undefined) return key
       }
       return undefined
+    },
+    serverKeys(environment) {
+      const listing = byId.get(environments.get(environment)?.project.id ?? '')
+      return Array.from(listing?.keys.values() ?? [])
+        .filter(({ principal }) => principal.kind === 'server' && principal.environment.id === environment)
+        .map(({ principal }) => principal.keyId)
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { KeyUse, Store } from '../store/store.ts'
 import type { Conditions } from './conditions.ts'
+import { inTime } from './in-time.ts'
 import { singleFlight } from './single-flight.ts'
 
 export type KeyUses = {
@@ -153,7 +154,7 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
     },
     async of(keyIds) {
       if (keyIds.length === 0) return { complete: true, uses: new Map() }
-      const saved = storeAnswers() ? await inTime(store.keyUses(keyIds, SHOWN)) : undefined
+      const saved = storeAnswers() ? await inTime(store.keyUses(keyIds, SHOWN), READ_MS) : undefined
       const now = clock.now()
       const all = new Map(keyIds.map((keyId) => [keyId, heldUses(keyId, now)]))
       for (const use of saved ?? []) all.get(use.key)?.push(use)
@@ -166,18 +167,6 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
 }
 
 const SUBJECT = 'uses of keys'
-
-/** The answer, if it comes in time and is none of failure. */
-function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const late = setTimeout(resolve, READ_MS, undefined)
-    const done = (value: T | undefined) => {
-      clearTimeout(late)
-      resolve(value)
-    }
-    answer.then(done, () => done(undefined))
-  })
-}
 
 /** Each once, at its newest time. */
 function newestOf(uses: readonly KeyUse[]): readonly KeyUse[] {

@@ -17,6 +17,7 @@ import type {
 } from '../store/store.ts'
 import type { KeyUses } from './key-uses.ts'
 import type { RedisCounts } from './redis/connect.ts'
+import type { Sdks } from './sdks.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -114,6 +115,8 @@ export interface Live {
 
   /** Who uses which key: noted by the edge, shown to administrators. */
   readonly keyUses: KeyUses
+  /** Which SDKs are out there, and what they understand. */
+  readonly sdks: Sdks
 
   held(log: LogId): Held | undefined
   live(environment: LogId): LiveEnvironment | undefined

@@ -49,6 +49,18 @@ describe('the directory', () => {
     expect(directory.key('m1')?.principal).toEqual({ kind: 'management', keyId: 'm1', name: 'ci', grants })
   })
 
+  it('lists the keys that open an environment’s ruleset', () => {
+    const other = { ...environment, id: 'env_2', key: 'staging' }
+    const keys = [key, { ...key, id: 'k2', kind: 'client' }, { ...key, id: 'k3', environment: 'env_2' }]
+    const edits = Object.fromEntries(keys.map((one) => [`sdk-key/${one.id}`, one]))
+    const environments = { 'environment/production': environment, 'environment/staging': other }
+    const logs = logsOf({ 'project/shop': shop }, { prj_1: { ...environments, ...edits } })
+    const directory = createDirectory(() => logs).current()
+    expect(directory.serverKeys('env_1')).toEqual(['k1'])
+    expect(directory.serverKeys('env_2')).toEqual(['k3'])
+    expect(directory.serverKeys('env_3')).toEqual([])
+  })
+
   it('sorts by key, whatever the order of writing', () => {
     const named = (name: string) => ({ ...environment, id: `env_${name}`, key: name })
     const edits = { 'environment/b': named('b'), 'environment/a': named('a'), 'environment/c': named('c') }
