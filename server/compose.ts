@@ -90,7 +90,7 @@ export async function compose(config: Config, log: Logger): Promise<Service> {
     random: Math.random,
     secret: subkey(config.secret ?? keptSecret(config.dataDir), 'stream-tokens'),
     adminKey: config.adminKey,
-    limits: { maxStreams: config.maxStreams },
+    limits: config,
     log,
   })
   const http = createHttp({ live, config, clock, log, version: VERSION })

@@ -61,7 +61,10 @@ const variables = z.object({
     .default(false),
   HALYARD_MANAGEMENT_REQUESTS_PER_SECOND: whole(1, 1_000_000).default(1_000),
   HALYARD_EVALUATIONS_PER_SECOND: whole(1, 10_000_000).optional(),
+  HALYARD_UNKNOWN_KEYS_PER_SECOND: whole(1, 1_000_000).default(20),
   HALYARD_MAX_STREAMS: whole(1, 1_000_000).default(20_000),
+  HALYARD_MAX_STREAMS_PER_KEY: whole(1, 1_000_000).optional(),
+  HALYARD_STREAMS_PER_SECOND: whole(1, 1_000_000).default(500),
   NODE_ENV: z.string().optional(),
 })
 
@@ -83,7 +86,10 @@ export type Config = Readonly<{
   trustProxy: boolean | number | string
   managementRequestsPerSecond: number
   evaluationsPerSecond: number | undefined
+  unknownKeysPerSecond: number
   maxStreams: number
+  maxStreamsPerKey: number
+  streamsPerSecond: number
 }>
 
 /** What is wrong with the environment: one line a fault, all of them. Ends the process with exit code 78 (EX_CONFIG). */
@@ -168,7 +174,11 @@ export function parseConfig(
     trustProxy: settings.HALYARD_TRUST_PROXY,
     managementRequestsPerSecond: settings.HALYARD_MANAGEMENT_REQUESTS_PER_SECOND,
     evaluationsPerSecond: settings.HALYARD_EVALUATIONS_PER_SECOND,
+    unknownKeysPerSecond: settings.HALYARD_UNKNOWN_KEYS_PER_SECOND,
     maxStreams: settings.HALYARD_MAX_STREAMS,
+    // No key may take all the room.
+    maxStreamsPerKey: settings.HALYARD_MAX_STREAMS_PER_KEY ?? Math.ceil(settings.HALYARD_MAX_STREAMS / 2),
+    streamsPerSecond: settings.HALYARD_STREAMS_PER_SECOND,
   })
 }
 

@@ -57,6 +57,8 @@ export type ProblemDetails = {
   readonly current?: { readonly revision: number; readonly epoch: number; readonly definition: Json }
   /** Seconds. */
   readonly retryAfter?: number
+  /** A refusal that is counted where it is made: thousands may come at once, and none is worth a line in the log. */
+  readonly routine?: true
   readonly cause?: unknown
 }
 

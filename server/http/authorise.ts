@@ -7,6 +7,7 @@ import { Problem } from '../domain/problem.ts'
 import { fieldOf } from '../domain/reading.ts'
 import type { Live, Principal } from '../live/live.ts'
 import { allows, allowsPart } from './grants.ts'
+import type { Limits } from './limits.ts'
 
 /** Longer than any key. */
 const MOST_CHARACTERS = 512
@@ -29,17 +30,25 @@ export function fromBrowser(headers: Headers): boolean {
   return headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
 }
 
+/** What keys are held against. */
+export type Gate = {
+  readonly live: Live
+  readonly limits: Limits
+  /** Told of a secret key that a browser sent: its id, never its text. */
+  readonly onSecretInBrowser: (principal: Principal) => void
+}
+
 /**
  * The principal of a request's key.
- * @param onSecretInBrowser told of a secret key that a browser sent: its id, never its text
- * @throws Problem `unauthenticated`, `unavailable` where no truth is held, or `secret-key-in-browser`
+ * @param limited whether an address that sends unknown keys may be told to come again, without a look for this one
+ * @throws Problem `unauthenticated`, `unavailable` where no truth is held, `secret-key-in-browser`, or
+ * `too-many-requests`
  */
-export async function identify(
-  live: Live,
-  headers: Headers,
-  onSecretInBrowser: (principal: Principal) => void,
-): Promise<Principal> {
-  return accept(await live.authenticate(keyIn(headers)), headers, onSecretInBrowser)
+export async function identify(gate: Gate, request: FastifyRequest, limited: boolean): Promise<Principal> {
+  const { live, limits, onSecretInBrowser } = gate
+  const key = keyIn(request.headers)
+  const principal = await live.authenticate(key, limited ? () => limits.unknownKey(request.ip) : undefined)
+  return accept(principal, request.headers, onSecretInBrowser)
 }
 
 /** The key that a request carries. @throws Problem `unauthenticated` where it carries none */

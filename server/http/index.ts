@@ -8,12 +8,13 @@ import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions }
 import { allEndpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
+import { createLocalQuota } from '../live/quota.ts'
+import { createLimits } from './limits.ts'
 import { MANAGEMENT_BYTES, serveManagement } from './management.ts'
 import { createMetrics } from './metrics.ts'
 import { type Edge, serveOfrep } from './ofrep.ts'
 import { serveOperations } from './operations.ts'
 import { problemBody, problemOf, sendProblem } from './problems.ts'
-import { createRateLimit } from './rate-limit.ts'
 import { serveSdks } from './sdk.ts'
 import type { HttpDeps } from './types.ts'
 import { watchUnusedConnections } from './unused-connections.ts'
@@ -57,7 +58,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     const fields = { request: request.id, endpoint: endpoint?.id, type: problem.type }
     if (problem.type === 'internal')
       log.error({ ...fields, err: problem.cause ?? problem }, 'a request failed')
-    else if (problem.type === 'unavailable') {
+    else if (problem.type === 'unavailable' && !problem.details.routine) {
       log.warn({ ...fields, detail: problem.message, err: problem.cause }, 'a request could not be served')
     }
     if (endpoint !== undefined && !endpoint.problems.includes(problem.type)) {
@@ -94,25 +95,12 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     endUnused()
   })
 
-  const edge: Edge = {
-    live,
-    metrics,
-    clock,
-    evaluations:
-      config.evaluationsPerSecond === undefined
-        ? undefined
-        : createRateLimit(config.evaluationsPerSecond, clock),
-    onProblem,
-    onSecretInBrowser,
-  }
+  const quota = deps.quota ?? ((_name, perSecond) => createLocalQuota(perSecond, clock))
+  const limits = createLimits({ config, clock, quota, counts: metrics.limited })
+  const edge: Edge = { live, metrics, clock, limits, onProblem, onSecretInBrowser }
   const management = {
-    live,
-    clock,
-    metrics,
-    log,
-    rateLimit: createRateLimit(config.managementRequestsPerSecond, clock),
+    ...{ live, metrics, clock, log, limits, onSecretInBrowser },
     randomBytes: deps.randomBytes ?? randomBytes,
-    onSecretInBrowser,
   }
   http.register(async (scope) => serveManagement(scope, management))
   http.register(async (scope) => serveOfrep(scope, edge))

@@ -7,8 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../contract/endpoint.ts'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
-import type { Principal } from '../live/live.ts'
-import { authorise, authoriseNamed, identify } from './authorise.ts'
+import { authorise, authoriseNamed, type Gate, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
 import { ENVELOPE_BYTES } from './contexts.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
@@ -27,7 +26,6 @@ import { JSON_TYPES, parseJson } from './json-body.ts'
 import { noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { misaddressed, misshapen } from './problems.ts'
-import type { RateLimit } from './rate-limit.ts'
 import type { Log } from './types.ts'
 
 export const MANAGEMENT_BYTES = 8 * 1024 * 1024
@@ -50,12 +48,11 @@ const handlers: Handlers = {
   ...selfHandlers,
 }
 
-export type Management = World & {
-  readonly metrics: Metrics
-  readonly log: Log
-  readonly rateLimit: RateLimit
-  readonly onSecretInBrowser: (principal: Principal) => void
-}
+export type Management = World &
+  Gate & {
+    readonly metrics: Metrics
+    readonly log: Log
+  }
 
 type AnyHandler = (call: Call, world: World) => Answer | Promise<Answer>
 
@@ -69,7 +66,7 @@ export function serveManagement(scope: FastifyInstance, management: Management):
 
 /** Binds an endpoint to its handler. */
 function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, management: Management): void {
-  const { live, metrics, log, rateLimit, randomBytes, clock } = management
+  const { live, metrics, log, limits, randomBytes, clock } = management
   const world: World = { live, randomBytes, clock }
   const limited = endpoint.problems.includes('too-many-requests')
   scope.route({
@@ -78,14 +75,11 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
     bodyLimit: endpoint.body?.size === 'context' ? LIMITS.contextBytes + ENVELOPE_BYTES : MANAGEMENT_BYTES,
     config: { endpoint },
     onRequest: async (request) => {
-      const principal = await identify(live, request.headers, management.onSecretInBrowser)
+      const principal = await identify(management, request, limited)
       request.principal = principal
       noteUse(live, principal.keyId, request.headers)
       authorise(principal, endpoint.access, request.params)
-      const retryAfter = limited ? rateLimit.take(principal.keyId) : 0
-      if (retryAfter > 0) {
-        throw new Problem('too-many-requests', 'This key has used up its requests a second.', { retryAfter })
-      }
+      if (limited) await limits.management(principal.keyId)
     },
     handler: async (request, reply) => {
       const call = callOf(endpoint, request)

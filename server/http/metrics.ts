@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Live, LiveMetrics } from '../live/live.ts'
+import type { LimitCounts } from './limits.ts'
 
 export type Metrics = {
   readonly registry: Registry
@@ -14,6 +15,8 @@ export type Metrics = {
   /** Evaluations answered, by route and outcome. */
   readonly evaluations: { single: number; bulk: number; notModified: number; refused: number }
   readonly rulesets: { sent: number; notModified: number }
+  /** Refused by a limit. */
+  readonly limited: LimitCounts
 }
 
 /** Growing numbers of the live room, and what they are. */
@@ -26,7 +29,7 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   framesBuilt: ['stream_frames_built_total', 'Frames serialised'],
   framesSent: ['stream_frames_sent_total', 'Frames written to streams'],
   bytesSent: ['stream_bytes_total', 'Bytes written to streams'],
-  streamsRefused: ['streams_refused_total', 'Streams that were not admitted'],
+  streamsOpened: ['streams_opened_total', 'Streams that were let in'],
   streamsDropped: ['streams_dropped_total', 'Streams ended because their peer did not read'],
   streamsRevoked: ['streams_revoked_total', 'Streams ended because their key ended'],
   evaluationCacheHits: ['evaluation_cache_hits_total', 'Bulk evaluations answered from memory'],
@@ -42,6 +45,7 @@ export function createMetrics(live: Live): Metrics {
 
   const evaluations = { single: 0, bulk: 0, notModified: 0, refused: 0 }
   const rulesets = { sent: 0, notModified: 0 }
+  const limited = { management: 0, evaluations: 0, 'unknown-keys': 0 }
 
   /** A counter that is read where it is kept. */
   const read = (name: string, help: string, values: () => Readonly<Record<string, number>>, label?: string) =>
@@ -80,7 +84,9 @@ export function createMetrics(live: Live): Metrics {
   for (const [field, [name, help] = ['', '']] of Object.entries(COUNTED)) {
     read(name, help, () => ({ value: live.metrics[field as keyof LiveMetrics] as number }))
   }
+  read('streams_refused_total', 'Streams that were not let in', () => live.metrics.streamsRefused, 'reason')
   read('evaluations_total', 'OFREP evaluations answered', () => evaluations, 'outcome')
+  read('limited_total', 'Requests refused because their caller asked too much', () => limited, 'limit')
   read('rulesets_total', 'Rulesets asked for', () => rulesets, 'outcome')
   gauge('evaluation_cache_bytes', 'Bytes of cached bulk evaluations', () => ({
     value: live.metrics.evaluationCacheBytes,
@@ -151,6 +157,7 @@ export function createMetrics(live: Live): Metrics {
     registry,
     evaluations,
     rulesets,
+    limited,
     answered: (endpoint, status, seconds) => durations.observe({ endpoint, status: String(status) }, seconds),
     problem: (type) => problems.inc({ type }),
     secretInBrowser: () => secrets.inc(),

@@ -7,24 +7,19 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Live, Principal } from '../live/live.ts'
-import { accept, authorise, keyIn } from './authorise.ts'
+import { accept, authorise, type Gate, keyIn } from './authorise.ts'
 import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
 import { inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
 import { noteStream, noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { instanceOf, problemBody, problemOf, sendProblem } from './problems.ts'
-import type { RateLimit } from './rate-limit.ts'
 import { stream } from './sse.ts'
 
-export type Edge = {
-  readonly live: Live
+export type Edge = Gate & {
   readonly metrics: Metrics
   readonly clock: { now(): number }
-  /** Undefined: evaluations are unlimited. */
-  readonly evaluations: RateLimit | undefined
   readonly onProblem: (request: FastifyRequest, problem: Problem) => void
-  readonly onSecretInBrowser: (principal: Principal) => void
 }
 
 type Answering<R> = (request: R, reply: FastifyReply, by: SdkPrincipal) => void
@@ -39,7 +34,7 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 const CATCH_UP_APART_MS = 100
 
 export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
-  const { live, metrics, clock, evaluations, onProblem } = edge
+  const { live, metrics, clock, limits, onProblem } = edge
   const caughtUpAt = new Map<string, number>()
 
   // The body stays text: OFREP has its own answer to what is no JSON, with the flag's key in it.
@@ -63,14 +58,26 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     return (request: R, reply: FastifyReply): void => {
       const key = keyIn(request.headers)
       const known = live.recognise(key)
-      if (known !== undefined) answer(request, reply, admit(known, request, reply))
+      if (known !== undefined) within(answer, request, reply, admit(known, request, reply))
       else {
         live
-          .authenticate(key)
-          .then((principal) => answer(request, reply, admit(principal, request, reply)))
+          .authenticate(key, () => limits.unknownKey(request.ip))
+          .then((principal) => within(answer, request, reply, admit(principal, request, reply)))
           .catch((error: unknown) => reply.send(error))
       }
     }
+  }
+
+  /** Answers whom the limit lets through: at once, unless somebody has to be asked. */
+  function within<R extends FastifyRequest>(
+    answer: Answering<R>,
+    request: R,
+    reply: FastifyReply,
+    by: SdkPrincipal,
+  ): void {
+    const asked = limits.evaluation?.(by.keyId, request.ip)
+    if (asked === undefined) answer(request, reply, by)
+    else asked.then(() => answer(request, reply, by)).catch((error: unknown) => reply.send(error))
   }
 
   function admit(
@@ -84,15 +91,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     authorise(admitted, endpoints['ofrep.evaluate'].access, undefined)
     const by = admitted as SdkPrincipal
     if (headers.origin !== undefined) reply.headers(corsHeaders(by.environment, headers.origin))
-    if (evaluations !== undefined) limit(evaluations, by.keyId, request.ip)
     return by
-  }
-
-  function limit(buckets: RateLimit, keyId: string, address: string): void {
-    const retryAfter = buckets.take(`${keyId} ${address}`)
-    if (retryAfter === 0) return
-    metrics.evaluations.refused++
-    throw new Problem('too-many-requests', 'This key has used up its evaluations a second.', { retryAfter })
   }
 
   /** Another instance told this client of a newer state than the one held here. Held states serve on if it fails. */
@@ -181,6 +180,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
       const { token } = request.query
       const bearer = typeof token === 'string' ? live.verifyStreamToken(token) : undefined
       if (bearer === undefined) {
+        limits.unknownKey(request.ip)
         throw new Problem(
           'unauthenticated',
           'This token is not known here, or past its time. Evaluate again: the answer names a new one.',

@@ -13,12 +13,12 @@ type ServerPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 export function serveSdks(
   scope: FastifyInstance,
-  edge: Pick<Edge, 'live' | 'metrics' | 'onSecretInBrowser'>,
+  edge: Pick<Edge, 'live' | 'metrics' | 'limits' | 'onSecretInBrowser'>,
 ): void {
   const { live, metrics } = edge
 
   async function admit(request: FastifyRequest): Promise<void> {
-    const principal = await identify(live, request.headers, edge.onSecretInBrowser)
+    const principal = await identify(edge, request, true)
     noteUse(live, principal.keyId, request.headers)
     authorise(principal, endpoints['sdk.ruleset'].access, undefined)
     request.principal = principal

@@ -1,6 +1,8 @@
 /** What the HTTP edge is given, and what it hangs on Fastify's requests and routes. */
 import type { Endpoint } from '../contract/endpoint.ts'
 import type { Live, Principal } from '../live/live.ts'
+import type { MakeQuota } from '../live/quota.ts'
+import type { LimitsDeps } from './limits.ts'
 
 /** A structured logger; pino's shape. It never gets keys, contexts, or tokens. */
 export type Log = {
@@ -11,16 +13,14 @@ export type Log = {
 
 export type HttpDeps = {
   readonly live: Live
-  readonly config: {
+  readonly config: LimitsDeps['config'] & {
     /** As Fastify takes it: whom to believe about X-Forwarded-For. */
     readonly trustProxy: boolean | number | string
-    /** Of each management key. */
-    readonly managementRequestsPerSecond: number
-    /** Of each SDK key and address; undefined: unlimited. */
-    readonly evaluationsPerSecond: number | undefined
   }
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
+  /** Who counts the requests of callers; this process alone by default. */
+  readonly quota?: MakeQuota | undefined
   readonly log: Log
   /** The service's version, as shown. */
   readonly version?: string | undefined

@@ -21,7 +21,8 @@ export type AuthenticateDeps = {
 }
 
 export type Authenticate = {
-  (secret: string): Promise<Principal | 'unknown' | 'unloaded'>
+  /** @param charge called before a key that is not known here is looked for or refused; what it throws is the answer */
+  (secret: string, charge?: () => void): Promise<Principal | 'unknown' | 'unloaded'>
   /** Of a key that was verified before and is in force still: without a wait. */
   recognise(secret: string): Principal | undefined
 }
@@ -92,17 +93,21 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return nextRead
   }
 
-  const authenticate: (secret: string) => ReturnType<Authenticate> = async (secret) => {
+  const authenticate: (...asked: Parameters<Authenticate>) => ReturnType<Authenticate> = async (
+    secret,
+    charge,
+  ) => {
     const recognised = recognise(secret)
     if (recognised !== undefined) return recognised
     // Nor may the configured admin see an empty service where nothing is loaded yet: absence is no truth.
     if (!loaded()) return 'unloaded'
     if (admin !== undefined && sameDigest(digestOfKey(secret), admin.digest)) return admin.principal
     const parsed = parseKey(secret)
-    if (parsed === undefined) return 'unknown'
+    const first = parsed === undefined ? 'refused' : verify(secret, parsed.id, parsed.kind)
+    if (typeof first !== 'string') return first
+    charge?.()
+    if (parsed === undefined || first === 'refused') return 'unknown'
     const { id, kind } = parsed
-    const first = verify(secret, id, kind)
-    if (first !== 'missing') return first === 'refused' ? 'unknown' : first
     if (!storeAnswers() || clock.now() < (unknownUntil.get(id) ?? 0)) return 'unknown'
     const answered = await freshRead()
     const second = verify(secret, id, kind)

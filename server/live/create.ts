@@ -5,6 +5,7 @@
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
+import type { StreamLimits } from './admission.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
@@ -39,9 +40,7 @@ export type LiveDeps = {
   readonly log: Log
   /** A key that is an administrator's for as long as it is configured. */
   readonly adminKey?: string | undefined
-  readonly limits: {
-    /** Streams open at once; browsers' at most half of them. */
-    readonly maxStreams: number
+  readonly limits: StreamLimits & {
     /** Of cached bulk evaluations; 64 MiB by default. */
     readonly evaluationCacheBytes?: number
   }
@@ -64,7 +63,7 @@ export function createLive(deps: LiveDeps): Live {
     clock,
     random,
     metrics,
-    maxStreams: limits.maxStreams,
+    limits,
     onFailure: (cause) => log.warn({ err: cause }, 'a stream could not be written and was ended'),
   })
   const hub = createHub({ store, signal, clock, conditions, metrics, watcher: { changed, closed } })

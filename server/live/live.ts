@@ -105,8 +105,11 @@ export interface Live {
   project(key: string): Project | undefined
   environments(project: Project): readonly Environment[]
   environment(projectKey: string, environmentKey: string): Environment | undefined
-  /** The principal of a key's full text; `unknown` after a fresh read, `unloaded` where no truth is held yet. */
-  authenticate(secret: string): Promise<Principal | 'unknown' | 'unloaded'>
+  /**
+   * The principal of a key's full text; `unknown` after a fresh read, `unloaded` where no truth is held yet.
+   * @param charge called before a key that is not known here is looked for or refused; what it throws is the answer
+   */
+  authenticate(secret: string, charge?: () => void): Promise<Principal | 'unknown' | 'unloaded'>
   /** The principal of a key that was authenticated before and is in force still, without a wait; else undefined. */
   recognise(secret: string): Principal | undefined
 
@@ -191,6 +194,12 @@ export type LiveStatus = {
   }[]
 }
 
+/**
+ * Why a stream is not let in: the instance goes away; the key, the instance or all browsers have as many as they may;
+ * more come at once than are let in each second.
+ */
+export type StreamRefusal = 'draining' | 'key' | 'instance' | 'browsers' | 'rate'
+
 /** What this process has done since it began; plain numbers, read when they are scraped. */
 export type LiveMetrics = {
   polls: number
@@ -203,8 +212,9 @@ export type LiveMetrics = {
   framesBuilt: number
   framesSent: number
   bytesSent: number
-  /** Streams that were not admitted. */
-  streamsRefused: number
+  streamsOpened: number
+  /** Streams that were not let in, by reason. */
+  readonly streamsRefused: Record<StreamRefusal, number>
   /** Streams ended because their peer did not read. */
   streamsDropped: number
   /** Streams ended because their key was revoked or has expired. */

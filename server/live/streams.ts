@@ -1,12 +1,11 @@
 /**
- * All open streams of the process: who is admitted, when they are woken, when they beat, who is revoked, and how
- * they end. One timer and one walk serve them all; long walks give way to everything else in between.
+ * All open streams of the process: when they are woken, when they beat, who is revoked, and how they end. One timer and one walk serve them all; long walks give way to everything else in between.
  */
 import type { Delta } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
-import { Problem } from '../domain/problem.ts'
+import { type AdmissionDeps, createAdmission } from './admission.ts'
 import type { HeldEnvironment } from './hub.ts'
-import type { LiveMetrics, Sink } from './live.ts'
+import type { Sink } from './live.ts'
 import type { Harbour, Outlet } from './outlet.ts'
 import { RefetchFeed, RefetchStream } from './refetch-stream.ts'
 import type { Ring } from './ring.ts'
@@ -41,12 +40,8 @@ export type Streams = {
   counts(): { readonly server: number; readonly refetch: number }
 }
 
-export type StreamsDeps = {
+export type StreamsDeps = AdmissionDeps & {
   readonly ring: Ring
-  readonly clock: { now(): number }
-  readonly random: () => number
-  readonly metrics: LiveMetrics
-  readonly maxStreams: number
   readonly onFailure: (cause: unknown) => void
 }
 
@@ -54,7 +49,7 @@ export type StreamsDeps = {
 export const BEAT_SECONDS = 15
 /** Streams served before other work gets its turn. */
 const SLICE = 256
-/** A drained process's clients come back over this long, milliseconds: more for many, so that no one is flooded. */
+/** A drained process's clients come back over this long, milliseconds: no faster than one instance lets them in. */
 const RETRY = { first: 100, least: 1_000, most: 30_000 }
 
 type Channel = {
@@ -65,18 +60,17 @@ type Channel = {
 }
 
 export function createStreams(deps: StreamsDeps): Streams {
-  const { ring, clock, random, metrics, maxStreams, onFailure } = deps
+  const { ring, clock, random, metrics, limits, onFailure } = deps
+  const admission = createAdmission(deps)
   const channels = new Map<LogId, Channel>()
-  const open = { server: 0, refetch: 0 }
   let admitted = 0
   let second = 0
-  let draining = false
 
   const harbour: Harbour = {
     clock,
     metrics,
     left(outlet) {
-      open[outlet.kind]--
+      admission.left(outlet.kind, outlet.keyId)
       channels.get(outlet.environment)?.outlets.delete(outlet)
     },
     failed: (_outlet, cause) => onFailure(cause),
@@ -91,29 +85,7 @@ export function createStreams(deps: StreamsDeps): Streams {
     return channel
   }
 
-  function admit(kind: 'server' | 'refetch'): void {
-    const full = open.server + open.refetch >= maxStreams
-    const half = kind === 'refetch' && open.refetch >= Math.floor(maxStreams / 2)
-    if (!draining && !full && !half) return
-    metrics.streamsRefused++
-    const retryAfter = 1 + Math.floor(random() * 10)
-    if (draining)
-      throw new Problem('unavailable', 'This instance is going away. Connect again.', { retryAfter })
-    if (full)
-      throw new Problem(
-        'unavailable',
-        'This instance has no room for more streams. Connect later, or poll.',
-        { retryAfter },
-      )
-    throw new Problem(
-      'too-many-requests',
-      'There are too many event streams of browsers. Connect later, or poll.',
-      { retryAfter },
-    )
-  }
-
   function enter<T extends ServerStream | RefetchStream>(channel: Channel, stream: T): T {
-    open[stream.kind]++
     channel.outlets.add(stream)
     stream.greet()
     return stream
@@ -142,7 +114,7 @@ export function createStreams(deps: StreamsDeps): Streams {
 
   return {
     openServer(environment, keyId, lastEventId, sink) {
-      admit('server')
+      admission.enter('server', keyId)
       const { id, state } = environment
       const channel = channelOf(id)
       channel.server ??= new ServerFeed(id, state, ring, metrics)
@@ -150,7 +122,7 @@ export function createStreams(deps: StreamsDeps): Streams {
       return enter(channel, new ServerStream(harbour, channel.server, sink, place, lastEventId))
     },
     openRefetch(environment, keyId, scope, lastEventId, sink) {
-      admit('refetch')
+      admission.enter('refetch', keyId)
       const channel = channelOf(environment.id)
       channel.refetch ??= new RefetchFeed(environment, clock, metrics)
       const place = { environment: environment.id, keyId, slot: nextSlot() }
@@ -194,16 +166,17 @@ export function createStreams(deps: StreamsDeps): Streams {
       }
     },
     async drain() {
-      draining = true
+      admission.close()
       const outlets = everyOutlet()
-      const spread = Math.min(RETRY.most, Math.max(RETRY.least, outlets.length))
+      const taken = (outlets.length * 1_000) / (limits.streamsPerSecond ?? 1_000)
+      const spread = Math.min(RETRY.most, Math.max(RETRY.least, taken))
       await inSlices(outlets, (outlet) => outlet.leave(RETRY.first + Math.floor(random() * spread)))
     },
     endAll() {
-      draining = true
+      admission.close()
       for (const outlet of everyOutlet()) outlet.end()
     },
-    counts: () => ({ ...open }),
+    counts: admission.open,
   }
 }
 

@@ -8,6 +8,7 @@ import { callerHeaders, NONE, noHeaders } from '../parts.ts'
 const either: Access = { by: 'sdk', keys: ['server', 'client'] }
 const server: Access = { by: 'sdk', keys: ['server'] }
 const keyed: readonly ProblemType[] = [
+  'too-many-requests',
   'unauthenticated',
   'forbidden',
   'secret-key-in-browser',
@@ -107,7 +108,7 @@ export const evaluationEndpoints = {
       400: malformed(EvaluationFailure),
       404: { description: 'There is no such flag for this key', body: FlagNotFound },
     },
-    problems: [...keyed, ...bodied, 'too-many-requests'],
+    problems: [...keyed, ...bodied],
   }),
   'ofrep.evaluate-all': endpoint({
     id: 'ofrep.evaluate-all',
@@ -127,7 +128,7 @@ export const evaluationEndpoints = {
       304: { description: 'As the ETag in If-None-Match says' },
       400: malformed(BulkFailure),
     },
-    problems: [...keyed, ...bodied, 'too-many-requests'],
+    problems: [...keyed, ...bodied],
   }),
   'ofrep.stream': endpoint({
     id: 'ofrep.stream',

@@ -336,7 +336,12 @@ describe('who may call what', () => {
     const { createHttp } = await import('../../../server/http/index.ts')
     const http = createHttp({
       live: service.live,
-      config: { trustProxy: false, managementRequestsPerSecond: 1, evaluationsPerSecond: undefined },
+      config: {
+        trustProxy: false,
+        managementRequestsPerSecond: 1,
+        evaluationsPerSecond: undefined,
+        unknownKeysPerSecond: 1,
+      },
       clock: { now: () => 0 },
       log: { info() {}, warn() {}, error() {} },
     })

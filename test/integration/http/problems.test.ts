@@ -6,6 +6,7 @@ import { Problem, type ProblemType } from '../../../server/domain/problem.ts'
 import { createHttp } from '../../../server/http/index.ts'
 import type { Live } from '../../../server/live/live.ts'
 import { type AskOptions, startService, type TestService } from '../../support/start-service.ts'
+import { Peer } from '../../unit/live/support.ts'
 
 const PROJECT = '/api/v1/projects/default'
 const ENVIRONMENT = `${PROJECT}/environments/development`
@@ -21,7 +22,12 @@ const keyIds: Record<string, string> = {}
 
 beforeAll(async () => {
   service = await startService()
-  limited = await startService({ managementRequestsPerSecond: 1, evaluationsPerSecond: 1, maxStreams: 1 })
+  limited = await startService({
+    managementRequestsPerSecond: 1,
+    evaluationsPerSecond: 1,
+    unknownKeysPerSecond: 1,
+    maxStreamsPerKey: 1,
+  })
   unconfigured = await startService({ adminKey: undefined })
   keys.server = await service.sdkKey('server')
   keys.client = await service.sdkKey('client')
@@ -234,16 +240,22 @@ describe('each problem that an endpoint declares can be met there', () => {
     async ({ endpoint, type }) => {
       const { live } = limited
       const environment = live.environment('default', 'development')
-      const isStream = endpoint.id === 'ofrep.stream'
+      const kind = endpoint.id.startsWith('ofrep.') ? 'client' : 'server'
       const key = await (['management', 'self'].includes(endpoint.access.by)
         ? limited.managementKey([{ role: 'admin' }])
-        : limited.sdkKey('client'))
+        : limited.sdkKey(kind))
       const principal = await live.authenticate(key)
       if (environment === undefined || typeof principal === 'string') throw new Error('The key is not known.')
-      const token = live.streamToken(environment.id, principal.keyId, 'client')
-      const request = { key, ...(isStream ? { query: `?token=${token}` } : {}) }
-      // The limit is one a second; a browser's stream is one too many where half of the only place is left to it.
-      if (!isStream) await send(limited, endpoint, request)
+      const { keyId } = principal
+      const token = live.streamToken(environment.id, keyId, 'client')
+      // The limits are one: a stream of a key, or a request a second. Of downloads, those with keys that nobody knows.
+      const request = {
+        key: endpoint.id === 'sdk.ruleset' ? 'nobody’s' : key,
+        ...(endpoint.id === 'ofrep.stream' ? { query: `?token=${token}` } : {}),
+      }
+      if (endpoint.id === 'ofrep.stream') live.openRefetchStream(environment.id, keyId, 'client', new Peer())
+      else if (endpoint.id === 'sdk.stream') live.openStream(environment.id, keyId, undefined, new Peer())
+      else await send(limited, endpoint, request)
       const answer = await send(limited, endpoint, request)
       expect(answer.body?.type, answer.text).toBe(problemUri(type))
       expect(answer.headers['retry-after']).toMatch(/^[1-9]\d*$/)
@@ -270,6 +282,7 @@ describe('each problem that an endpoint declares can be met there', () => {
           trustProxy: false,
           managementRequestsPerSecond: 1_000_000,
           evaluationsPerSecond: undefined,
+          unknownKeysPerSecond: 1_000_000,
         },
         clock: { now: () => Date.now() },
         log: { info() {}, warn() {}, error() {} },

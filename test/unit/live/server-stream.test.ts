@@ -16,7 +16,7 @@ function harbour(maxStreams = 100) {
     clock,
     random: () => 0.5,
     metrics,
-    maxStreams,
+    limits: { maxStreams },
     onFailure: (cause) => failures.push(cause),
   })
   let held = heldEnvironment(started({ 'flag/a': boolean() }))
@@ -209,7 +209,7 @@ describe('a server SDK’s stream', () => {
     const { stream } = open(at(1))
     open(at(1))
     expect(() => open(at(1))).toThrow(expect.objectContaining({ type: 'unavailable' }))
-    expect(metrics.streamsRefused).toBe(1)
+    expect(metrics.streamsRefused.instance).toBe(1)
     stream.close()
     stream.close()
     expect(open(at(1)).peer.names).toEqual(['heartbeat'])

@@ -53,7 +53,7 @@ it('whatever is edited and however slowly peers read, what a stream delivers lea
         clock: new Clock(),
         random: () => 0,
         metrics: createLiveMetrics(),
-        maxStreams: 10,
+        limits: { maxStreams: 10 },
         onFailure: (cause) => {
           throw cause
         },

@@ -1,11 +1,23 @@
-/** Token buckets, one a caller, in memory and bounded: the caller that was quiet longest is forgotten first. */
+/**
+ * How many requests a caller may make. Quotas are counted by whoever is chosen: each process for itself, in token
+ * buckets, or all together. Memory is bounded: the caller that was quiet longest is forgotten first.
+ */
+
+export type Quota = {
+  /**
+   * Takes one of the caller's requests.
+   * @returns 0, or in how many seconds to try again; a promise where somebody else has to be asked
+   */
+  take(caller: string): number | Promise<number>
+}
+
+/** A quota that this process counts by itself. */
+export type LocalQuota = { take(caller: string): number }
+
+/** @param name of the quota, beside others of the same kind */
+export type MakeQuota = (name: 'management' | 'evaluations', perSecond: number) => Quota
 
 type Bucket = { tokens: number; at: number }
-
-export type RateLimit = {
-  /** Takes a token. @returns 0, or in how many seconds to try again */
-  take(caller: string): number
-}
 
 const MOST_CALLERS = 50_000
 
@@ -13,7 +25,7 @@ const MOST_CALLERS = 50_000
  * @param perSecond tokens that a caller gets each second; it can save up one second's worth
  * @param clock epoch milliseconds
  */
-export function createRateLimit(perSecond: number, clock: { now(): number }): RateLimit {
+export function createLocalQuota(perSecond: number, clock: { now(): number }): LocalQuota {
   const buckets = new Map<string, Bucket>()
   return {
     take(caller) {

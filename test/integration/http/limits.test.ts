@@ -1,0 +1,103 @@
+/** Who asks too much is told to come again, and nobody else is. */
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Config } from '../../../server/config.ts'
+import { mintKey } from '../../../server/domain/keys.ts'
+import { type AskOptions, startService, type TestService } from '../../support/start-service.ts'
+
+const ENVIRONMENT = '/api/v1/projects/default/environments/development'
+
+let service: TestService
+const start = async (config: Partial<Config>) => {
+  service = await startService(config)
+  await service.ask('POST', '/api/v1/projects/default/flags', { body: { key: 'open', type: 'boolean' } })
+}
+afterEach(() => service.close())
+
+const statusOf = async (method: string, url: string, options: AskOptions) =>
+  (await service.ask(method, url, options)).status
+const times = async (count: number, ask: () => Promise<number>) => {
+  const statuses: number[] = []
+  for (let asked = 0; asked < count; asked++) statuses.push(await ask())
+  return statuses
+}
+const evaluate = (key: string, headers: Record<string, string> = {}) =>
+  statusOf('POST', '/ofrep/v1/evaluate/flags/open', { key, headers, body: { context: {} } })
+const limited = async (limit: string) => {
+  const { text } = await service.ask('GET', '/metrics', { key: null })
+  return Number(new RegExp(`^halyard_limited_total\\{limit="${limit}"\\} (\\d+)$`, 'm').exec(text)?.[1])
+}
+/** Of an id that nobody made. */
+const forged = () => mintKey('server', randomBytes(32), `x${randomBytes(6).toString('hex')}`)
+
+describe('the limit of management requests', () => {
+  it('is a key’s own, holds back no kill, and is counted', async () => {
+    await start({ managementRequestsPerSecond: 2 })
+    const key = await service.managementKey([{ role: 'admin' }])
+    const other = await service.managementKey([{ role: 'admin' }])
+    const read = (by: string) => () => statusOf('GET', `${ENVIRONMENT}/flags/open`, { key: by })
+    expect(await times(12, read(key))).toContain(429)
+    expect(await read(other)()).toBe(200)
+    const kills = await times(12, () => statusOf('PUT', `${ENVIRONMENT}/flags/open/kill`, { key }))
+    expect(new Set(kills)).toEqual(new Set([200]))
+    expect(await limited('management')).toBeGreaterThan(0)
+  })
+})
+
+describe('the limit of evaluations', () => {
+  it('is a key’s at an address; whoever no proxy vouches for cannot say that he is somebody else', async () => {
+    await start({ evaluationsPerSecond: 1, trustProxy: false })
+    const key = await service.sdkKey('server')
+    const spoofing = await times(6, () => evaluate(key, { 'x-forwarded-for': `203.0.113.${Math.random()}` }))
+    expect(spoofing).toContain(429)
+    expect(await evaluate(await service.sdkKey('server'))).toBe(200)
+    expect(await limited('evaluations')).toBeGreaterThan(0)
+  })
+
+  it('behind one proxy is of the address that the proxy saw, whatever was sent before it', async () => {
+    await start({ evaluationsPerSecond: 1, trustProxy: 1 })
+    const key = await service.sdkKey('server')
+    let forgery = 0
+    const from = (address: string) => () =>
+      evaluate(key, { 'x-forwarded-for': `198.51.100.${forgery++}, ${address}` })
+    expect(await times(6, from('203.0.113.7'))).toContain(429)
+    expect(await from('203.0.113.8')()).toBe(200)
+    // One customer has a whole /64 of these.
+    const customers = await times(6, () => from(`2001:db8:0:1::${forgery}`)())
+    expect(customers).toContain(429)
+    expect(await from('2001:db8:0:2::1')()).toBe(200)
+  })
+})
+
+describe('keys that nobody knows', () => {
+  it('are refused by address without a look for them, while those that are known go on', async () => {
+    await start({ unknownKeysPerSecond: 1 })
+    const [server, admin] = [await service.sdkKey('server'), service.adminKey]
+    const polls = () => service.live.metrics.polls
+    const before = polls()
+    const ruleset = (key: string) => statusOf('GET', '/sdk/v1/ruleset', { key })
+    const flood = await Promise.all(Array.from({ length: 200 }, () => ruleset(forged())))
+    expect(flood.filter((status) => status === 429).length).toBeGreaterThan(190)
+    expect(new Set(flood)).toEqual(new Set([401, 429]))
+    expect(polls() - before).toBeLessThan(10)
+    expect(await times(5, () => evaluate(forged()))).toContain(429)
+    expect(await ruleset(server)).toBe(200)
+    expect(await evaluate(server)).toBe(200)
+    expect(await statusOf('GET', `${ENVIRONMENT}/flags/open`, { key: admin })).toBe(200)
+    expect(await limited('unknown-keys')).toBeGreaterThan(190)
+  })
+
+  it('are looked for where they ask for a kill, however many there were', async () => {
+    await start({ unknownKeysPerSecond: 1 })
+    await times(5, () => evaluate(forged()))
+    const kills = await times(3, () => statusOf('PUT', `${ENVIRONMENT}/flags/open/kill`, { key: forged() }))
+    expect(kills).toEqual([401, 401, 401])
+  })
+
+  it('are counted by address: another’s are not refused for them', async () => {
+    await start({ unknownKeysPerSecond: 1, trustProxy: 1 })
+    const from = (address: string) => evaluate(forged(), { 'x-forwarded-for': address })
+    expect(await times(5, () => from('203.0.113.7'))).toContain(429)
+    expect(await from('203.0.113.8')).toBe(401)
+  })
+})
