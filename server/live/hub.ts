@@ -57,6 +57,7 @@ export const subjectOf = (log: LogId): string => `log ${log}`
 
 /** A held state can move on while its catch-up is read; each round ends nearer to the store's, so few are needed. */
 const MOST_ROUNDS = 8
+const QUICKLY_MS = 250
 
 export function createHub({ store, signal, clock, conditions, metrics, watcher }: HubDeps): Hub {
   const logs = new Map<LogId, HeldLog>()
@@ -175,6 +176,15 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
     return fly()
   }
 
+  /** A read that fails quickly lost its connection, which says nothing of the next; a slow one is not waited for twice. */
+  async function catchUpPersistently(log: LogId): Promise<void> {
+    const from = clock.now()
+    await catchUp(log).catch((cause: unknown) => {
+      if (clock.now() - from > QUICKLY_MS) throw cause
+      return catchUp(log)
+    })
+  }
+
   /** What goes wrong in holding a commit must not make a refusal of it: catching up shows it, and mends it. */
   function tryToHold(log: LogId, hold: () => void): void {
     try {
@@ -215,7 +225,7 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
     const overtaken = [...seen, ...made].filter(([log, head]) => isBehind(log, head))
     metrics.commitsOvertaken += overtaken.length
     // The write is committed whatever becomes of these reads: a failure is a condition, and the poll goes on.
-    await Promise.allSettled(overtaken.map(([log]) => catchUp(log)))
+    await Promise.allSettled(overtaken.map(([log]) => catchUpPersistently(log)))
     return committed
   }
 

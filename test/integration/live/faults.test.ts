@@ -107,6 +107,19 @@ describe('while the store does not answer', () => {
     expect(errors.filter((message) => message.startsWith('the store'))).toHaveLength(1)
   })
 
+  it('a write that others overtook is held when it is answered, though the first read of theirs fails', async () => {
+    const { faults, store: guarded } = switched()
+    const { live } = open(guarded, { pollMs: 60_000 })
+    await live.start()
+    let failures = 0
+    faults.only = (call) => call === 'newer' && ++failures === 1
+    await put(store, environment, { 'flag/theirs': boolean() })
+    await put(live, environment, { 'flag/ours': boolean() })
+    expect(failures).toBeGreaterThan(0)
+    expect(live.evaluate(environment, 'ours', {})).toMatchObject({ value: true })
+    expect(live.evaluate(environment, 'theirs', {})).toMatchObject({ value: true })
+  })
+
   it('what was written meanwhile is held soon after it is back', async () => {
     const { faults, store: guarded } = switched()
     const { live } = open(guarded)
