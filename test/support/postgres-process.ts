@@ -94,6 +94,13 @@ function unprivileged(): User | undefined {
   return { uid: Number(user[2]), gid: Number(user[3]) }
 }
 
+/** Lets the user that Postgres runs as have a folder. */
+export function giveToPostgres(folder: string): void {
+  const user = unprivileged()
+  if (user !== undefined) chownSync(folder, user.uid, user.gid)
+  chmodSync(folder, 0o700)
+}
+
 /**
  * Starts a private cluster. Durability against power failure is off (it is a test's); against crashes it is not.
  * @param settings more server settings, such as `{ max_connections: '5' }`
@@ -104,8 +111,7 @@ export async function startPostgres(
   const binaries = postgresBinaries() ?? installBinaries()
   const user = unprivileged()
   const folder = mkdtempSync(join(tmpdir(), 'halyard-postgres-'))
-  if (user !== undefined) chownSync(folder, user.uid, user.gid)
-  chmodSync(folder, 0o700)
+  giveToPostgres(folder)
   const data = join(folder, 'data')
   execFileSync(
     join(binaries, 'initdb'),

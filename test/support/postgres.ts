@@ -39,10 +39,15 @@ export type FreshDatabase = { readonly url: string; drop(): Promise<void> }
 /**
  * A new, empty database on the run's Postgres.
  * @param server the URL of another Postgres to make it on
+ * @param tablespace the folder in which it keeps its tables; it must be Postgres's own
  */
-export async function freshDatabase(server: string = inject('postgresUrl')): Promise<FreshDatabase> {
+export async function freshDatabase(
+  server: string = inject('postgresUrl'),
+  tablespace?: string,
+): Promise<FreshDatabase> {
   const name = `halyard_test_${randomBytes(6).toString('hex')}`
-  await onServer(server, `CREATE DATABASE ${name}`)
+  if (tablespace !== undefined) await onServer(server, `CREATE TABLESPACE ${name} LOCATION '${tablespace}'`)
+  await onServer(server, `CREATE DATABASE ${name}${tablespace === undefined ? '' : ` TABLESPACE ${name}`}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   return { url: url.href, drop: () => onServer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) }

@@ -7,6 +7,7 @@ import { connect } from '@halyard/sdk/node'
 
 const { clients, key, probes, users, tickMs, perTick, options } = JSON.parse(process.argv[2])
 const now = () => Number(process.hrtime.bigint()) / 1e6
+const LAG_EVERY_MS = 20
 const silent = { warn() {}, error() {} }
 
 let heard = []
@@ -14,6 +15,7 @@ let outcomes = []
 let wrong = []
 let evaluations = 0
 let paces = []
+let lags = []
 const told = new Set()
 const held = clients.map(() => ({ epoch: 0, revision: 0 }))
 
@@ -81,14 +83,22 @@ const states = () => {
 }
 
 function tell() {
-  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, held, ...states() }
+  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, lags, held, ...states() }
   heard = []
   outcomes = []
   wrong = []
   paces = []
+  lags = []
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
+/** How late the machine lets a timer be: what any process here may have to wait for a core. */
+let due = performance.now() + LAG_EVERY_MS
+setInterval(() => {
+  const at = performance.now()
+  lags.push(Math.max(0, Math.round(10 * (at - due)) / 10))
+  due = at + LAG_EVERY_MS
+}, LAG_EVERY_MS)
 setInterval(() => {
   try {
     evaluate()

@@ -31,6 +31,8 @@ export type Apps = {
   readonly evaluations: () => number
   /** Of one local evaluation in nanoseconds, with the time when it was measured. */
   readonly paces: readonly { readonly at: number; readonly ns: number }[]
+  /** How late timers were in milliseconds: what a process of this machine has to wait for a core. */
+  readonly lags: readonly { readonly at: number; readonly ms: number }[]
   /** What the clients hold now, as they said last. */
   readonly held: () => readonly Position[]
   /** By the SDK's own state, and how many have a working stream. */
@@ -47,6 +49,7 @@ type Line = {
   readonly wrong: readonly string[]
   readonly evaluations: number
   readonly paces: readonly number[]
+  readonly lags: readonly number[]
   readonly held: readonly Position[]
   readonly counts: Readonly<Record<string, number>>
   readonly connected: number
@@ -73,6 +76,7 @@ export async function startApps(
   const heard: Hearing[] = []
   const wrong: string[] = []
   const paces: { at: number; ns: number }[] = []
+  const lags: { at: number; ms: number }[] = []
   const connections: { at: number; connected: number }[] = []
   const last: (Line | undefined)[] = Array.from({ length: processes })
 
@@ -86,6 +90,7 @@ export async function startApps(
     }
     wrong.push(...line.wrong)
     for (const ns of line.paces) paces.push({ at: line.at, ns })
+    for (const ms of line.lags) lags.push({ at: line.at, ms })
     connections.push({ at: line.at, connected: sum((one) => one.connected) })
   }
   const sum = (count: (line: Line) => number): number =>
@@ -111,6 +116,7 @@ export async function startApps(
     heard,
     wrong,
     paces,
+    lags,
     connections,
     evaluations: () => sum((line) => line.evaluations),
     held: () => last.flatMap((line) => line?.held ?? []),

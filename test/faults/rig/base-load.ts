@@ -2,6 +2,7 @@
  * The base load of every row: a fleet, apps with SDKs that evaluate all the time, remote evaluations at a steady rate,
  * several writes a second and a kill every few seconds; and, when it ends, the oracle's verdict on all of it.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import type { Processes } from '../../support/process.ts'
 import { type Rest, rest, sdkKey } from '../../support/rest.ts'
@@ -12,9 +13,11 @@ import { makeFlags } from './flags.ts'
 import { type Fleet, type FleetOptions, startFleet } from './fleet.ts'
 import { type History, readHistory } from './history.ts'
 import { judge, type Verdict } from './oracle.ts'
-import { createTimeline, type Timeline } from './timeline.ts'
-import { type Pace, startWriter, type Target, type Writer } from './writer.ts'
+import { createTimeline, now, type Timeline } from './timeline.ts'
+import { type Pace, startWriter, type Target, type Tried, type Writer } from './writer.ts'
 
+const BASELINE_MS = 6_000
+const AFTER_MS = 4_000
 /** SDK clients: fewer while a row is being written. */
 export const CLIENTS = Number(process.env.HALYARD_FAULTS_CLIENTS ?? 100)
 const PROCESSES = 2
@@ -133,4 +136,27 @@ async function stateOf(url: string, key: string): Promise<string> {
   const answer = await fetch(`${url}/sdk/v1/ruleset`, { headers: { authorization: `Bearer ${key}` } })
   const { epoch, revision } = (await answer.json()) as { epoch: number; revision: number }
   return `${epoch}-${revision}`
+}
+
+/** Health, the fault, health again; then the verdict. */
+export async function through(load: BaseLoad, fault: () => Promise<void>): Promise<Verdict> {
+  const { timeline } = load
+  await timeline.during('baseline', () => sleep(BASELINE_MS))
+  await timeline.during('fault', fault)
+  await timeline.during('after', () => sleep(AFTER_MS))
+  return await load.end()
+}
+
+/** @returns milliseconds from now until a write that is sent from now on is answered 2xx */
+export async function untilWritten({ writer }: BaseLoad): Promise<number> {
+  const from = now()
+  const written = ({ tries }: { readonly tries: readonly Tried[] }) =>
+    tries.some(({ at, status }) => at > from && typeof status === 'number' && status < 300)
+  await until('a write is taken again', () => writer.writes.some(written), 20_000)
+  return now() - from
+}
+
+/** Every time that a write or a kill was sent while the fault lasted. */
+export function triesOf({ writer, timeline }: BaseLoad): readonly Tried[] {
+  return writer.writes.flatMap(({ tries }) => tries.filter(({ at }) => timeline.phaseAt(at) === 'fault'))
 }

@@ -26,6 +26,8 @@ export const KILLED = Array.from({ length: 4 }, (_, index) => `kill-${index}`)
 const DEPENDENT = 'dependent'
 const SEGMENTED = 'segmented'
 export const SEGMENT = 'beta'
+/** Of no flag's: for writes that are large. */
+export const FILLING = 'filling'
 
 const FALLBACKS: Readonly<Record<string, Json>> = {
   ...Object.fromEntries(NUMBERED.map((key) => [key, -2])),
@@ -54,7 +56,8 @@ export const CONDITIONS = [
 /** Makes the flags, with the management API. */
 export async function makeFlags(api: Rest): Promise<void> {
   const enable = (key: string) => api.must('POST', `${DEVELOPMENT}/flags/${key}/enable`)
-  await api.must('PUT', `${DEVELOPMENT}/segments/${SEGMENT}`, { when: null })
+  for (const key of [SEGMENT, FILLING])
+    await api.must('PUT', `${DEVELOPMENT}/segments/${key}`, { when: null })
   for (const key of NUMBERED) {
     await api.must('POST', `${PROJECT}/flags`, {
       key,

@@ -57,6 +57,8 @@ export type FleetOptions = {
   readonly settings?: Readonly<Record<string, string>>
   /** Which side of each server gets a proxy. */
   readonly proxies?: { readonly front?: boolean; readonly back?: boolean }
+  /** A folder for all that the database keeps in tables. */
+  readonly tablespace?: string
   /** Node's own options for each server. */
   readonly nodeOptions?: string
 }
@@ -66,7 +68,7 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
   const postgres = await startPostgres(options.postgres)
   const adminKey = randomBytes(24).toString('hex')
   const secret = randomBytes(24).toString('hex')
-  const database = await freshDatabase(postgres.url)
+  const database = await freshDatabase(postgres.url, options.tablespace)
   const accidents: string[] = []
   const members: Member[] = []
   onTestFinished(async () => {
