@@ -29,7 +29,7 @@ export type Chunks = {
   readonly faults: ReadonlyMap<number, string>
 }
 export const NO_MEMBERS: Chunks = { byIndex: [], faults: new Map() }
-const EVERY_CHUNK: readonly number[] = Array.from({ length: 256 }, (_, index) => index)
+export const EVERY_CHUNK: readonly number[] = Array.from({ length: 256 }, (_, index) => index)
 
 /** A segment's definition, compiled. */
 export type Outline = {

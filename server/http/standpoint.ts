@@ -2,7 +2,7 @@
  * From where a question is asked: the state of an environment, and the time that evaluations take as now. The present
  * is answered from memory, so that it needs no database; anything older is the store's to say.
  */
-import type { Compiled } from '@halyard/sdk/core'
+import type { State } from '@halyard/sdk/core'
 import { collectFaults } from '../domain/faults.ts'
 import { Problem } from '../domain/problem.ts'
 import { readInstant } from '../domain/reading.ts'
@@ -11,7 +11,8 @@ import type { At } from '../store/store.ts'
 import type { World } from './call.ts'
 
 export type Standpoint = {
-  readonly compiled: Compiled
+  readonly state: State
+  readonly compiled: Past['compiled']
   /** Epoch milliseconds. */
   readonly now: number
   readonly redacted: Past['redacted']
@@ -28,33 +29,33 @@ export async function standpointAt(
 ): Promise<Standpoint> {
   const present = presentOf(live, environment)
   const now = clock.now()
-  if (at === undefined) return { compiled: present, now, redacted: [] }
+  if (at === undefined) return standingIn(present, now)
   if ('time' in at) {
     // What will be is not known; what there is can be asked what it will answer.
-    if (at.time >= now) return { compiled: present, now: at.time, redacted: [] }
-    return standingIn(await live.past(environment.id, at), at.time)
+    return standingIn(at.time >= now ? present : await live.past(environment.id, at), at.time)
   }
   const newest = present.state.revision
-  if (at.revision === newest) return { compiled: present, now, redacted: [] }
+  if (at.revision === newest) return standingIn(present, now)
   const past = await live.past(environment.id, at)
   return standingIn(past, at.revision > newest ? now : past.at)
 }
 
-const standingIn = (past: Past, now: number): Standpoint => ({
-  compiled: past.compiled(),
+const standingIn = ({ state, compiled, redacted }: Omit<Standpoint, 'now'>, now: number): Standpoint => ({
+  state,
+  compiled,
+  redacted,
   now,
-  redacted: past.redacted,
 })
 
 /** The environment as held. It may be missing for a moment after another instance made it. */
-function presentOf(live: Live, { id }: Environment): Compiled {
+function presentOf(live: Live, { id }: Environment): Omit<Standpoint, 'now'> {
   const held = live.live(id)
-  if (held !== undefined) return held.compiled
+  if (held !== undefined) return { state: held.state, compiled: () => held.compiled, redacted: [] }
   throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again in a moment.')
 }
 
 /** Which state and time a question was asked from, as its answer says it. */
-export function showStandpoint({ key }: Environment, { compiled: { state }, now, redacted }: Standpoint) {
+export function showStandpoint({ key }: Environment, { state, now, redacted }: Standpoint) {
   const { epoch, revision } = state
   return { environment: key, epoch, revision, at: new Date(now).toISOString(), ...showRedacted(redacted) }
 }

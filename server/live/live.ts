@@ -59,8 +59,11 @@ export type LiveEnvironment = {
 
 /** A log as it was, and the change that made it so. */
 export type Past = StoredPast & {
-  /** An environment's state, compiled when it is first asked for. */
-  readonly compiled: () => Compiled
+  /**
+   * An environment's state, compiled when it is first asked for.
+   * @param flags what these need is enough: a state can be large, and compiling holds everyone up
+   */
+  readonly compiled: (flags?: readonly FlagKey[]) => Compiled
 }
 
 /** Where a stream's bytes go: the HTTP edge adapts a response to this. */

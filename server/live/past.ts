@@ -2,7 +2,7 @@
  * States as they were, for questions about the past. A past state never changes, so the last ones asked for are kept
  * for a while, compiled: whoever asks why a user got what they got asks again. Hides where a state comes from.
  */
-import { type Compiled, compile, type State } from '@halyard/sdk/core'
+import { type Compiled, compile, partOf, type State } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
 import type { At, Store, Past as StoredPast } from '../store/store.ts'
@@ -56,10 +56,18 @@ export function createPasts({ store, held, clock }: PastsDeps): (log: LogId, at:
   }
 }
 
-function compiledOnce(state: State): () => Compiled {
-  let compiled: Compiled | undefined
-  return () => {
-    compiled ??= compile(state)
-    return compiled
+/** The whole is compiled once; of parts the last one is remembered. */
+function compiledOnce(state: State): Past['compiled'] {
+  let whole: Compiled | undefined
+  let part: { readonly name: string; readonly compiled: Compiled } | undefined
+  return (flags) => {
+    if (whole !== undefined) return whole
+    if (flags === undefined) {
+      whole = compile(state)
+      return whole
+    }
+    const name = flags.join()
+    if (part?.name !== name) part = { name, compiled: compile(partOf(state, flags)) }
+    return part.compiled
   }
 }

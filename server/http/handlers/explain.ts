@@ -1,5 +1,5 @@
 /** Explanations and comparisons: the evaluator's own, on any state of an environment. */
-import { type Context, evaluate, explain } from '@halyard/sdk/core'
+import { type Context, type Decision, entryOf, evaluate, explain } from '@halyard/sdk/core'
 import type { Endpoints } from '../../contract/index.ts'
 import { sameJson } from '../../domain/diff.ts'
 import { Problem } from '../../domain/problem.ts'
@@ -16,39 +16,6 @@ import { readAt, type Standpoint, showStandpoint, standpointAt } from '../standp
 /** Flags a page where their steps are answered, too: a flag can have thousands of them. */
 const MOST_WITH_STEPS = 100
 
-type Explained = ReturnType<typeof explained>
-
-function explained({ compiled, now }: Standpoint, flag: string, context: Context) {
-  const { decision, steps } = explain(compiled, flag, context, now)
-  const describeRule = (rule: string, required = flag) => {
-    const definition = compiled.flags.get(required)?.linked.entry.definition
-    const description = fieldOf(
-      listOf(fieldOf(definition, 'rules')).find((one) => fieldOf(one, 'id') === rule),
-      'description',
-    )
-    return typeof description === 'string' ? description : undefined
-  }
-  return { decision, because: decisionInWords({ decision, steps }, describeRule), steps }
-}
-
-const withoutSteps = ({ decision, because }: Explained) => ({ decision, because })
-
-const flagsOf = ({ compiled }: Standpoint) => sortedKeys(compiled.state.entries.get('flag'))
-
-/** A flag that was not there then may be now: that is told, too. */
-function unknownThen(live: Live, environment: Environment, standpoint: Standpoint, flag: string): Problem {
-  const problem = unknownKey('flag-not-found', 'flag', flag, flagsOf(standpoint))
-  const { revision } = standpoint.compiled.state
-  const present = live.live(environment.id)?.state
-  const since = present?.entries.get('flag')?.get(flag)?.revision
-  if (since === undefined || present?.revision === revision) return problem
-  return new Problem(
-    'flag-not-found',
-    `There was no flag ${JSON.stringify(flag)} here at revision ${revision}. There is one now: see its changes for since when.`,
-    problem.details,
-  )
-}
-
 export const explainHandlers: Handlers<'flags.explain' | 'flags.compare'> = {
   'flags.explain': async ({ params, query, body, manager }, world) => {
     const environment = findEnvironment(world.live, manager, params)
@@ -59,30 +26,33 @@ export const explainHandlers: Handlers<'flags.explain' | 'flags.compare'> = {
     const { flag } = body
     if (flag === undefined) {
       const { steps = false, limit, cursor } = query
-      const most = steps
-        ? { limit: Math.min(limit ?? MOST_WITH_STEPS, MOST_WITH_STEPS), cursor }
-        : { limit, cursor }
-      const { items, cursor: next } = pageOf(flagsOf(standpoint), most, (key) => {
-        const one = explained(standpoint, key, context)
-        return { flag: key, ...(steps ? one : withoutSteps(one)) }
-      })
+      const most = steps ? Math.min(limit ?? MOST_WITH_STEPS, MOST_WITH_STEPS) : limit
+      const { explains } = evaluationsOf(standpoint, context, undefined)
+      const { items, cursor: next } = pageOf(flagsOf(standpoint), { limit: most, cursor }, (key) => ({
+        flag: key,
+        ...(steps ? explains(key) : withoutSteps(explains(key))),
+      }))
       return { status: 200, body: { ...shown, items, cursor: next } }
     }
-    if (!standpoint.compiled.flags.has(flag)) throw unknownThen(world.live, environment, standpoint, flag)
-    return { status: 200, body: { flag, ...shown, ...explained(standpoint, flag, context) } }
+    if (!hasFlag(standpoint, flag)) throw unknownThen(world.live, environment, standpoint, flag)
+    const { explains } = evaluationsOf(standpoint, context, [flag])
+    return { status: 200, body: { flag, ...shown, ...explains(flag) } }
   },
 
   'flags.compare': async (call, world) => {
-    const from = sideOf(call, world, 'from')
-    const to = sideOf(call, world, 'to')
+    const [from, to] = [sideOf(call, world, 'from'), sideOf(call, world, 'to')]
     const context = checkContext(call.body.context)
-    const [left, right] = [await sideAt(call, world, 'from', from), await sideAt(call, world, 'to', to)]
-    const flags = comparedFlags(call.body.flags, left, right)
-    const different = flags.filter((flag) => !givesSame(left, right, flag, context))
+    const left = await sideAt(call, world, 'from', from)
+    const right = await sideAt(call, world, 'to', to)
+    const { flags: named } = call.body
+    const flags = comparedFlags(named, left, right)
+    const one = evaluationsOf(left, context, named)
+    const other = evaluationsOf(right, context, named)
+    const different = flags.filter((flag) => !isSame(one.gives(flag), other.gives(flag)))
     const { items, cursor } = pageOf(different, call.query, (flag) => ({
       flag,
-      from: withoutSteps(explained(left, flag, context)),
-      to: withoutSteps(explained(right, flag, context)),
+      from: withoutSteps(one.explains(flag)),
+      to: withoutSteps(other.explains(flag)),
     }))
     const body = {
       from: showStandpoint(from, left),
@@ -94,6 +64,57 @@ export const explainHandlers: Handlers<'flags.explain' | 'flags.compare'> = {
     }
     return { status: 200, body }
   },
+}
+
+/**
+ * What a standpoint makes of a context.
+ * @param flags those that will be asked about; undefined: all of them
+ */
+function evaluationsOf(
+  { compiled, now }: Standpoint,
+  context: Context,
+  flags: readonly string[] | undefined,
+) {
+  const ruleset = compiled(flags)
+  const describe = (flag: string, rule: string): string | undefined => {
+    const rules = listOf(fieldOf(ruleset.flags.get(flag)?.linked.entry.definition, 'rules'))
+    const description = fieldOf(
+      rules.find((one) => fieldOf(one, 'id') === rule),
+      'description',
+    )
+    return typeof description === 'string' ? description : undefined
+  }
+  return {
+    gives: (flag: string) => evaluate(ruleset, flag, context, now),
+    explains(flag: string) {
+      const { decision, steps } = explain(ruleset, flag, context, now)
+      const because = decisionInWords({ decision, steps }, (rule, required = flag) =>
+        describe(required, rule),
+      )
+      return { decision, because, steps }
+    },
+  }
+}
+
+const withoutSteps = ({ decision, because }: { readonly decision: Decision; readonly because: string }) => ({
+  decision,
+  because,
+})
+
+const hasFlag = ({ state }: Standpoint, flag: string) => entryOf(state, 'flag', flag) !== undefined
+const flagsOf = ({ state }: Standpoint) => sortedKeys(state.entries.get('flag'))
+
+/** A flag that was not there then may be now: that is told, too. */
+function unknownThen(live: Live, environment: Environment, { state }: Standpoint, flag: string): Problem {
+  const problem = unknownKey('flag-not-found', 'flag', flag, sortedKeys(state.entries.get('flag')))
+  const present = live.live(environment.id)?.state
+  if (present === undefined || present.revision === state.revision) return problem
+  if (entryOf(present, 'flag', flag) === undefined) return problem
+  return new Problem(
+    'flag-not-found',
+    `There was no flag ${JSON.stringify(flag)} here at revision ${state.revision}. There is one now: see its changes for since when.`,
+    problem.details,
+  )
 }
 
 type Compare = Call<Endpoints['flags.compare']>
@@ -118,16 +139,14 @@ function comparedFlags(
   right: Standpoint,
 ): readonly string[] {
   if (named === undefined) return [...new Set([...flagsOf(left), ...flagsOf(right)])].sort()
-  const unknown = named.find((flag) => !left.compiled.flags.has(flag) && !right.compiled.flags.has(flag))
+  const unknown = named.find((flag) => !hasFlag(left, flag) && !hasFlag(right, flag))
   if (unknown !== undefined)
     throw unknownKey('flag-not-found', 'flag', unknown, [...flagsOf(left), ...flagsOf(right)])
   return [...new Set(named)].sort()
 }
 
 /** Whether an app would notice nothing. */
-function givesSame(left: Standpoint, right: Standpoint, flag: string, context: Context): boolean {
-  const one = evaluate(left.compiled, flag, context, left.now)
-  const other = evaluate(right.compiled, flag, context, right.now)
+function isSame(one: Decision, other: Decision): boolean {
   return (
     one.variant === other.variant && one.errorCode === other.errorCode && sameJson(one.value, other.value)
   )

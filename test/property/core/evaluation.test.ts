@@ -1,4 +1,4 @@
-import { type Context, compile, evaluate, explain, type Json, type State } from '@halyard/sdk/core'
+import { type Context, compile, evaluate, explain, type Json, partOf, type State } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { rulesetWith } from '../../unit/core/rulesets.ts'
@@ -62,6 +62,21 @@ describe('evaluation', () => {
         for (const key of KEYS) {
           const { decision } = explain(compiled, key, anything as Context, at)
           expect(decision).toEqual(evaluate(compiled, key, anything as Context, at))
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('of a flag needs no more of a state than its part', () => {
+    fc.assert(
+      fc.property(state, anyContext, now, (held, anything, at) => {
+        const whole = compile(held)
+        for (const key of KEYS) {
+          const part = compile(partOf(held, [key]))
+          expect(explain(part, key, anything as Context, at)).toEqual(
+            explain(whole, key, anything as Context, at),
+          )
         }
       }),
       { numRuns: 400 },
