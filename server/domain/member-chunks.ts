@@ -118,6 +118,11 @@ export function foldMembers(
   return { edits: replaceChunks(state, segment, next), inBoth }
 }
 
+/** Both lists, chunk by chunk. */
+export function* memberChunks(state: State, segment: SegmentKey): Iterable<Members> {
+  for (const chunk of CHUNKS) yield chunkOf(state, segment, chunk)
+}
+
 /** Every member of a list, chunk by chunk. */
 export function* allMembers(
   state: State,
@@ -125,5 +130,5 @@ export function* allMembers(
   list: keyof Members,
   as: (unit: string) => string = (unit) => unit,
 ): Iterable<string> {
-  for (const chunk of CHUNKS) for (const unit of chunkOf(state, segment, chunk)[list]) yield as(unit)
+  for (const members of memberChunks(state, segment)) for (const unit of members[list]) yield as(unit)
 }

@@ -36,7 +36,7 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly idempotency: (() => Idempotency) | undefined
 }
 
-/** What a handler answers. `body` is serialised as it is. */
+/** What a handler answers. `body` is serialised as it is; of large ones come `Pieces`. */
 export type Answer<E extends Endpoint = Endpoint> = {
   readonly status: keyof E['answers']
   readonly body: object

@@ -2,6 +2,7 @@
  * The management API: one function binds every endpoint of the contract to its handler: parse, authorise, call,
  * serialise. An endpoint without a handler, or a handler without one, is a type error.
  */
+import { Readable } from 'node:stream'
 import { LIMITS } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../contract/endpoint.ts'
@@ -25,6 +26,7 @@ import { repeatable } from './idempotency.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
 import { noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
+import { isPieces } from './pieces.ts'
 import { misaddressed, misshapen } from './problems.ts'
 import type { Log } from './types.ts'
 
@@ -88,7 +90,7 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
       reply.code(status).header('content-type', 'application/json; charset=utf-8')
       reply.header('cache-control', 'no-store')
       if (etag !== undefined) reply.header('etag', etag)
-      return reply.send(JSON.stringify(body))
+      return reply.send(isPieces(body) ? Readable.from(body) : JSON.stringify(body))
     },
     onResponse: async (request: FastifyRequest, reply: FastifyReply) => {
       metrics.answered(endpoint.id, reply.statusCode, reply.elapsedTime / 1_000)

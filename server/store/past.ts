@@ -2,12 +2,12 @@
  * A log as it was: any revision, or the newest at a time, rebuilt in one statement that finds each document by the
  * index. What it costs grows with the documents that the log ever had, not with how often they changed.
  */
-import type { State } from '@halyard/sdk/core'
+import { setImmediate } from 'node:timers/promises'
 import { type SQL, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Db, statement } from './database.ts'
-import { entriesOf, stateFrom } from './read.ts'
+import { addEntry, type Entries, stateFrom } from './read.ts'
 import type { At, Past, Redacted } from './store.ts'
 
 type PastRow = {
@@ -70,6 +70,9 @@ const pastAtTime = pastOf(
   sql`revision > 0 AND at <= to_timestamp(${AT} / 1000.0) ORDER BY at DESC, revision DESC`,
 )
 
+/** Characters of texts that are parsed at a stretch, some milliseconds; then it is others' turn. */
+const STRETCH = 512 * 1024
+
 /**
  * The log as it was; closed logs too.
  * @throws Problem `revision-not-found` where it never was so, `history-compacted` where that was not kept
@@ -82,23 +85,25 @@ export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
   const head = rows[0]
   if (head === undefined) throw neverWas(at)
   const revision = Number(head.revision)
-  const documents: { kind: string; key: string; revision: number; text: string }[] = []
+  const entries: Entries = new Map()
   const redacted: Redacted[] = []
+  let parsed = 0
   for (const { kind, key, written, redactedAt, text } of rows) {
     if (kind === null) continue
     if (text === null) throw notKept(revision)
+    parsed += text.length
+    if (parsed > STRETCH) {
+      parsed = 0
+      await setImmediate()
+    }
     if (redactedAt !== null) {
       redacted.push({ kind, key, revision: Number(written), redactedAt: Number(redactedAt) })
     }
-    documents.push({ kind, key, revision: Number(written), text })
+    addEntry(entries, { kind, key, revision: Number(written), text })
   }
   const { project, environment } = head
-  const state: State = stateFrom(
-    { project, environment, epoch: Number(head.epoch), revision },
-    entriesOf(documents),
-  )
   return {
-    state,
+    state: stateFrom({ project, environment, epoch: Number(head.epoch), revision }, entries),
     at: Math.round(Number(head.at)),
     by: { kind: head.actorKind, id: head.actorId, name: head.actorName },
     redacted,

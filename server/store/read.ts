@@ -171,13 +171,31 @@ export function entriesOf(
     readonly text: string | null
   }[],
 ): State['entries'] {
-  const byKind = new Map<string, Map<string, Entry>>()
-  for (const { kind, key, revision, text } of rows) {
-    const ofKind = byKind.get(kind) ?? new Map<string, Entry>()
-    byKind.set(kind, ofKind)
-    ofKind.set(key, { revision, definition: definitionOf(text) })
-  }
+  const byKind: Entries = new Map()
+  for (const row of rows) addEntry(byKind, row)
   return byKind
+}
+
+export type Entries = Map<string, Map<string, Entry>>
+
+/** Takes in one row, its definition parsed. */
+export function addEntry(
+  byKind: Entries,
+  {
+    kind,
+    key,
+    revision,
+    text,
+  }: {
+    readonly kind: string
+    readonly key: string
+    readonly revision: number
+    readonly text: string | null
+  },
+): void {
+  const ofKind = byKind.get(kind) ?? new Map<string, Entry>()
+  byKind.set(kind, ofKind)
+  ofKind.set(key, { revision, definition: definitionOf(text) })
 }
 
 /** A state made of entries; the digest is theirs, whatever a row may say. */

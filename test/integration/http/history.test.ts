@@ -1,4 +1,5 @@
 /** Changes over HTTP: who changed what, what exactly, and why. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Json } from '@halyard/sdk/core'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -370,6 +371,79 @@ describe('what comes and goes', () => {
     const [change] = await all('flag=deleted', `${PROJECT}/changes`)
     const { documents } = await must('GET', `${PROJECT}/changes/${change?.revision}`)
     expect(documents).toMatchObject([{ kind: 'identity', before: { key: 'deleted' }, after: null }])
+  })
+})
+
+describe('an environment as it was', () => {
+  const at = (revision: number | string, query = '') =>
+    must('GET', `${ENVIRONMENT}/revisions/${revision}?${query}`)
+
+  it('is what server SDKs were given, at each revision and at each time', async () => {
+    const key = await service.sdkKey('server', 'production')
+    const seen: { revision: number; time: string; flags: unknown; kills: unknown }[] = []
+    const definitions = (entries: Record<string, { definition: unknown }> = {}) =>
+      Object.fromEntries(Object.entries(entries).map(([name, { definition }]) => [name, definition]))
+    await makeFlag('told')
+    const flag = `${ENVIRONMENT}/flags/told`
+    for (const edit of [
+      () => must('POST', `${flag}/enable`),
+      () => must('PUT', `${flag}/kill`, {}),
+      () => must('PUT', `${flag}/fallthrough`, { variant: 'on' }),
+      () => must('DELETE', `${flag}/kill`),
+      () => must('POST', `${PROJECT}/flags/told/archive`),
+    ]) {
+      await edit()
+      const { body } = await service.ask('GET', '/sdk/v1/ruleset', { key })
+      const time = new Date().toISOString()
+      seen.push({
+        revision: body.revision,
+        time,
+        flags: definitions(body.entries.flag),
+        kills: definitions(body.entries.kill),
+      })
+      // The next change comes later than the time that was noted.
+      await sleep(2)
+    }
+    for (const { revision, time, flags, kills } of seen) {
+      for (const state of [await at(revision), await at(time)]) {
+        expect(state).toMatchObject({ revision, changedBy: { id: 'admin' } })
+        expect(state.flags).toEqual(flags)
+        expect(state.kills).toEqual(kills)
+        expect(state).not.toHaveProperty('redacted')
+      }
+    }
+    const latest = await at('latest')
+    expect(latest).toEqual(await at(latest.revision))
+  })
+
+  it('can be told of some flags and segments alone, and with the members', async () => {
+    const [later, earlier] = await all('action=segment.members&segment=beta')
+    const some = await at(earlier?.revision ?? 0, 'flag=checkout,nowhere&segment=beta')
+    expect([Object.keys(some.flags), Object.keys(some.segments)]).toEqual([['checkout'], ['beta']])
+    expect(some.segments.beta.members).toEqual({ included: 3, excluded: 0 })
+    const members = async (revision: number | undefined) =>
+      (await at(revision ?? 0, 'segment=beta&members=true')).segments.beta.members
+    const before = await members(earlier?.revision)
+    expect(before.included.sort()).toEqual(['u1', 'u2', 'u3'])
+    const after = await members(later?.revision)
+    expect([after.included.sort(), after.excluded]).toEqual([['u2', 'u3'], ['u9']])
+    expect(Object.keys((await at(earlier?.revision ?? 0, 'segment=beta')).flags)).toEqual([])
+  })
+
+  it('says where it never was so', async () => {
+    for (const [revision, status] of [
+      ['999999', 404],
+      ['0', 404],
+      ['2001-01-01T00:00:00Z', 404],
+      ['newest', 400],
+      ['-1', 400],
+      ['2027-02-30T00:00:00Z', 400],
+    ] as const) {
+      expect([revision, (await service.ask('GET', `${ENVIRONMENT}/revisions/${revision}`)).status]).toEqual([
+        revision,
+        status,
+      ])
+    }
   })
 })
 
