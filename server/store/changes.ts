@@ -11,6 +11,8 @@ import type { Changes, ChangesQuery, RecordedChange } from './store.ts'
 
 /** Revisions that a page looks at where more than one thing is asked for. */
 const MOST_LOOKED_AT = 5_000
+/** Of the lists of documents that a page has: a commit of thousands of documents is a page by itself. */
+const MOST_BYTES = 4 * 2 ** 20
 /** Above any revision. */
 const BEYOND = Number.MAX_SAFE_INTEGER
 
@@ -81,7 +83,8 @@ type PageRow = {
   readonly at: string
   readonly hash: string
   readonly previousHash: string
-  readonly documents: string
+  /** Null where the records above it fill the page. */
+  readonly documents: string | null
 }
 
 const either = (name: string, test: SQL) => sql`(${value(name, 'text[]')} IS NULL OR ${test})`
@@ -92,21 +95,25 @@ const pageOf = (stream: Stream) =>
     sql`${streamOf(stream)}
     SELECT l.epoch AS "headEpoch", l.revision AS "headRevision", l.head_hash AS "headHash", whole.floor, record.*
     FROM halyard.logs l CROSS JOIN whole LEFT JOIN LATERAL (
-      SELECT c.* FROM (
-        SELECT DISTINCT revision FROM stream WHERE revision >= (SELECT floor FROM whole) ORDER BY revision DESC
-      ) AS next CROSS JOIN LATERAL (
-        SELECT revision, epoch, change_id AS change, actor_kind AS "actorKind", actor_id AS "actorId",
-          actor_name AS "actorName", action, comment, (extract(epoch FROM at) * 1000)::text AS at, hash,
-          previous_hash AS "previousHash", documents
-        FROM halyard.changes WHERE log_id = ${LOG} AND revision = next.revision
-          AND ${either('onlyActors', sql`actor_id = ANY(${value('onlyActors', 'text[]')})`)}
-          AND ${either('onlyActions', sql`action = ANY(${value('onlyActions', 'text[]')})`)}
-          AND ${either(
-            'onlyNaming',
-            sql`EXISTS (SELECT 1 FROM unnest(${value('onlyNaming', 'text[]')}) AS part WHERE strpos(documents, part) > 0)`,
-          )}
-        LIMIT 1
-      ) AS c ORDER BY next.revision DESC LIMIT ${value('limit', 'bigint')}
+      SELECT revision, epoch, change_id AS change, actor_kind AS "actorKind", actor_id AS "actorId",
+        actor_name AS "actorName", action, comment, (extract(epoch FROM at) * 1000)::text AS at, hash,
+        previous_hash AS "previousHash",
+        CASE WHEN sum(octet_length(documents)) OVER page <= ${sql.raw(String(MOST_BYTES))} OR row_number() OVER page = 1
+          THEN documents END AS documents
+      FROM (
+        SELECT c.* FROM (
+          SELECT DISTINCT revision FROM stream WHERE revision >= (SELECT floor FROM whole) ORDER BY revision DESC
+        ) AS next CROSS JOIN LATERAL (
+          SELECT * FROM halyard.changes WHERE log_id = ${LOG} AND revision = next.revision
+            AND ${either('onlyActors', sql`actor_id = ANY(${value('onlyActors', 'text[]')})`)}
+            AND ${either('onlyActions', sql`action = ANY(${value('onlyActions', 'text[]')})`)}
+            AND ${either(
+              'onlyNaming',
+              sql`EXISTS (SELECT 1 FROM unnest(${value('onlyNaming', 'text[]')}) AS part WHERE strpos(documents, part) > 0)`,
+            )}
+          LIMIT 1
+        ) AS c ORDER BY next.revision DESC LIMIT ${value('limit', 'bigint')}
+      ) AS found WINDOW page AS (ORDER BY revision DESC)
     ) AS record ON true
     WHERE l.id = ${LOG} ORDER BY record.revision DESC`,
   )
@@ -160,14 +167,18 @@ export async function readChanges(db: Db, log: LogId, query: ChangesQuery): Prom
   const [head] = rows
   if (head === undefined) throw new Error(`There is no log ${log}`)
   const found = rows.filter((row) => row.revision !== null)
-  const shown = found.slice(0, limit).map((row) => ({ ...row, revision: Number(row.revision) }))
+  const shown = found
+    .slice(0, limit)
+    .flatMap(({ documents, ...row }) =>
+      documents === null ? [] : { ...row, documents, revision: Number(row.revision) },
+    )
   const texts = await readTexts(db, log, shown, query.texts)
   const floor = Number(head.floor)
   const last = shown.at(-1)?.revision
   return {
     head: { epoch: Number(head.headEpoch), revision: Number(head.headRevision), hash: head.headHash },
     records: shown.map((row, index) => recordOf(row, texts[index])),
-    next: found.length > limit && last !== undefined ? last : floor > 0 ? floor : null,
+    next: found.length > shown.length && last !== undefined ? last : floor > 0 ? floor : null,
   }
 }
 
@@ -206,7 +217,7 @@ function inputOf(stream: Stream, { documents = [], actors = [], actions = [] }: 
 }
 
 function recordOf(
-  row: Omit<PageRow, 'revision'> & { readonly revision: number },
+  row: Omit<PageRow, 'revision' | 'documents'> & { readonly revision: number },
   texts: Texts | undefined,
 ): RecordedChange {
   const { revision, change, action, comment, hash, previousHash } = row

@@ -70,6 +70,35 @@ it('a kind of more keys than are gone through is found in the records', async ()
   expect((await subject.store.changes(log, { limit: 50, kind: 'segment' })).records).toEqual([])
 })
 
+it('records that list very many documents make shorter pages, and none is lost', async () => {
+  const { store } = subject
+  const large = await openEnvironment(store)
+  const admin = new pg.Client({ connectionString: database.url })
+  await admin.connect()
+  const documents = JSON.stringify(
+    Array.from({ length: 40_000 }, (_, n) => ['flag', `a-flag-${n}`, 'x'.repeat(64)]),
+  )
+  await admin.query(
+    `INSERT INTO halyard.changes (log_id, revision, epoch, change_id, actor_kind, actor_id, actor_name, action, at, documents, previous_hash, hash)
+     SELECT $1, n, 1, n::text, 'api-key', 'ann', 'Ann', 'flag.put', now(), CASE WHEN n % 2 = 0 THEN $2 ELSE '[]' END, '', '' FROM generate_series(2, 7) AS n`,
+    [large, documents],
+  )
+  await admin.end()
+  const pages: number[][] = []
+  for (let before: number | undefined, more = true; more; ) {
+    const page = await store.changes(large, { limit: 10, before })
+    pages.push(page.records.map(({ revision }) => revision))
+    before = page.next ?? undefined
+    more = page.next !== null
+  }
+  // 3.5 MB each.
+  expect(pages).toEqual([
+    [7, 6, 5],
+    [4, 3],
+    [2, 1],
+  ])
+})
+
 it('a page reads no more rows than its bound, whatever is asked', async () => {
   const counting = new pg.Client({ connectionString: database.url })
   await counting.connect()
