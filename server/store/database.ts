@@ -24,7 +24,8 @@ export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }
 
 /**
  * `edit`: READ COMMITTED, so that a statement after a lock sees what the former holder wrote. `kill`: the same on
- * the connection kept for kills, with a short lock time-out. `migration`: without the deadlines of requests.
+ * the connection kept for kills, with a short lock time-out. `migration`: without the deadlines of requests, and with
+ * the rights of whoever the URL names.
  */
 export type Lane = 'edit' | 'kill' | 'migration'
 
@@ -33,6 +34,8 @@ export interface Database {
   read<T>(work: (db: Db) => Promise<T>): Promise<T>
   /** One REPEATABLE READ, READ ONLY snapshot. */
   snapshot<T>(work: (db: Db) => Promise<T>): Promise<T>
+  /** The same for a walk through whole logs, which may take minutes: on a connection that no request waits for. */
+  survey<T>(work: (db: Db) => Promise<T>): Promise<T>
   /**
    * One write transaction.
    * @param withinMs milliseconds that the caller still has; the driver's own deadline where absent
@@ -52,8 +55,11 @@ export const CHANNEL = 'halyard'
  * For every session. All statements of the store find rows by an index, one by one where rows are joined. Without
  * statistics (a new database, the embedded one, just after an import) the planner expects next to no current entries
  * and would rather go through those of all logs; and a plan made for small tables is kept while they grow.
+ *
+ * A scan that no index can do instead (of all logs, each second) then counts as immensely dear, and the server would
+ * compile it first, for a hundred milliseconds. No statement of the store gains by that.
  */
-export const SESSION = 'SET enable_seqscan = off'
+export const SESSION = 'SET enable_seqscan = off; SET jit = off'
 
 const dialect = new PgDialect()
 

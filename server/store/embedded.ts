@@ -65,9 +65,12 @@ export async function prepareEmbedded(folder: string): Promise<void> {
   renameSync(draft, folder)
 }
 
+/** Where a data folder has its database. */
+export const folderOf = (dir: string): string => join(dir, DATABASE_FOLDER)
+
 /** The database's folder, copied from the prepared one at the first start. A copy cut short is made again. */
 function databaseFolder({ dir, prepared = PREPARED }: EmbeddedOptions): string {
-  const folder = join(dir, DATABASE_FOLDER)
+  const folder = folderOf(dir)
   for (const name of readdirSync(dir)) {
     if (name.startsWith(PARTIAL)) rmSync(join(dir, name), { recursive: true, force: true })
   }
@@ -105,6 +108,11 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
       throw outcome === undefined ? faultOf(error) : uncertain(driverError(error))
     }
   }
+  const snapshot = <T>(work: (db: Db) => Promise<T>): Promise<T> =>
+    transact({ isolationLevel: 'repeatable read', accessMode: 'read only' }, async (db) => ({
+      keep: false,
+      value: await work(db),
+    }))
   const close = async () => {
     await pglite.close()
     await unlock()
@@ -117,11 +125,8 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
         throw faultOf(error)
       }
     },
-    snapshot: (work) =>
-      transact({ isolationLevel: 'repeatable read', accessMode: 'read only' }, async (db) => ({
-        keep: false,
-        value: await work(db),
-      })),
+    snapshot,
+    survey: snapshot,
     transact: (_lane, work) => transact({ isolationLevel: 'read committed' }, work),
     // There are no other instances.
     listen: async () => async () => {},

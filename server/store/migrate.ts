@@ -59,6 +59,14 @@ export async function applyMigrations(
   return done
 }
 
+/** The names of this build's migrations that the database has not. */
+export async function missingMigrations(database: Database): Promise<readonly string[]> {
+  const known = await database.survey(appliedNames)
+  return shippedMigrations()
+    .map(({ name }) => name)
+    .filter((name) => !known.has(name))
+}
+
 async function applyOne(db: Db, migration: Migration): Promise<boolean> {
   await db.execute(sql.raw(`SET LOCAL lock_timeout = '${LOCK_SECONDS}s'`))
   await db.execute(sql.raw(`SELECT pg_advisory_xact_lock(${LOCK})`))

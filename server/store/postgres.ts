@@ -11,6 +11,7 @@ import { type Deadline, startDeadline } from './deadline.ts'
 import { DeadlineError, driverError, faultOf, isLost, unavailable, uncertain } from './faults.ts'
 import { applyMigrations } from './migrate.ts'
 import { createStore, type StoreOptions } from './open-store.ts'
+import { holdAlone } from './postgres-alone.ts'
 import { listenOnPostgres } from './postgres-listen.ts'
 import type { Store } from './store.ts'
 
@@ -24,6 +25,8 @@ export type Deadlines = {
   readonly kill: number
   /** A load of whole logs, which may be tens of megabytes. */
   readonly load: number
+  /** One statement of a walk through whole logs. */
+  readonly survey: number
   /** To wait for a row's lock. */
   readonly lock: number
   readonly killLock: number
@@ -33,6 +36,7 @@ const DEADLINES: Deadlines = {
   request: 3000,
   kill: 900,
   load: 30_000,
+  survey: 60_000,
   lock: 2000,
   killLock: 500,
 }
@@ -74,6 +78,7 @@ export async function migrate(url: string): Promise<readonly string[]> {
 }
 
 const EDIT = 'BEGIN ISOLATION LEVEL READ COMMITTED'
+const SURVEY = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 
 /** The driver alone: what `openPostgres` puts a store on. */
 export function postgresDatabase(options: PostgresOptions): Database {
@@ -91,7 +96,8 @@ export function postgresDatabase(options: PostgresOptions): Database {
   }
   const requests = poolOf({ ...connection, max: options.connections ?? 10, idleTimeoutMillis: 30_000 }, log)
   const kills = poolOf({ ...connection, lock_timeout: deadlines.killLock, max: 1, idleTimeoutMillis: 0 }, log)
-  const snapshot = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${deadlines.load}`
+  const snapshot = `${SURVEY}; SET LOCAL statement_timeout = ${deadlines.load}`
+  const alone = { ...connection, idle_in_transaction_session_timeout: 60_000 }
   const listeners = new Set<() => Promise<void>>()
   let closing: Promise<void> | undefined
 
@@ -112,8 +118,16 @@ export function postgresDatabase(options: PostgresOptions): Database {
       hold(take(requests, deadlines.load, snapshot), (session) =>
         finish(session, async (db) => ({ keep: false, value: await work(db) })),
       ),
+    survey: (work) => {
+      const patient = {
+        ...alone,
+        statement_timeout: deadlines.survey,
+        query_timeout: deadlines.survey + 5000,
+      }
+      return holdAlone(patient, SURVEY, async (db) => ({ keep: false, value: await work(db) }))
+    },
     transact: (lane, work, withinMs = Number.POSITIVE_INFINITY) => {
-      if (lane === 'migration') return migrating(connection, work)
+      if (lane === 'migration') return holdAlone({ ...alone, statement_timeout: false }, EDIT, work)
       const [pool, own] = lane === 'kill' ? [kills, deadlines.kill] : [requests, deadlines.request]
       return hold(take(pool, Math.min(own, withinMs), EDIT), (session) => finish(session, work))
     },
@@ -278,34 +292,5 @@ async function giveBack(
     )
   } else {
     client.release()
-  }
-}
-
-/** On a connection of its own, without the deadlines of requests: a migration may take minutes. */
-async function migrating<T>(
-  connection: pg.ClientConfig,
-  work: (db: Db, allow: Allow) => Promise<Outcome<T>>,
-): Promise<T> {
-  const client = new pg.Client({
-    ...connection,
-    statement_timeout: false,
-    idle_in_transaction_session_timeout: 60_000,
-  })
-  client.on('error', () => {})
-  const answered = <A>(answer: Promise<A>) =>
-    answer.catch((error: unknown) => {
-      throw unavailable(error)
-    })
-  try {
-    await answered(client.connect())
-    await answered(client.query(EDIT))
-    const outcome = await work(drizzle({ client }), async () => {})
-    await answered(client.query(outcome.keep ? 'COMMIT' : 'ROLLBACK'))
-    return outcome.value
-  } catch (error) {
-    throw faultOf(error)
-  } finally {
-    // Not awaited: a server that does not answer must not hold this up.
-    client.end().catch(() => {})
   }
 }

@@ -1,6 +1,9 @@
 /** Statements go by index from the first day: plans made for small tables, without statistics, hold for large ones. */
+import { sql } from 'drizzle-orm'
 import pg from 'pg'
 import { expect, it } from 'vitest'
+import type { Db } from '../../../server/store/database.ts'
+import { rowsOf } from '../../../server/store/migrate.ts'
 import { postgresDatabase } from '../../../server/store/postgres.ts'
 import { ANN, edit, flag, loadOne, openFamily, subjectOn, write } from '../../contract/store.support.ts'
 import { freshDatabase } from '../../support/postgres.ts'
@@ -52,5 +55,16 @@ it('reads about as many rows as a commit concerns, however many there are', asyn
   )
   expect(strange).toEqual([])
   await admin.end()
+  await database.drop()
+})
+
+it('compiles no statement: what is short by index would only wait for it', async () => {
+  const database = await freshDatabase()
+  const driver = postgresDatabase({ url: database.url })
+  const jit = (db: Db) => db.execute(sql`SHOW jit`)
+  for (const ask of [driver.read(jit), driver.snapshot(jit), driver.survey(jit)]) {
+    expect(rowsOf(await ask)).toEqual([{ jit: 'off' }])
+  }
+  await driver.close()
   await database.drop()
 })
