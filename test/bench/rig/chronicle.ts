@@ -12,7 +12,7 @@ export type Entry = {
   /** Epoch milliseconds; the time of the record before where that is later. */
   readonly at: number
   readonly action: string
-  /** Sorted by kind and key, each other than it was. */
+  /** Each other than it was. */
   readonly versions: readonly Version[]
 }
 type Head = { readonly epoch: number; readonly revision: number; readonly hash: string }
@@ -79,7 +79,8 @@ export async function chronicleOf(client: pg.Client, log: string): Promise<Chron
     sent.catch(() => {})
   }
   return {
-    async add({ at, action, versions }) {
+    async add({ at, action, versions: given }) {
+      const versions = [...given].sort(byKindAndKey)
       revision += 1
       changedAt = Math.max(changedAt, at)
       for (const version of versions) {
@@ -178,4 +179,9 @@ async function insert(
     `INSERT INTO halyard.${table} SELECT * FROM unnest(${columns.join(', ')})`,
     types.map((_, index) => rows.map((row) => row[index])),
   )
+}
+
+function byKindAndKey(a: Version, b: Version): number {
+  if (a.kind !== b.kind) return a.kind < b.kind ? -1 : 1
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
 }
