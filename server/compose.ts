@@ -18,8 +18,10 @@ import { retryDelay } from './live/poll.ts'
 import type { RedisLink } from './live/redis/connect.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
-import { openEmbedded } from './store/embedded.ts'
-import { openPostgres } from './store/postgres.ts'
+import type { Database, Log } from './store/database.ts'
+import { embeddedDatabase } from './store/embedded.ts'
+import { createStore } from './store/open-store.ts'
+import { postgresDatabase } from './store/postgres.ts'
 import type { Store } from './store/store.ts'
 
 export type Service = {
@@ -36,24 +38,37 @@ export type Service = {
   close(): Promise<void>
 }
 
-type Database = {
-  readonly open: (config: Config, log: Logger) => Promise<Store>
+type Adapters = {
+  readonly database: (config: Config, log: Log) => Database | Promise<Database>
   /** How instances on it hear of each other without Redis. */
   readonly signal: (store: Store) => Signal
 }
-const POSTGRES: Database = {
-  // With Redis its notifications are not sent, either: there is one signal.
-  open: ({ database, redis }, log) => openPostgres({ url: database, log, notify: redis === undefined }),
+const POSTGRES: Adapters = {
+  database: ({ database }, log) => postgresDatabase({ url: database, log }),
   signal: storeSignal,
 }
 /** Which database a URL asks for, by its scheme. */
-const DATABASES: Readonly<Record<string, Database>> = {
+const ADAPTERS: Readonly<Record<string, Adapters>> = {
   embedded: {
-    open: ({ dataDir }, log) => openEmbedded({ dir: dataDir, log }),
+    database: ({ dataDir }) => embeddedDatabase({ dir: dataDir }),
     signal: () => inProcessSignals()(),
   },
   'postgres:': POSTGRES,
   'postgresql:': POSTGRES,
+}
+
+function adaptersFor({ database }: Config): Adapters {
+  const adapters = ADAPTERS[database === 'embedded' ? 'embedded' : new URL(database).protocol]
+  if (adapters === undefined) throw new Error(`No database for ${database.split(':')[0]}`)
+  return adapters
+}
+
+/**
+ * The database alone, for what works on it beside the service. Nothing is migrated.
+ * @throws FolderInUseError where another process uses the embedded one
+ */
+export async function openDatabase(config: Config, log: Log): Promise<Database> {
+  return adaptersFor(config).database(config, log)
 }
 
 /** Its client is a tenth of a second and 25 MB, so that it is loaded where it is used. */
@@ -77,14 +92,19 @@ const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
 export async function compose(config: Config, log: Logger): Promise<Service> {
   makeDataFolder(config.dataDir)
   const clock = { now: () => Date.now() }
-  const database = DATABASES[config.database === 'embedded' ? 'embedded' : new URL(config.database).protocol]
-  if (database === undefined) throw new Error(`No database for ${config.database.split(':')[0]}`)
-  const store = await database.open(config, log)
+  const adapters = adaptersFor(config)
+  const store = createStore(await adapters.database(config, log), {
+    clock,
+    randomBytes,
+    log,
+    // With Redis the database's notifications are not sent, either: there is one signal.
+    notify: config.redis === undefined,
+  })
   const redis = await openRedis(config, log)
   const instance = randomBytes(9).toString('base64url')
   const live = createLive({
     store,
-    signal: redis === undefined ? database.signal(store) : redisSignal(redis, instance),
+    signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     redis,
     clock,
     random: Math.random,

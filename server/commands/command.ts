@@ -12,6 +12,10 @@ export const EXIT = {
   failed: 1,
   /** The command line is not understood (EX_USAGE). */
   usage: 64,
+  /** A mistake of ours (EX_SOFTWARE), where it must not be taken for an answer. */
+  bug: 70,
+  /** Something that is needed is away for now (EX_TEMPFAIL). */
+  unavailable: 75,
   /** The environment is not (EX_CONFIG). */
   config: ConfigError.exitCode,
 } as const
@@ -35,12 +39,16 @@ export type Edge = {
 export type Option = {
   /** A flag is there or not; a text follows its name, and is called so in the help. */
   readonly value?: string
+  /** A text that may be given more than once. */
+  readonly many?: true
   readonly help: string
 }
 
 /** What stands on the command line after the command's name, checked against what the command takes. */
 export type Given = {
   readonly texts: Readonly<Record<string, string>>
+  /** Those that may be given more than once, in order; nothing where there is none. */
+  readonly lists: Readonly<Record<string, readonly string[]>>
   readonly flags: ReadonlySet<string>
   readonly operands: readonly string[]
 }

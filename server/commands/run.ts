@@ -7,6 +7,7 @@ import { ConfigError } from '../config.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { migrateCommand } from './migrate.ts'
 import { startCommand } from './start.ts'
+import { verifyCommand } from './verify.ts'
 
 const NAME = 'halyard-server'
 
@@ -14,6 +15,7 @@ const NAME = 'halyard-server'
 export const COMMANDS: Readonly<Record<string, Command>> = {
   start: startCommand,
   migrate: migrateCommand,
+  verify: verifyCommand,
 }
 const DEFAULT = 'start'
 
@@ -62,6 +64,7 @@ function givenOf(name: string, command: Command, args: readonly string[]): Given
     texts: Object.fromEntries(
       values.filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
     ),
+    lists: Object.fromEntries(values.filter((entry): entry is [string, string[]] => Array.isArray(entry[1]))),
     flags: new Set(values.filter(([, value]) => value === true).map(([option]) => option)),
     operands: parsed.positionals,
   }
@@ -74,9 +77,9 @@ function parsedOf(name: string, options: Readonly<Record<string, Option>>, args:
       strict: true,
       allowPositionals: true,
       options: Object.fromEntries(
-        Object.entries(options).map(([option, { value }]) => [
+        Object.entries(options).map(([option, { value, many = false }]) => [
           option,
-          { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+          { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: many },
         ]),
       ),
     })
@@ -88,7 +91,9 @@ function parsedOf(name: string, options: Readonly<Record<string, Option>>, args:
 }
 
 function usageOf(name: string, { options = {}, operands = [] }: Command): string {
-  const shown = Object.entries(options).map(([option, { value }]) => `[${withValue(option, value)}]`)
+  const shown = Object.entries(options).map(
+    ([option, { value, many }]) => `[${withValue(option, value)}]${many ? '…' : ''}`,
+  )
   return [NAME, name, ...shown, ...operands.map((operand) => `<${operand}>`)].join(' ')
 }
 
