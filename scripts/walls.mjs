@@ -36,6 +36,7 @@ export const WALLS = {
   ],
   'server/config.ts': ['zod', 'server/live/redis/url.ts', 'node:path'],
   'server/data-folder.ts': ['node:'],
+  'server/vital-signs.ts': ['type:server/live', 'node:'],
   'server/compose.ts': ['*'],
   'server/commands': [
     'server/compose.ts',

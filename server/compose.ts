@@ -23,6 +23,7 @@ import { embeddedDatabase } from './store/embedded.ts'
 import { createStore } from './store/open-store.ts'
 import { postgresDatabase } from './store/postgres.ts'
 import type { Store } from './store/store.ts'
+import { openVitalSigns } from './vital-signs.ts'
 
 export type Service = {
   /** Does not listen yet. */
@@ -87,9 +88,10 @@ const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
  * Puts a service together; nothing is connected or listening until `start()` and `http.listen()`.
  * @param config as parsed
  * @param log structured logger; never gets keys, contexts or tokens
+ * @param signs of this process's health
  * @throws where this machine stands in the way: a data folder that cannot be written, or that another process uses
  */
-export async function compose(config: Config, log: Logger): Promise<Service> {
+export async function compose(config: Config, log: Logger, signs = openVitalSigns()): Promise<Service> {
   makeDataFolder(config.dataDir)
   const clock = { now: () => Date.now() }
   const adapters = adaptersFor(config)
@@ -111,6 +113,7 @@ export async function compose(config: Config, log: Logger): Promise<Service> {
     secret: subkey(config.secret ?? keptSecret(config.dataDir), 'stream-tokens'),
     adminKey: config.adminKey,
     limits: config,
+    signs,
     log,
   })
   const http = createHttp({ live, config, clock, log, version: VERSION })

@@ -91,6 +91,19 @@ export function createMetrics(live: Live): Metrics {
   gauge('evaluation_cache_bytes', 'Bytes of cached bulk evaluations', () => ({
     value: live.metrics.evaluationCacheBytes,
   }))
+  read(
+    'shed_total',
+    'Requests refused because this instance had more to do than it could',
+    () => live.pressure.shed,
+    'class',
+  )
+  gauge(
+    'pressure',
+    '0: nothing is refused for it; 1: telemetry; 2: new streams; 3: answers to who has one',
+    () => ({
+      value: live.pressure.level,
+    }),
+  )
   gauge('streams', 'Streams open now', () => live.streams(), 'kind')
   gauge('ready', '1 where this instance is ready', () => ({ value: live.status().ready ? 1 : 0 }))
   gauge('store_up', '1 where the database answered when it was last asked', () => ({

@@ -135,6 +135,8 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     endpoints['ofrep.evaluate-all'].path,
     { bodyLimit, config: { endpoint: endpoints['ofrep.evaluate-all'] } },
     behindKey<AllRequest>((request, reply, principal) => {
+      // Whoever holds an answer can live with it for a while; a page that has none is answered.
+      if (request.headers['if-none-match'] !== undefined) live.pressure.refuse('bulk')
       const context = contextOf(request.body as string | undefined)
       if (typeof context === 'string') {
         metrics.evaluations.refused++

@@ -40,6 +40,7 @@ export function serveSdks(
         metrics.rulesets.notModified++
         return reply.code(304).header('etag', known).send()
       }
+      if (request.headers['if-none-match'] !== undefined) live.pressure.refuse('rulesets')
       const { body, etag } = await live.ruleset(environment.id, encoding)
       metrics.rulesets.sent++
       reply.header('content-type', 'application/json; charset=utf-8').header('etag', etag)

@@ -32,11 +32,14 @@ export type AdmissionDeps = {
   /** From 0 up to 1. */
   readonly random: () => number
   readonly metrics: LiveMetrics
+  /** Whether this process has too much to do for another one. */
+  readonly pressed?: () => boolean
 }
 
 const REFUSALS: Readonly<Record<StreamRefusal, readonly ['unavailable' | 'too-many-requests', string]>> = {
   draining: ['unavailable', 'This instance is going away. Connect again.'],
   key: ['too-many-requests', 'This key has as many streams here as a key may have. Connect later, or poll.'],
+  pressure: ['unavailable', 'This instance has more to do than it can. Connect later, or poll.'],
   instance: ['unavailable', 'This instance has no room for more streams. Connect later, or poll.'],
   browsers: ['unavailable', 'There are too many event streams of browsers here. Connect later, or poll.'],
   rate: ['unavailable', 'More streams come at once than are let in each second. Connect later, or poll.'],
@@ -46,7 +49,8 @@ const SOMETIME = { least: 1, more: 10 }
 /** Nobody is sent away for longer, seconds. */
 const LONGEST = 60
 
-export function createAdmission({ limits, clock, random, metrics }: AdmissionDeps): Admission {
+export function createAdmission(deps: AdmissionDeps): Admission {
+  const { limits, clock, random, metrics, pressed = () => false } = deps
   const { maxStreams, maxStreamsPerKey = Number.POSITIVE_INFINITY, streamsPerSecond } = limits
   const open = { server: 0, refetch: 0 }
   const byKey = new Map<string, number>()
@@ -80,6 +84,7 @@ export function createAdmission({ limits, clock, random, metrics }: AdmissionDep
   function refusalOf(kind: StreamKind, keyId: string): StreamRefusal | undefined {
     if (closed) return 'draining'
     if ((byKey.get(keyId) ?? 0) >= maxStreamsPerKey) return 'key'
+    if (pressed()) return 'pressure'
     if (open.server + open.refetch >= maxStreams) return 'instance'
     if (kind === 'refetch' && open.refetch >= Math.floor(maxStreams / 2)) return 'browsers'
     return undefined

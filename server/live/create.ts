@@ -16,6 +16,7 @@ import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
+import { CALM, createPressure, type Signs } from './pressure.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
@@ -38,6 +39,8 @@ export type LiveDeps = {
   /** For stream tokens alone: a subkey of the installation's secret, the same on all its instances. */
   readonly secret: Buffer
   readonly log: Log
+  /** Of this process's health; of one that is never pressed by default. */
+  readonly signs?: Signs | undefined
   /** A key that is an administrator's for as long as it is configured. */
   readonly adminKey?: string | undefined
   readonly limits: StreamLimits & {
@@ -51,12 +54,14 @@ export type LiveDeps = {
 }
 
 const TICK_MS = 1_000
+const LOOK_MS = 500
 
 export function createLive(deps: LiveDeps): Live {
   const { store, redis, clock, random, secret, log, adminKey, limits } = deps
-  const { pollMs = 1_000, saveUsesMs = 30_000, signal = storeSignal(store) } = deps
+  const { pollMs = 1_000, saveUsesMs = 30_000, signal = storeSignal(store), signs = CALM } = deps
   const metrics = createLiveMetrics()
   const conditions = createConditions(log)
+  const pressure = createPressure({ signs, log, random })
   const ring = createRing()
   const streams = createStreams({
     ring,
@@ -64,6 +69,7 @@ export function createLive(deps: LiveDeps): Live {
     random,
     metrics,
     limits,
+    pressed: () => pressure.sheds('streams'),
     onFailure: (cause) => log.warn({ err: cause }, 'a stream could not be written and was ended'),
   })
   const hub = createHub({ store, signal, clock, conditions, metrics, watcher: { changed, closed } })
@@ -92,6 +98,7 @@ export function createLive(deps: LiveDeps): Live {
   let draining = false
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
+  let looking: NodeJS.Timeout | undefined
 
   function changed(
     after: HeldLog,
@@ -189,6 +196,7 @@ export function createLive(deps: LiveDeps): Live {
     ...(redis && { redis: redis.counts }),
     async start() {
       ticking ??= setInterval(tick, TICK_MS)
+      looking ??= setInterval(pressure.look, LOOK_MS)
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
       await poll.start()
     },
@@ -239,12 +247,14 @@ export function createLive(deps: LiveDeps): Live {
       return key?.kind === bearer.scope && inForce(key, bearer.environment) ? bearer : undefined
     },
     status,
+    pressure,
     async drain() {
       draining = true
       await streams.drain()
     },
     async close() {
       clearInterval(ticking)
+      clearInterval(looking)
       clearInterval(saving)
       streams.endAll()
       await poll.stop()

@@ -16,6 +16,7 @@ import type {
   Past as StoredPast,
 } from '../store/store.ts'
 import type { KeyUses } from './key-uses.ts'
+import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
 import type { Sdks } from './sdks.ts'
 
@@ -172,6 +173,8 @@ export interface Live {
   ): { readonly environment: LogId; readonly keyId: string; readonly scope: 'server' | 'client' } | undefined
 
   status(): LiveStatus
+  /** What is refused while this process has more to do than it can. */
+  readonly pressure: Pick<Pressure, 'level' | 'refuse' | 'shed'>
   /** Counters that only grow, and where to send observations. */
   readonly metrics: LiveMetrics
   /** The same of Redis; absent without it. */
@@ -198,10 +201,10 @@ export type LiveStatus = {
 }
 
 /**
- * Why a stream is not let in: the instance goes away; the key, the instance or all browsers have as many as they may;
- * more come at once than are let in each second.
+ * Why a stream is not let in: the instance goes away; the key has as many as it may; the instance is hard pressed; it,
+ * or all browsers, have as many as they may; more come at once than are let in each second.
  */
-export type StreamRefusal = 'draining' | 'key' | 'instance' | 'browsers' | 'rate'
+export type StreamRefusal = 'draining' | 'key' | 'pressure' | 'instance' | 'browsers' | 'rate'
 
 /** What this process has done since it began; plain numbers, read when they are scraped. */
 export type LiveMetrics = {

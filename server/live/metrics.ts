@@ -12,7 +12,7 @@ export function createLiveMetrics(): LiveMetrics {
     framesSent: 0,
     bytesSent: 0,
     streamsOpened: 0,
-    streamsRefused: { draining: 0, key: 0, instance: 0, browsers: 0, rate: 0 },
+    streamsRefused: { draining: 0, key: 0, pressure: 0, instance: 0, browsers: 0, rate: 0 },
     streamsDropped: 0,
     streamsRevoked: 0,
     evaluationCacheHits: 0,

@@ -13,6 +13,7 @@ import { SYSTEM } from '../../server/domain/change.ts'
 import type { GrantInput } from '../../server/domain/inputs.ts'
 import { createSdkKey } from '../../server/domain/sdk-keys.ts'
 import type { Live } from '../../server/live/live.ts'
+import { CALM, type Signs } from '../../server/live/pressure.ts'
 import { contradictions } from './conforms.ts'
 import { preparedEmbedded, temporaryFolder } from './postgres-embedded.ts'
 
@@ -54,7 +55,7 @@ export type Asked = {
   readonly etag: string
 }
 
-export async function startService(changes: Partial<Config> = {}): Promise<TestService> {
+export async function startService(changes: Partial<Config> = {}, signs: Signs = CALM): Promise<TestService> {
   const folder = temporaryFolder()
   cpSync(await preparedEmbedded(), join(folder.dir, 'postgres'), { recursive: true })
   const logged: string[] = []
@@ -79,6 +80,7 @@ export async function startService(changes: Partial<Config> = {}): Promise<TestS
       ...changes,
     },
     log,
+    signs,
   )
   const { http, live } = service
   await http.ready()
