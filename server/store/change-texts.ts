@@ -8,6 +8,7 @@ import type { DocumentDigest } from './chain.ts'
 import { type Db, statement } from './database.ts'
 import { definitionOf } from './read.ts'
 import type { ChangedDocument, DocumentVersion, TextBounds } from './store.ts'
+import { inStretches } from './stretches.ts'
 
 type TextRow = {
   readonly number: string
@@ -102,9 +103,15 @@ export async function readTexts(
           bytesEach: bounds.bytesEach,
           bytes: bounds.bytes,
         })
-  const found = new Map(all.map((wanted, index) => [wanted, rows[index]]))
+  const stretch = inStretches()
+  const found = new Map<Wanted, ChangedDocument>()
+  for (const [index, wanted] of all.entries()) {
+    const row = rows[index]
+    found.set(wanted, changed(wanted, row))
+    await stretch((row?.before?.length ?? 0) + (row?.after?.length ?? 0))
+  }
   return chosen.map(({ wanted, leftOff }) => ({
-    documents: wanted.map((one) => changed(one, found.get(one))),
+    documents: wanted.flatMap((one) => found.get(one) ?? []),
     leftOff,
   }))
 }

@@ -2,13 +2,13 @@
  * A log as it was: any revision, or the newest at a time, rebuilt in one statement that finds each document by the
  * index. What it costs grows with the documents that the log ever had, not with how often they changed.
  */
-import { setImmediate } from 'node:timers/promises'
 import { type SQL, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Db, statement } from './database.ts'
 import { addEntry, type Entries, stateFrom } from './read.ts'
 import type { At, Past, Redacted } from './store.ts'
+import { inStretches } from './stretches.ts'
 
 type PastRow = {
   readonly project: string
@@ -70,9 +70,6 @@ const pastAtTime = pastOf(
   sql`revision > 0 AND at <= to_timestamp(${AT} / 1000.0) ORDER BY at DESC, revision DESC`,
 )
 
-/** Characters of texts that are parsed at a stretch, some milliseconds; then it is others' turn. */
-const STRETCH = 512 * 1024
-
 /**
  * The log as it was; closed logs too.
  * @throws Problem `revision-not-found` where it never was so, `history-compacted` where that was not kept
@@ -87,15 +84,11 @@ export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
   const revision = Number(head.revision)
   const entries: Entries = new Map()
   const redacted: Redacted[] = []
-  let parsed = 0
+  const stretch = inStretches()
   for (const { kind, key, written, redactedAt, text } of rows) {
     if (kind === null) continue
     if (text === null) throw notKept(revision)
-    parsed += text.length
-    if (parsed > STRETCH) {
-      parsed = 0
-      await setImmediate()
-    }
+    await stretch(text.length)
     if (redactedAt !== null) {
       redacted.push({ kind, key, revision: Number(written), redactedAt: Number(redactedAt) })
     }

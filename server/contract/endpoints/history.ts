@@ -34,7 +34,7 @@ const flag = z.string().optional()
 const inAll =
   'Newest first, with what each did in words and line by line. Every condition that is given must hold; those of documents, of one and the same. `cursor` of one page is the `cursor` of the next request; where rare things are looked for a page may be short, even empty, and not the last. Documents that are many or large are left off and counted: the record by itself has them. `head` is the log’s newest record, for the verification of its chain.'
 const inOne =
-  'With every document before and after. What is larger than 32 MiB together is left off; of members, those who came and went are told, the first 1,000 by name.'
+  'With every document before and after. What is larger than 16 MiB together is left off; of members, those who came and went are told, the first 1,000 by name.'
 
 const shared = { group: 'History', method: 'GET', headers: noHeaders, body: undefined } as const
 const pages = { 200: { description: 'A page of changes', body: ChangePage } } as const

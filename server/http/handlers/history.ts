@@ -16,7 +16,7 @@ import { readAt, readTime } from '../standpoint.ts'
 const PAGE = 50
 const KIB = 1024
 const LISTED: TextBounds = { documents: 20, bytesEach: 512 * KIB, bytes: 4 * KIB * KIB }
-const WHOLE: TextBounds = { documents: 20_000, bytesEach: 32 * KIB * KIB, bytes: 32 * KIB * KIB }
+const WHOLE: TextBounds = { documents: 20_000, bytesEach: 16 * KIB * KIB, bytes: 16 * KIB * KIB }
 const IN_LIST: Extent = { lines: 100, names: 10, whole: false }
 const BY_ITSELF: Extent = { lines: 1_000, names: 1_000, whole: true }
 /** Pages that are read for one that is answered, where much of them is not for the caller. */
