@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
@@ -14,10 +14,10 @@ import { bootstrap, createApiKey } from './domain/index.ts'
 import { createHttp } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
-import { retryDelay } from './live/poll.ts'
 import type { RedisLink } from './live/redis/connect.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
+import { diskShelf } from './live/snapshots/disk-shelf.ts'
 import type { Database, Log } from './store/database.ts'
 import { embeddedDatabase } from './store/embedded.ts'
 import { createStore } from './store/open-store.ts'
@@ -31,7 +31,7 @@ export type Service = {
   readonly live: Live
   /**
    * Loads the state, and makes the default project and the first admin key where there is none. Retries for as
-   * long as the database is away; the service answers (not ready, 503) meanwhile.
+   * long as the database is away; meanwhile the newest snapshots are served, or the service is up and not ready.
    * @returns the first admin key's text, when this start made it: it is shown nowhere else
    */
   start(): Promise<{ readonly adminKey: string | undefined }>
@@ -104,13 +104,18 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   })
   const redis = await openRedis(config, log)
   const instance = randomBytes(9).toString('base64url')
+  const secret = config.secret ?? keptSecret(config.dataDir)
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     redis,
     clock,
     random: Math.random,
-    secret: subkey(config.secret ?? keptSecret(config.dataDir), 'stream-tokens'),
+    secret: subkey(secret, 'stream-tokens'),
+    snapshots: {
+      shelves: [diskShelf(join(config.dataDir, 'snapshots'))],
+      key: subkey(secret, 'snapshots'),
+    },
     adminKey: config.adminKey,
     limits: config,
     signs,
@@ -118,6 +123,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   })
   const http = createHttp({ live, config, clock, log, version: VERSION })
 
+  let adminKey: string | undefined
   let closing: Promise<void> | undefined
   const close = async () => {
     await live.drain()
@@ -125,32 +131,19 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     await live.close()
     await Promise.all([redis?.close(), store.close()])
   }
-  /** Before anything is loaded, so that a service that is ready has its defaults. Where they are there, nothing is written. */
+  /** Before the first state is served, so that a service that is ready has its defaults. Where they are there, nothing is written. */
   const makeDefaults = async () => {
     const scope = { path: [SYSTEM] }
-    const [system] = await store.load(scope.path)
-    const has = (kind: string) => (system?.state.entries.get(kind)?.size ?? 0) > 0
-    if (!has('project')) await store.commit({ scope, actor: HALYARD, edit: bootstrap() })
-    if (has('api-key') || config.adminKey !== undefined) return undefined
-    return (await store.commit({ scope, actor: HALYARD, edit: firstAdminKey(randomBytes(32)) })).result
-  }
-  const untilItWorks = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    for (let attempt = 0; closing === undefined; attempt++) {
-      try {
-        return await work()
-      } catch (error) {
-        log.warn({ err: error }, 'the defaults cannot be looked up or made yet; trying again')
-        await sleep(retryDelay(attempt, Math.random), undefined, { ref: false })
-      }
-    }
-    return undefined
+    const has = (kind: string) => (live.held(SYSTEM)?.state.entries.get(kind)?.size ?? 0) > 0
+    if (!has('project')) await live.commit({ scope, actor: HALYARD, edit: bootstrap() })
+    if (has('api-key') || config.adminKey !== undefined) return
+    adminKey = (await live.commit({ scope, actor: HALYARD, edit: firstAdminKey(randomBytes(32)) })).result
   }
   return {
     http,
     live,
     start: async () => {
-      const adminKey = await untilItWorks(makeDefaults)
-      if (closing === undefined) await live.start()
+      await live.start(makeDefaults)
       return { adminKey }
     },
     close: () => {

@@ -35,6 +35,8 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   evaluationCacheHits: ['evaluation_cache_hits_total', 'Bulk evaluations answered from memory'],
   evaluationCacheMisses: ['evaluation_cache_misses_total', 'Bulk evaluations computed'],
   rulesetsBuilt: ['rulesets_built_total', 'Rulesets serialised and compressed'],
+  snapshotsKept: ['snapshots_kept_total', 'Snapshots of logs written'],
+  snapshotFailures: ['snapshot_failures_total', 'Failures to read or write snapshots'],
 }
 
 export function createMetrics(live: Live): Metrics {
@@ -87,6 +89,12 @@ export function createMetrics(live: Live): Metrics {
   read('streams_refused_total', 'Streams that were not let in', () => live.metrics.streamsRefused, 'reason')
   read('evaluations_total', 'OFREP evaluations answered', () => evaluations, 'outcome')
   read('limited_total', 'Requests refused because their caller asked too much', () => limited, 'limit')
+  read(
+    'snapshots_refused_total',
+    'Snapshots that were found and not believed, by why',
+    () => live.metrics.snapshotsRefused,
+    'reason',
+  )
   read('rulesets_total', 'Rulesets asked for', () => rulesets, 'outcome')
   gauge('evaluation_cache_bytes', 'Bytes of cached bulk evaluations', () => ({
     value: live.metrics.evaluationCacheBytes,
@@ -134,6 +142,16 @@ export function createMetrics(live: Live): Metrics {
       return { ok, failing: environments.length - ok }
     },
     'health',
+  )
+  gauge(
+    'environments_by_source',
+    'Environments held, by where their state was read from',
+    () => {
+      const counts = { database: 0, redis: 0, disk: 0 }
+      for (const { source } of live.status().environments) if (source !== undefined) counts[source]++
+      return counts
+    },
+    'source',
   )
   gauge('flags_in_error', 'Flags that answer PARSE_ERROR, over all environments', () => ({
     value: live.status().environments.reduce((sum, { flagsInError }) => sum + flagsInError.length, 0),

@@ -48,11 +48,12 @@ export function serveOperations(
         version,
         store: { ok: store.ok },
         ...(redis && { redis: { ok: redis.ok } }),
-        environments: environments.map(({ environment, ok, epoch, revision, flagsInError }) => ({
+        environments: environments.map(({ environment, ok, epoch, revision, source, flagsInError }) => ({
           environment,
           ok,
           epoch,
           revision,
+          ...(source === undefined ? {} : { source }),
           flagsInError: flagsInError.length,
         })),
       })

@@ -3,7 +3,7 @@
  * directory holds it. An unknown one costs at most a shared, rationed read of the store. Hides both memories.
  */
 import { CONFIGURED_KEY } from '../domain/api-keys.ts'
-import { digestOfKey, parseKey, sameDigest } from '../domain/keys.ts'
+import { digestOfKey, type KeyKind, parseKey, sameDigest } from '../domain/keys.ts'
 import type { Directory, KnownKey } from './directory.ts'
 import type { Principal } from './live.ts'
 
@@ -93,6 +93,11 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return nextRead
   }
 
+  /** A key of a project that could not be loaded is not found, and may yet be good. */
+  function missing(kind: KeyKind): 'unknown' | 'unloaded' {
+    return kind === 'management' || directory().complete ? 'unknown' : 'unloaded'
+  }
+
   const authenticate: (...asked: Parameters<Authenticate>) => ReturnType<Authenticate> = async (
     secret,
     charge,
@@ -108,11 +113,12 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     charge?.()
     if (parsed === undefined || first === 'refused') return 'unknown'
     const { id, kind } = parsed
-    if (!storeAnswers() || clock.now() < (unknownUntil.get(id) ?? 0)) return 'unknown'
+    if (!storeAnswers() || clock.now() < (unknownUntil.get(id) ?? 0)) return missing(kind)
     const answered = await freshRead()
     const second = verify(secret, id, kind)
     if (second === 'missing' && answered) remember(unknownUntil, id, clock.now() + UNKNOWN_FOR_MS)
-    return typeof second === 'string' ? 'unknown' : second
+    if (second === 'missing') return missing(kind)
+    return second === 'refused' ? 'unknown' : second
   }
   return Object.assign(authenticate, { recognise })
 }

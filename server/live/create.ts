@@ -12,6 +12,7 @@ import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
 import { createHub, type HeldEnvironment, type HeldLog, subjectOf } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
+import { createLadder } from './ladder.ts'
 import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
@@ -22,6 +23,7 @@ import { createRing } from './ring.ts'
 import { createRulesetDownload } from './ruleset-download.ts'
 import { createSdks } from './sdks.ts'
 import { type Signal, storeSignal } from './signal.ts'
+import { createSnapshots, type SnapshotsConfig } from './snapshots/snapshots.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
 import { viewOf } from './view.ts'
@@ -38,6 +40,7 @@ export type LiveDeps = {
   readonly random: () => number
   /** For stream tokens alone: a subkey of the installation's secret, the same on all its instances. */
   readonly secret: Buffer
+  readonly snapshots: SnapshotsConfig
   readonly log: Log
   /** Of this process's health; of one that is never pressed by default. */
   readonly signs?: Signs | undefined
@@ -75,6 +78,14 @@ export function createLive(deps: LiveDeps): Live {
   const hub = createHub({ store, signal, clock, conditions, metrics, watcher: { changed, closed } })
   const directory = createDirectory(() => hub.logs())
   const poll = createPoll({ store, signal, hub, conditions, metrics, clock, random, pollMs })
+  const snapshots = createSnapshots(deps.snapshots, {
+    logs: hub.logs,
+    adopt: hub.adopt,
+    conditions,
+    metrics,
+    random,
+  })
+  const ladder = createLadder({ hub, poll, snapshots, metrics, log })
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)
@@ -84,14 +95,14 @@ export function createLive(deps: LiveDeps): Live {
     streamToken: tokens.mint,
     cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
   })
-  const storeAnswers = () => conditions.of(STORE) === undefined
+  const storeAnswers = () => poll.lastOkAt !== undefined && conditions.of(STORE) === undefined
   const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
   const sdks = createSdks({ directory: directory.current, keyUses, clock })
   const authenticate = createAuthenticate({
     directory: directory.current,
     adminKey,
     clock,
-    loaded: () => poll.loaded,
+    loaded: ladder.serves,
     storeAnswers,
     refresh: poll.refresh,
   })
@@ -105,6 +116,7 @@ export function createLive(deps: LiveDeps): Live {
     before: HeldLog | undefined,
     delta: Parameters<typeof ring.append>[1] | undefined,
   ) {
+    snapshots.changed(after.id)
     if (after.head.kind !== 'environment') {
       directory.stale()
       if (before?.state.entries.get('sdk-key') !== after.state.entries.get('sdk-key')) sweep()
@@ -116,6 +128,7 @@ export function createLive(deps: LiveDeps): Live {
   }
 
   function closed(gone: HeldLog): void {
+    snapshots.closed(gone.id)
     if (gone.head.kind !== 'environment') {
       directory.stale()
       sweep()
@@ -159,7 +172,7 @@ export function createLive(deps: LiveDeps): Live {
     ) as HeldEnvironment[]
     const missing = [...poll.unloaded().values()].filter(({ kind }) => kind === 'environment')
     return {
-      ready: poll.loaded && !draining,
+      ready: ladder.serves() && !draining,
       draining,
       store: {
         ok: poll.loaded && error === undefined,
@@ -168,11 +181,12 @@ export function createLive(deps: LiveDeps): Live {
       },
       ...(redis && { redis: redis.status() }),
       environments: [
-        ...held.map(({ id, state, compiled }) => ({
+        ...held.map(({ id, state, compiled, source }) => ({
           environment: viewOf(compiled).flagSetId,
           epoch: state.epoch,
           revision: state.revision,
           ...healthOf(id),
+          source,
           flagsInError: viewOf(compiled).flagsInError,
         })),
         ...missing.map(({ log: id, epoch, revision }) => ({
@@ -194,11 +208,11 @@ export function createLive(deps: LiveDeps): Live {
   return {
     metrics,
     ...(redis && { redis: redis.counts }),
-    async start() {
+    async start(prepare = async () => {}) {
       ticking ??= setInterval(tick, TICK_MS)
       looking ??= setInterval(pressure.look, LOOK_MS)
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
-      await poll.start()
+      await ladder.start(prepare)
     },
     commit: hub.commit,
     projects: () => directory.current().projects,
@@ -257,8 +271,9 @@ export function createLive(deps: LiveDeps): Live {
       clearInterval(looking)
       clearInterval(saving)
       streams.endAll()
+      ladder.stop()
       await poll.stop()
-      await keyUses.save()
+      await Promise.all([keyUses.save(), snapshots.close()])
     },
   }
 }

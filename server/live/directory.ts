@@ -25,6 +25,8 @@ export type KnownKey = {
 
 /** A value: a new object after every change of the system's or a project's log. */
 export type Directory = {
+  /** false: there is a project whose log is not held, so that what is not found here may be there. */
+  readonly complete: boolean
   readonly projects: readonly Project[]
   project(key: string): Project | undefined
   environments(project: LogId): readonly Environment[]
@@ -70,7 +72,8 @@ export function createDirectory(logs: () => ReadonlyMap<LogId, HeldLog>): Direct
   function build(): Directory {
     const system = logs().get(SYSTEM)?.state
     const next = new Map<LogId, Kept>()
-    for (const project of system === undefined ? [] : projectsOf(system)) {
+    const projects = system === undefined ? [] : projectsOf(system)
+    for (const project of projects) {
       const state = logs().get(project.id)?.state
       if (state !== undefined) next.set(project.id, listed(project, state))
     }
@@ -78,6 +81,7 @@ export function createDirectory(logs: () => ReadonlyMap<LogId, HeldLog>): Direct
     return directoryOf(
       Array.from(next.values(), ({ listing }) => listing),
       system === undefined ? new Map() : managementKeysOf(documents(system, 'api-key')),
+      projects.every(({ id }) => next.has(id)),
     )
   }
 
@@ -92,7 +96,11 @@ export function createDirectory(logs: () => ReadonlyMap<LogId, HeldLog>): Direct
   }
 }
 
-function directoryOf(listings: readonly Listing[], management: ReadonlyMap<string, KnownKey>): Directory {
+function directoryOf(
+  listings: readonly Listing[],
+  management: ReadonlyMap<string, KnownKey>,
+  complete: boolean,
+): Directory {
   const byKey = new Map(listings.map((listing) => [listing.project.key, listing]))
   const byId = new Map(listings.map((listing) => [listing.project.id, listing]))
   const environments = new Map<LogId, Environment>()
@@ -100,6 +108,7 @@ function directoryOf(listings: readonly Listing[], management: ReadonlyMap<strin
     for (const environment of listing.environments) environments.set(environment.id, environment)
   }
   return {
+    complete,
     projects: listings.map(({ project }) => project),
     project: (key) => byKey.get(key)?.project,
     environments: (project) => byId.get(project)?.environments ?? [],

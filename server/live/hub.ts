@@ -10,16 +10,22 @@ import {
   compile,
   type Delta,
   type State,
+  withPending,
 } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { CommitRequest, Committed, Head, Loaded, Newer, Provenance, Store } from '../store/store.ts'
 import type { Conditions } from './conditions.ts'
-import type { Held, LiveMetrics } from './live.ts'
+import type { Held, LiveMetrics, Source } from './live.ts'
 import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
 
 /** A log as held. `compiled` where the log is an environment's. */
-export type HeldLog = Held & { readonly id: LogId; readonly compiled: Compiled | undefined }
+export type HeldLog = Held & {
+  readonly id: LogId
+  readonly compiled: Compiled | undefined
+  /** The database has it, too, as soon as that was seen. */
+  readonly source: Source
+}
 export type HeldEnvironment = HeldLog & { readonly compiled: Compiled }
 
 /** Who is told of every swap, at once and in order. */
@@ -37,7 +43,9 @@ export type Hub = {
   /** Reads what is newer than the held state, single flight per log. Rejects where the store fails. */
   catchUp(log: LogId): Promise<void>
   /** Takes a log whole, unless something as new is held. */
-  adopt(loaded: Loaded): void
+  adopt(loaded: Loaded, source?: Source): void
+  /** The database has the very state that is held. */
+  confirm(log: LogId): void
   /** The log was closed: it is no longer held. */
   drop(log: LogId): void
 }
@@ -69,12 +77,20 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
     watcher.changed(after, before, delta)
   }
 
-  function adopt(loaded: Loaded): void {
+  function adopt(loaded: Loaded, source: Source = 'database'): void {
     const before = logs.get(loaded.log)
     if (before !== undefined && compareStates(loaded.state, before.state) <= 0) return
+    const state = before === undefined ? loaded.state : withKillsOf(before.state, loaded.state)
     // Anew, not advanced: what is taken whole may have another history, in which a revision wrote something else.
-    const compiled = loaded.kind === 'environment' ? compile(loaded.state) : undefined
-    swap(before, holding(loaded, loaded.state, compiled, new Map(loaded.provenance)), undefined)
+    const compiled = loaded.kind === 'environment' ? compile(state) : undefined
+    swap(before, holding(loaded, state, compiled, new Map(loaded.provenance), source), undefined)
+  }
+
+  function confirm(log: LogId): void {
+    const held = logs.get(log)
+    if (held === undefined) return
+    conditions.clear(subjectOf(log))
+    if (held.source !== 'database') logs.set(log, { ...held, source: 'database' })
   }
 
   /** 'held': the state that the delta leads to, or a newer one, is held now. */
@@ -117,7 +133,7 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
   function settle(log: LogId, asked: State, newer: Newer): boolean {
     switch (newer.kind) {
       case 'current':
-        conditions.clear(subjectOf(log))
+        confirm(log)
         return true
       case 'closed':
         drop(log)
@@ -231,6 +247,7 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
 
   return {
     held: (log) => logs.get(log),
+    confirm,
     environment(log) {
       const held = logs.get(log)
       return held !== undefined && isEnvironment(held) ? held : undefined
@@ -252,6 +269,7 @@ function holding(
   state: State,
   compiled: Compiled | undefined,
   provenance: ReadonlyMap<number, Provenance>,
+  source: Source = 'database',
 ): HeldLog {
   const { log, kind, parent } = head
   return {
@@ -260,7 +278,15 @@ function holding(
     state,
     compiled,
     provenance,
+    source,
   }
+}
+
+/** A kill without a revision stays until the log settles it, whoever has not heard of it. */
+function withKillsOf(before: State, next: State): State {
+  const { pending, endedKills } = before
+  if (pending.size + endedKills.size === 0) return next
+  return withPending(next, Object.fromEntries(pending), [...endedKills])
 }
 
 /** Revisions that no current entry has are let go once they are as many as those that matter, and some. */

@@ -19,6 +19,7 @@ import type { KeyUses } from './key-uses.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
 import type { Sdks } from './sdks.ts'
+import type { Refusal } from './snapshots/form.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -43,6 +44,9 @@ export type Principal =
       readonly name: string
       readonly grants: readonly GrantDocument[]
     }
+
+/** Where a held state was read from: the database, or where it stands for when there is none. */
+export type Source = 'database' | 'redis' | 'disk'
 
 /** One log, as held: its state, and who wrote each revision that a current entry has. */
 export type Held = {
@@ -100,8 +104,13 @@ export type BulkAnswer = {
 }
 
 export interface Live {
-  /** Loads everything; resolves when the first state is held, retries for as long as the store fails. */
-  start(): Promise<void>
+  /**
+   * Serves the newest state that can be had: the store's, or after a second without it that of the newest snapshots.
+   * Resolves when the store has answered; retries for as long as it fails.
+   * @param prepare run when the store's state is held for the first time, before it is served; tried again where it
+   *   rejects
+   */
+  start(prepare?: () => Promise<void>): Promise<void>
   /** Commits, holds the result before it resolves, and signals other instances. */
   commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>>
 
@@ -184,6 +193,9 @@ export interface Live {
   close(): Promise<void>
 }
 
+/** `older`: behind another shelf that should be behind it. The rest is said where snapshots are read. */
+export type SnapshotRefusal = Refusal | 'older'
+
 export type LiveStatus = {
   readonly ready: boolean
   readonly draining: boolean
@@ -196,6 +208,8 @@ export type LiveStatus = {
     readonly revision: number
     readonly ok: boolean
     readonly error?: string
+    /** Absent where no state is held. */
+    readonly source?: Source
     readonly flagsInError: readonly FlagKey[]
   }[]
 }
@@ -229,6 +243,12 @@ export type LiveMetrics = {
   evaluationCacheMisses: number
   evaluationCacheBytes: number
   rulesetsBuilt: number
+  /** Snapshots written, each to all shelves that lacked it. */
+  snapshotsKept: number
+  /** Shelves that failed, and snapshots that could not be made. */
+  snapshotFailures: number
+  /** Snapshots that were found and not believed, by why. */
+  snapshotsRefused: Record<SnapshotRefusal, number>
   /** Called with the seconds from a change's commit elsewhere to its being held here; replace it to observe. */
   observePropagation: (seconds: number) => void
 }

@@ -19,6 +19,9 @@ export function createLiveMetrics(): LiveMetrics {
     evaluationCacheMisses: 0,
     evaluationCacheBytes: 0,
     rulesetsBuilt: 0,
+    snapshotsKept: 0,
+    snapshotFailures: 0,
+    snapshotsRefused: { garbage: 0, forged: 0, misplaced: 0, unreadable: 0, older: 0 },
     observePropagation: () => {},
   }
 }

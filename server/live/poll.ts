@@ -13,8 +13,11 @@ import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
 
 export type Poll = {
-  /** Resolves after the first whole load (or `stop`); polls from then on. */
-  start(): Promise<void>
+  /**
+   * Resolves after the first whole load (or `stop`); polls from then on.
+   * @param prepare what must be done on that load before it counts
+   */
+  start(prepare: () => Promise<void>): Promise<void>
   /**
    * One round now, single flight: what it reads is read after the call. Resolves when the system's and the projects'
    * logs are up to date; environments follow, each at its own pace. Rejects where the store fails.
@@ -42,6 +45,7 @@ export type PollDeps = {
 
 /** The conditions' subject for the store as a whole. */
 export const STORE = 'store'
+const DEFAULTS = 'defaults'
 const NOTICES = 'change notices'
 /** Logs caught up at the same time: after an outage many are behind, and the pool is for edits too. */
 const ABREAST = 4
@@ -91,7 +95,22 @@ export function createPoll(deps: PollDeps): Poll {
     }
     lastOkAt = clock.now()
     conditions.clear(STORE)
-    loaded ||= hub.held(SYSTEM) !== undefined
+  }
+
+  /** The first load counts when what must be there is there. */
+  async function load(prepare: () => Promise<void>): Promise<void> {
+    await refresh()
+    // Environments too: nobody is served an older state than the store's because it was at hand sooner.
+    await following
+    if (hub.held(SYSTEM) === undefined) return
+    try {
+      await prepare()
+    } catch (cause) {
+      conditions.fail(DEFAULTS, 'what a service begins with cannot be made yet; trying again', cause)
+      throw cause
+    }
+    conditions.clear(DEFAULTS)
+    loaded = true
   }
 
   async function catchUpAll(heads: readonly Head[], before: ReadonlyMap<LogId, HeldLog>): Promise<void> {
@@ -106,10 +125,10 @@ export function createPoll(deps: PollDeps): Poll {
       if (held === undefined) missing.push(head)
       else if (order > 0) (head.kind === 'environment' ? lateEnvironments : late).push(head.log)
       else if (order < 0) lookBehind(head, before.get(head.log))
-      else conditions.clear(subjectOf(head.log))
+      else hub.confirm(head.log)
     }
     for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
-    if (missing.length > 0) await load(missing)
+    if (missing.length > 0) await takeAll(missing)
     // Not waited for: one that hangs until its deadline must not keep the others from the next poll.
     following = Promise.all([following, abreast(lateEnvironments, catchUp)])
     await abreast(late, catchUp)
@@ -143,18 +162,18 @@ export function createPoll(deps: PollDeps): Poll {
     )
   }
 
-  async function load(heads: readonly Head[]): Promise<void> {
+  async function takeAll(heads: readonly Head[]): Promise<void> {
     try {
       for (const one of await store.load(heads.map((head) => head.log))) take(one)
     } catch (whole) {
       // One unreadable log fails them all: each for itself, then, unless it is the store that fails.
       await store.ping()
       if (heads.length === 1) notLoaded(heads[0] as Head, whole)
-      else await abreast(heads, loadOne)
+      else await abreast(heads, takeOne)
     }
   }
 
-  async function loadOne(head: Head): Promise<void> {
+  async function takeOne(head: Head): Promise<void> {
     try {
       for (const one of await store.load([head.log])) take(one)
     } catch (cause) {
@@ -210,10 +229,10 @@ export function createPoll(deps: PollDeps): Poll {
   }
 
   return {
-    async start() {
+    async start(prepare) {
       tasks.push(listening())
       for (let attempt = 0; !stopped && !loaded; attempt++) {
-        await refresh().catch(() => undefined)
+        await load(prepare).catch(() => undefined)
         if (!loaded && !stopped) await pause(retryDelay(attempt, random))
       }
       tasks.push(polling())

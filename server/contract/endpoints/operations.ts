@@ -24,6 +24,10 @@ const Readiness = z.strictObject({
       ok: z.boolean(),
       epoch: z.int(),
       revision: z.int(),
+      source: z.enum(['database', 'redis', 'disk']).optional().meta({
+        description:
+          'Where the held state was read from. `redis` and `disk`: from a snapshot, which the database has not confirmed yet. Absent where none is held',
+      }),
       flagsInError: z.int().meta({ description: 'How many flags answer PARSE_ERROR' }),
     }),
   ),
@@ -47,7 +51,7 @@ export const operationEndpoints = {
     path: '/health/ready',
     summary: 'Can it serve?',
     description:
-      '503 only before the first state was loaded and while draining. A dependency that fails shows as `degraded`: held states serve on.',
+      '503 only before the first state was loaded and while draining. A dependency that fails shows as `degraded`: held states serve on, after a start those of the newest snapshots.',
     answers: {
       200: { description: 'ready or degraded', body: Readiness },
       503: { description: 'starting or draining', body: Readiness },

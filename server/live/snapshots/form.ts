@@ -20,8 +20,7 @@ import { logOf, MARK_BYTES, markIn, markOf } from './shelf.ts'
  * - `misplaced`: it is another log's.
  * - `unreadable`: it was signed as it is, and yet cannot be read: a bug, or another release's.
  */
-export const REFUSALS = ['garbage', 'forged', 'misplaced', 'unreadable'] as const
-export type Refusal = (typeof REFUSALS)[number]
+export type Refusal = 'garbage' | 'forged' | 'misplaced' | 'unreadable'
 
 export class SnapshotRefused extends Error {
   override readonly name = 'SnapshotRefused'
@@ -31,6 +30,9 @@ export class SnapshotRefused extends Error {
     this.reason = reason
   }
 }
+
+export const garbage = () => new SnapshotRefused('garbage', 'this is no snapshot')
+export const forged = () => new SnapshotRefused('forged', 'the signature does not hold')
 
 const SIGNATURE_BYTES = 32
 /** Lower than for downloads: a snapshot is written far more often than it is read. Faster and smaller than gzip 1. */
@@ -77,12 +79,9 @@ const decompress = promisify(brotliDecompress)
  */
 export async function unseal(name: string, bytes: Buffer, key: Buffer): Promise<Loaded> {
   const mark = markIn(bytes)
-  const body = bytes.subarray(MARK_BYTES + SIGNATURE_BYTES)
-  if (mark === '' || body.length === 0) throw new SnapshotRefused('garbage', 'this is no snapshot')
-  const signature = bytes.subarray(MARK_BYTES, MARK_BYTES + SIGNATURE_BYTES)
-  if (!timingSafeEqual(signature, signatureOf(mark, [body], key))) {
-    throw new SnapshotRefused('forged', 'the signature does not hold')
-  }
+  const body = bodyOf(bytes)
+  if (mark === '' || body.length === 0) throw garbage()
+  if (!isSigned(bytes, key)) throw forged()
   let loaded: Loaded
   try {
     loaded = loadedFrom(JSON.parse((await decompress(body)).toString()))
@@ -94,6 +93,15 @@ export async function unseal(name: string, bytes: Buffer, key: Buffer): Promise<
   }
   return loaded
 }
+
+/** Whether the signature holds: over the mark and the whole body. */
+export function isSigned(bytes: Buffer, key: Buffer): boolean {
+  const signature = bytes.subarray(MARK_BYTES, MARK_BYTES + SIGNATURE_BYTES)
+  const expected = signatureOf(markIn(bytes), [bodyOf(bytes)], key)
+  return signature.length === expected.length && timingSafeEqual(signature, expected)
+}
+
+const bodyOf = (bytes: Buffer): Buffer => bytes.subarray(MARK_BYTES + SIGNATURE_BYTES)
 
 function signatureOf(mark: string, body: readonly Buffer[], key: Buffer): Buffer {
   const hmac = createHmac('sha256', key).update(mark)

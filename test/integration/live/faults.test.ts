@@ -6,7 +6,7 @@ import type { Live } from '../../../server/live/live.ts'
 import type { Store } from '../../../server/store/store.ts'
 import { until } from '../../support/until.ts'
 import { boolean, Peer } from '../../unit/live/support.ts'
-import { embeddedStore, keyFor, openLive, openProject, put } from './support.ts'
+import { embeddedStore, keyFor, openLive, openProject, put, switched } from './support.ts'
 
 let store: Store
 let close: () => Promise<void>
@@ -26,32 +26,6 @@ afterEach(async () => {
   for (const live of opened.splice(0)) await live.close()
 })
 
-/** The real store behind a switch: while it is off, every call fails as with a database that is away. */
-function switched() {
-  const faults: { all: boolean; only: ((call: string, log: unknown) => boolean) | undefined } = {
-    all: false,
-    only: undefined,
-  }
-  const guard =
-    <A extends unknown[], T>(name: string, call: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
-      const logs = Array.isArray(args[0]) ? args[0] : [args[0]]
-      if (faults.all || logs.some((log) => faults.only?.(name, log)))
-        throw new Problem('unavailable', 'The database is away.')
-      return call(...args)
-    }
-  const guarded: Store = {
-    ...store,
-    commit: store.commit,
-    heads: guard('heads', store.heads),
-    load: guard('load', store.load),
-    newer: guard('newer', store.newer),
-    listen: guard('listen', store.listen),
-    ping: guard('ping', store.ping),
-  }
-  return { faults, store: guarded }
-}
-
 function open(guarded: Store, over: Partial<LiveDeps> = {}): { live: Live; errors: string[] } {
   const errors: string[] = []
   const log = {
@@ -66,7 +40,7 @@ function open(guarded: Store, over: Partial<LiveDeps> = {}): { live: Live; error
 
 describe('while the store does not answer', () => {
   it('a start waits for it, is not ready, refuses no key, and goes on by itself', async () => {
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     faults.all = true
     const { live, errors } = open(guarded)
     const starting = live.start()
@@ -88,7 +62,7 @@ describe('while the store does not answer', () => {
   })
 
   it('everything that is held is answered as before, known keys open, unknown ones do not', async () => {
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     const { live, errors } = open(guarded)
     await live.start()
     faults.all = true
@@ -108,7 +82,7 @@ describe('while the store does not answer', () => {
   })
 
   it('a write that others overtook is held when it is answered, though the first read of theirs fails', async () => {
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     const { live } = open(guarded, { pollMs: 60_000 })
     await live.start()
     let failures = 0
@@ -121,7 +95,7 @@ describe('while the store does not answer', () => {
   })
 
   it('what was written meanwhile is held soon after it is back', async () => {
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     const { live } = open(guarded)
     await live.start()
     faults.all = true
@@ -135,7 +109,7 @@ describe('while the store does not answer', () => {
 describe('an environment that fails', () => {
   it('at the start leaves the others to serve, is shown, and is loaded when it can be', async () => {
     const other = await openProject(store)
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     faults.only = (call, log) => call === 'load' && log === other.environment
     const { live } = open(guarded)
     await live.start()
@@ -158,7 +132,7 @@ describe('an environment that fails', () => {
 
   it('later keeps its last good state, is told once, and does not keep the others back', async () => {
     const other = await openProject(store)
-    const { faults, store: guarded } = switched()
+    const { faults, store: guarded } = switched(store)
     const { live, errors } = open(guarded)
     await live.start()
     faults.only = (call, log) => call === 'newer' && log === other.environment
@@ -234,7 +208,7 @@ it('the drain says goodbye, refuses newcomers, and is not ready', async () => {
 })
 
 it('closing while the store is away ends the waiting start', async () => {
-  const { faults, store: guarded } = switched()
+  const { faults, store: guarded } = switched(store)
   faults.all = true
   const { live } = open(guarded)
   const starting = live.start()

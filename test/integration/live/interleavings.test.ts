@@ -77,7 +77,7 @@ async function instance(delays: () => number): Promise<Instance> {
     random: Math.random,
     pollMs: NEVER,
   })
-  await poll.start()
+  await poll.start(async () => {})
   return { hub, poll, inbox: [], faults, notify: (notice) => notify(notice) }
 }
 

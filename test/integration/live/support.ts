@@ -6,6 +6,7 @@ import type { Json } from '@halyard/sdk/core'
 import type { Actor, Change, LogId, Opening } from '../../../server/domain/change.ts'
 import { SYSTEM } from '../../../server/domain/change.ts'
 import { digestOfKey, mintKey } from '../../../server/domain/keys.ts'
+import { Problem } from '../../../server/domain/problem.ts'
 import type { Log } from '../../../server/live/conditions.ts'
 import { createLive, type LiveDeps } from '../../../server/live/create.ts'
 import type { Live } from '../../../server/live/live.ts'
@@ -118,6 +119,7 @@ export function openLive(store: Store, over: Partial<LiveDeps> = {}): Live {
     clock: { now: () => Date.now() },
     random: Math.random,
     secret: Buffer.alloc(32, 1),
+    snapshots: { shelves: [], key: Buffer.alloc(32, 2) },
     log: silent,
     limits: { maxStreams: 100 },
     pollMs: 20,
@@ -136,4 +138,30 @@ export async function embeddedStore(): Promise<{ store: Store; close(): Promise<
       folder.remove()
     },
   }
+}
+
+/** The real store behind a switch: while it is off, every call fails as with a database that is away. */
+export function switched(store: Store) {
+  const faults: { all: boolean; only: ((call: string, log: unknown) => boolean) | undefined } = {
+    all: false,
+    only: undefined,
+  }
+  const guard =
+    <A extends unknown[], T>(name: string, call: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      const logs = Array.isArray(args[0]) ? args[0] : [args[0]]
+      if (faults.all || logs.some((log) => faults.only?.(name, log)))
+        throw new Problem('unavailable', 'The database is away.')
+      return call(...args)
+    }
+  const guarded: Store = {
+    ...store,
+    commit: store.commit,
+    heads: guard('heads', store.heads),
+    load: guard('load', store.load),
+    newer: guard('newer', store.newer),
+    listen: guard('listen', store.listen),
+    ping: guard('ping', store.ping),
+  }
+  return { faults, store: guarded }
 }

@@ -20,11 +20,19 @@ function house(...keys: [string, KnownKey][]) {
     keys: new Map(keys),
     loaded: true,
     answers: true,
+    complete: true,
     reads: 0,
     fails: false,
     arriving: [] as typeof keys,
   }
-  let directory = { key: (id: string) => state.keys.get(id) } as Directory
+  const directoryOf = (key: Directory['key']) =>
+    ({
+      key,
+      get complete() {
+        return state.complete
+      },
+    }) as Directory
+  let directory = directoryOf((id) => state.keys.get(id))
   const authenticate = createAuthenticate({
     directory: () => directory,
     adminKey: 'a configured key of thirty-two characters',
@@ -41,7 +49,7 @@ function house(...keys: [string, KnownKey][]) {
   const change = (...next: [string, KnownKey][]) => {
     state.keys = new Map(next)
     const keysNow = state.keys
-    directory = { key: (id: string) => keysNow.get(id) } as Directory
+    directory = directoryOf((id) => keysNow.get(id))
   }
   return { authenticate, state, clock, change }
 }
@@ -132,5 +140,18 @@ describe('authenticating a key', () => {
     state.answers = false
     expect(await authenticate(textOf('k1'))).toBe('unknown')
     expect(state.reads).toBe(0)
+  })
+
+  it('refuses no key that may be of a project whose log is not held', async () => {
+    for (const answers of [true, false]) {
+      const { authenticate, state } = house(known('k1'))
+      state.complete = false
+      state.answers = answers
+      expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+      expect(await authenticate(textOf('k2'))).toBe('unloaded')
+      expect(await authenticate(textOf('k1', 2))).toBe('unknown')
+      expect(await authenticate(mintKey('management', new Uint8Array(32).fill(1), 'k2'))).toBe('unknown')
+      expect(await authenticate('no key')).toBe('unknown')
+    }
   })
 })

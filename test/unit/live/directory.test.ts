@@ -10,7 +10,7 @@ const NOTHING = emptyState('shop', '', EPOCH)
 function held(log: string, kind: 'system' | 'project', state: State): [string, HeldLog] {
   const { epoch, revision } = state
   const head = { log, kind, parent: null, epoch, revision }
-  return [log, { id: log, head, state, compiled: undefined, provenance: new Map() }]
+  return [log, { id: log, head, state, compiled: undefined, provenance: new Map(), source: 'database' }]
 }
 
 function logsOf(system: Edits, projects: Readonly<Record<string, Edits>>) {
@@ -59,6 +59,15 @@ describe('the directory', () => {
     expect(directory.serverKeys('env_1')).toEqual(['k1'])
     expect(directory.serverKeys('env_2')).toEqual(['k3'])
     expect(directory.serverKeys('env_3')).toEqual([])
+  })
+
+  it('is not complete without the log of every project', () => {
+    const edits = { 'environment/production': environment, 'sdk-key/k1': key }
+    const system = { 'project/shop': shop, 'project/zoo': { ...shop, id: 'prj_2', key: 'zoo' } }
+    const partly = createDirectory(() => logsOf(system, { prj_1: edits })).current()
+    expect(partly.complete).toBe(false)
+    expect(partly.key('k1')).toBeDefined()
+    expect(createDirectory(() => logsOf(system, { prj_1: edits, prj_2: {} })).current().complete).toBe(true)
   })
 
   it('sorts by key, whatever the order of writing', () => {

@@ -54,6 +54,7 @@ export function heldEnvironment(state: State, compiled: Compiled = compile(state
     state,
     compiled,
     provenance: new Map([[revision, { at, by: { kind: 'system', id: 'halyard', name: 'halyard' } }]]),
+    source: 'database',
   }
 }
 
