@@ -85,6 +85,44 @@ export function manglingChunks(mangle: (chunk: Buffer) => readonly Buffer[]): Tr
   return () => ({ down: chunks(mangle) })
 }
 
+/**
+ * The messages that Redis publishes are given to `mangle`, which says what is passed on in their place; its answers go
+ * through. Must treat a connection from its start.
+ */
+export function manglingMessages(mangle: (message: Buffer) => readonly Buffer[]): Treatment {
+  return () => {
+    let rest: Buffer = Buffer.alloc(0)
+    return {
+      down: (bytes, pass) => {
+        rest = Buffer.concat([rest, bytes])
+        for (let end = replyEnd(rest, 0); end !== undefined; end = replyEnd(rest, 0)) {
+          const reply = rest.subarray(0, end)
+          const published = /^[*>]\d+\r\n\$\d+\r\ns?message\r\n/.test(reply.toString('latin1', 0, 40))
+          for (const passed of published ? mangle(Buffer.from(reply)) : [reply]) pass(passed)
+          rest = rest.subarray(end)
+        }
+      },
+    }
+  }
+}
+
+/** Where the reply ends that begins there (Redis serialization protocol); undefined where it is not whole yet. */
+function replyEnd(bytes: Buffer, from: number): number | undefined {
+  const line = bytes.indexOf(CRLF, from)
+  if (line < 0) return undefined
+  const after = line + CRLF.length
+  const type = String.fromCharCode(bytes[from] ?? 0)
+  const count = Number(bytes.toString('latin1', from + 1, line))
+  if ('$=!'.includes(type)) {
+    const end = count < 0 ? after : after + count + CRLF.length
+    return end <= bytes.length ? end : undefined
+  }
+  const values = '*>~'.includes(type) ? count : type === '%' ? 2 * count : 0
+  let end: number | undefined = after
+  for (let left = values; left > 0 && end !== undefined; left -= 1) end = replyEnd(bytes, end)
+  return end
+}
+
 const HEAD = /^[A-Z]+ \S+ HTTP\/1\.1\r\n/
 const CRLF = Buffer.from('\r\n')
 const HEAD_END = Buffer.from('\r\n\r\n')

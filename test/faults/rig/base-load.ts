@@ -29,6 +29,8 @@ export type BaseLoadOptions = FleetOptions & {
   readonly clients?: number
   readonly pace?: Pace
   readonly perSecond?: number
+  /** What stands before the servers: apps, callers and writers know its address alone. */
+  readonly behind?: (ports: readonly number[]) => Promise<string>
   readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options'>>
 }
 
@@ -57,7 +59,9 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   const api = first.api
   await makeFlags(api)
   const key = await sdkKey(api, 'server')
-  const urls = fleet.members.map(({ url }) => url)
+  const front = await options.behind?.(fleet.members.map(({ server }) => server().port))
+  const reached = front === undefined ? fleet.members : [{ name: 'the proxy', url: front }]
+  const urls = reached.map(({ url }) => url)
   const apps = await startApps(all, {
     // Each begins with another server, and goes on to the next when it fails.
     clients: Array.from({ length: options.clients ?? CLIENTS }, (_, client) => ({
@@ -69,15 +73,16 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   })
   await until('every stream is open', () => apps.states().connected === (options.clients ?? CLIENTS), 30_000)
   const evaluations = await startEvaluations(all, {
-    targets: fleet.members.map(({ name, url }) => ({ name, url })),
+    targets: reached.map(({ name, url }) => ({ name, url, many: front !== undefined })),
     key,
     ...(options.perSecond !== undefined && { perSecond: options.perSecond }),
   })
-  const targets = fleet.members.map(
+  const targets = reached.map(
     ({ name, url }): Target => ({
       name,
       rest: rest(url, fleet.adminKey, REQUEST_TIMEOUT_MS),
       evaluate: evaluateAt(url, key),
+      many: front !== undefined,
     }),
   )
   const writer = startWriter(targets, options.pace)

@@ -58,7 +58,7 @@ function took(target, at, answers, user) {
   } of answers) {
     const revision = metadata?.revision ?? null
     if (revision !== null) {
-      if (revision < target.revision) {
+      if (revision < target.revision && !target.many) {
         wrong.push(`${target.name} went back from ${target.revision} to ${revision}`)
       }
       target.revision = revision

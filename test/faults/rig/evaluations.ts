@@ -58,7 +58,8 @@ export async function startEvaluations(
     key,
     perSecond = 20,
   }: {
-    readonly targets: readonly { readonly name: string; readonly url: string }[]
+    /** `many`: behind one address are several servers, of which one may be some milliseconds behind another. */
+    readonly targets: readonly { readonly name: string; readonly url: string; readonly many?: boolean }[]
     readonly key: string
     readonly perSecond?: number
   },

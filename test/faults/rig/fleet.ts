@@ -9,6 +9,7 @@ import { onTestFinished } from 'vitest'
 import { freshDatabase, type PostgresProcess, startPostgres } from '../../support/postgres.ts'
 import { freePort } from '../../support/postgres-process.ts'
 import type { Processes, Server, ServerOptions } from '../../support/process.ts'
+import { type RedisProcess, startRedis } from '../../support/redis.ts'
 import { type Rest, rest } from '../../support/rest.ts'
 import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
@@ -26,6 +27,8 @@ export type Member = {
   readonly front?: TcpProxy
   /** Between this server and the database. */
   readonly back?: TcpProxy
+  /** Between this server and Redis. */
+  readonly side?: TcpProxy
   readonly api: Rest
   readonly stop: () => Promise<void>
   readonly kill: () => Promise<void>
@@ -42,6 +45,8 @@ export type Memory = {
 
 export type Fleet = {
   readonly postgres: PostgresProcess
+  /** Where one was asked for. */
+  readonly redis: RedisProcess | undefined
   /** Of the database that they share, past any proxy. */
   readonly databaseUrl: string
   readonly adminKey: string
@@ -56,7 +61,8 @@ export type FleetOptions = {
   readonly postgres?: Readonly<Record<string, string>>
   readonly settings?: Readonly<Record<string, string>>
   /** Which side of each server gets a proxy. */
-  readonly proxies?: { readonly front?: boolean; readonly back?: boolean }
+  readonly proxies?: { readonly front?: boolean; readonly back?: boolean; readonly side?: boolean }
+  readonly redis?: boolean
   /** A folder for all that the database keeps in tables. */
   readonly tablespace?: string
   /** Node's own options for each server. */
@@ -66,6 +72,7 @@ export type FleetOptions = {
 /** Starts all of it; what still runs when the test ends is ended. */
 export async function startFleet(all: Processes, options: FleetOptions = {}): Promise<Fleet> {
   const postgres = await startPostgres(options.postgres)
+  const redis = options.redis ? await startRedis() : undefined
   const adminKey = randomBytes(24).toString('hex')
   const secret = randomBytes(24).toString('hex')
   const database = await freshDatabase(postgres.url, options.tablespace)
@@ -73,8 +80,10 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
   const members: Member[] = []
   onTestFinished(async () => {
     await Promise.all(members.map((member) => member.kill()))
-    await Promise.all(members.flatMap(({ front, back }) => [front?.close(), back?.close()]))
-    await postgres.remove()
+    await Promise.all(
+      members.flatMap(({ front, back, side }) => [front?.close(), back?.close(), side?.close()]),
+    )
+    await Promise.all([postgres.remove(), redis?.remove()])
   })
   const settings = {
     HALYARD_SECRET: secret,
@@ -86,15 +95,20 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
     const port = await freePort()
     const address = `http://127.0.0.1:${port}`
     const front = options.proxies?.front ? await tcpProxy(address) : undefined
-    const own = { port, adminKey, settings, database: back?.via(database.url) ?? database.url }
-    const server = await all.startServer(own)
-    return memberOf({ name: `server ${index + 1}`, server, front, back, adminKey, accidents })
+    const side = redis && options.proxies?.side ? await tcpProxy(redis.url) : undefined
+    const server = await all.startServer({
+      port,
+      adminKey,
+      settings: { ...settings, ...(redis && { REDIS_URL: side?.via(redis.url) ?? redis.url }) },
+      database: back?.via(database.url) ?? database.url,
+    })
+    return memberOf({ name: `server ${index + 1}`, server, front, back, side, adminKey, accidents })
   }
   // The first makes the schema and the defaults; the others would wait for it.
   members.push(await start(0))
   const others = Array.from({ length: (options.servers ?? 3) - 1 }, (_, index) => start(index + 1))
   members.push(...(await Promise.all(others)))
-  return { postgres, databaseUrl: database.url, adminKey, members, accidents: () => accidents }
+  return { postgres, redis, databaseUrl: database.url, adminKey, members, accidents: () => accidents }
 }
 
 type MemberParts = {
@@ -102,11 +116,12 @@ type MemberParts = {
   readonly server: Server
   readonly front: TcpProxy | undefined
   readonly back: TcpProxy | undefined
+  readonly side: TcpProxy | undefined
   readonly adminKey: string
   readonly accidents: string[]
 }
 
-function memberOf({ name, server: first, front, back, adminKey, accidents }: MemberParts): Member {
+function memberOf({ name, server: first, front, back, side, adminKey, accidents }: MemberParts): Member {
   let server = first
   let wanted = false
   const url = front?.via(first.url) ?? first.url
@@ -131,6 +146,7 @@ function memberOf({ name, server: first, front, back, adminKey, accidents }: Mem
     server: () => server,
     ...(front && { front }),
     ...(back && { back }),
+    ...(side && { side }),
     api: rest(url, adminKey, TIMEOUT_MS),
     stop: () => end('stop'),
     kill: () => end('kill'),

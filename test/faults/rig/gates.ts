@@ -13,17 +13,19 @@ export type Bounds = {
   /** G3: the 99th percentile of staleness while the fault lasts, and in health. */
   readonly staleness?: number
   readonly health?: number
-  /** G4: by how much the 99th percentile of remote evaluations may grow. */
+  /** G4: by how much the 99th percentile of remote evaluations may grow; Infinity where the fault is its growth. */
   readonly latency?: number
   /** G5: the slowest answer to a kill, whatever it is. */
   readonly kill?: number
-  /** Remote evaluations that may fail: those that are sent to a server that is away. */
-  readonly failures?: number
+  /** Names of servers that are away, or may be slow: what was asked of them is not judged by time. */
+  readonly away?: readonly string[]
 }
 
 const HEALTH_MS = 500
 const LATENCY_MS = 5
 const KILL_MS = 1_000
+/** Where timers are later than this, others have the cores, and an answer waits for them just so. */
+const QUIET_MS = 10
 /** Processes that a change goes through: server, database, server, app. Each may have to wait for a core. */
 const HOPS = 4
 /** How much slower a local evaluation's median may be: the machine is shared with everything else. */
@@ -43,15 +45,16 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
   report.figure('G3 p99', `${milliseconds(quantile(health, 0.99))} → ${milliseconds(quantile(fault, 0.99))}`)
   const lag = { baseline: lagOf(load, 'baseline'), fault: lagOf(load, 'fault') }
   report.figure('timers late p99', `${milliseconds(lag.baseline)} → ${milliseconds(lag.fault)}`)
-  const latency = latencyOf(load)
+  const { away = [] } = bounds
+  const latency = latencyOf(load, away)
   report.figure(
     'G4 p99',
     `${milliseconds(latency.before)} → ${milliseconds(latency.during)} (bare ${milliseconds(latency.bareBefore)} → ${milliseconds(latency.bareDuring)})`,
   )
-  const kills = killAnswersOf(load, 'fault')
+  const kills = killAnswersOf(load, 'fault', away)
   report.figure('G5 slowest', milliseconds(Math.max(...kills)))
-  const { failures } = load.evaluations
-  if (failures.length > 0) report.figure('evaluations failed', `${failures.length}`)
+  const failures = load.evaluations.failures.filter(({ target }) => !away.includes(target))
+  report.figure('evaluations failed', `${failures.length}`)
   const accidents = load.fleet.accidents()
   report.figure('G6 accidents', `${accidents.length}`)
 
@@ -61,8 +64,7 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
   ).toEqual([])
   expect(lostWrites.slice(0, 5), 'G1: each 2xx is in the final state and in the audit trail').toEqual([])
   expect(wrong.slice(0, 5), 'G2: revisions never decrease, and nothing throws').toEqual([])
-  if (bounds.failures !== Number.POSITIVE_INFINITY)
-    expect(failures.slice(0, 5), 'remote evaluations that failed').toHaveLength(bounds.failures ?? 0)
+  expect(failures.slice(0, 5), 'remote evaluations that failed').toEqual([])
   expect(accidents, 'G6: no process ends, and no rejection goes unhandled').toEqual([])
   expect(quantile(health, 0.99), 'G3: staleness in health').toBeLessThanOrEqual(
     (bounds.health ?? HEALTH_MS) + HOPS * lag.baseline,
@@ -71,13 +73,17 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
     expect(quantile(fault, 0.99), 'G3: staleness while the fault lasts').toBeLessThanOrEqual(
       bounds.staleness + HOPS * lag.fault,
     )
-  expect(latency.excess, 'G4: latency of remote evaluations').toBeLessThanOrEqual(
-    bounds.latency ?? LATENCY_MS,
-  )
+  const noise = Math.max(0, lag.fault - QUIET_MS)
+  if (!Number.isNaN(latency.excess))
+    expect(latency.excess, 'G4: latency of remote evaluations').toBeLessThanOrEqual(
+      (bounds.latency ?? LATENCY_MS) + noise,
+    )
   const [before, during] = [paceOf(load, 'baseline'), paceOf(load, 'fault')]
   expect(during / before, 'G4: a local evaluation is unchanged').toBeLessThanOrEqual(PACE)
   if (kills.length > 0)
-    expect(Math.max(...kills), 'G5: a kill is answered').toBeLessThanOrEqual(bounds.kill ?? KILL_MS)
+    expect(Math.max(...kills), 'G5: a kill is answered').toBeLessThanOrEqual(
+      (bounds.kill ?? KILL_MS) + HOPS * noise,
+    )
 }
 
 export const milliseconds = (ms: number): string =>
@@ -122,11 +128,12 @@ function isBefore(
   return one.epoch < other.epoch || (one.epoch === other.epoch && one.revision < other.revision)
 }
 
-function latencyOf({ evaluations, timeline }: BaseLoad) {
+function latencyOf({ evaluations, timeline }: BaseLoad, away: readonly string[]) {
   const p99 = (phase: Phase, bare: boolean) =>
     quantile(
       evaluations.times
-        .filter(({ target, at }) => (target === 'control') === bare && timeline.phaseAt(at) === phase)
+        .filter(({ target }) => (target === 'control') === bare && !away.includes(target))
+        .filter(({ at }) => timeline.phaseAt(at) === phase)
         .map(({ ms }) => ms),
       0.99,
     )
@@ -142,10 +149,15 @@ function latencyOf({ evaluations, timeline }: BaseLoad) {
 }
 
 /** Each answer to a kill: how long whoever asked a server waited for it. */
-function killAnswersOf({ writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
-  return writer.kills.flatMap(({ tries }) =>
-    tries.filter(({ at }) => timeline.phaseAt(at) === phase).map(({ ms }) => ms),
-  )
+function killAnswersOf(
+  { writer, timeline }: BaseLoad,
+  phase: Phase,
+  away: readonly string[],
+): readonly number[] {
+  return writer.kills
+    .flatMap(({ tries }) => tries)
+    .filter(({ at, target }) => timeline.phaseAt(at) === phase && !away.includes(target))
+    .map(({ ms }) => ms)
 }
 
 /** The 99th percentile of how late timers were. */

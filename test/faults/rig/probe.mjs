@@ -1,8 +1,12 @@
-/** Loaded into a measured process: on SIGUSR2 it collects garbage and says, in a line of JSON, what is left. */
+/**
+ * Loaded into a measured process. On SIGUSR2 it collects garbage and says, in a line of JSON, what is left; on SIGWINCH
+ * it keeps the event loop busy for so long as a runaway regular expression might.
+ */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 setFlagsFromString('--expose-gc')
+const BUSY_MS = 3_000
 const collect = runInNewContext('gc')
 process.on('SIGUSR2', () => {
   collect()
@@ -14,4 +18,8 @@ process.on('SIGUSR2', () => {
     for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
     process.stdout.write(`${JSON.stringify({ probe: { rss, heapUsed, external, resources } })}\n`)
   }, 200)
+})
+process.on('SIGWINCH', () => {
+  const until = performance.now() + BUSY_MS
+  while (performance.now() < until) {}
 })

@@ -10,8 +10,13 @@ import { CONDITIONS, KILLED, NUMBERED, RULED, SEGMENT, SPLIT } from './flags.ts'
 import { memberChunk } from './reference.ts'
 import { now } from './timeline.ts'
 
-/** A server as writers reach it. */
-export type Target = { readonly name: string; readonly rest: Rest; readonly evaluate: EvaluateFlag }
+/** A server as writers reach it; `many`: one address of several servers, each of which may answer. */
+export type Target = {
+  readonly name: string
+  readonly rest: Rest
+  readonly evaluate: EvaluateFlag
+  readonly many?: boolean
+}
 export type EvaluateFlag = (flag: string) => Promise<Readonly<Record<string, Json>>>
 
 /** What a write must leave: the document under (kind, key) as of its revision; `null` for one that it removes. */
@@ -184,7 +189,7 @@ export function startWriter(
     const seen = await target.evaluate(flag).catch(() => undefined)
     const metadata = seen?.metadata as { readonly revision?: number; readonly killed?: boolean } | undefined
     if (seen === undefined || typeof metadata?.revision !== 'number') return
-    if (metadata.revision < revision)
+    if (metadata.revision < revision && !target.many)
       wrong.push(
         `${target.name} answered the kill at ${revision}, and then evaluates at ${metadata.revision}`,
       )

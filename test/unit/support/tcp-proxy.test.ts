@@ -9,6 +9,7 @@ import {
   holdingBack,
   losingAnswers,
   manglingChunks,
+  manglingMessages,
 } from '../../support/treatments.ts'
 import { until } from '../../support/until.ts'
 
@@ -203,4 +204,16 @@ it('repeats, drops and reorders the chunks of a stream, and leaves its frame who
   expect(await (await fetch(`http://127.0.0.1:${proxy.port}`)).text()).toBe(
     'two;one;two;three;three;four;four;',
   )
+})
+
+it('drops and repeats what Redis publishes, and nothing else that it says', async () => {
+  const proxy = await proxied()
+  proxy.treat(manglingMessages((message) => (message.includes('lost') ? [] : [message, message])))
+  const { socket, says } = await open(proxy)
+  const published = (text: string) => `*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$${text.length}\r\n${text}\r\n`
+  const answer = '*2\r\n$4\r\npong\r\n:12\r\n'
+  socket.write(`${answer}+OK\r\n${published('lost')}${published('kept').slice(0, 20)}`)
+  await says(`${answer}+OK\r\n`)
+  socket.write(`${published('kept').slice(20)}$-1\r\n`)
+  await says(`${answer}+OK\r\n${published('kept')}${published('kept')}$-1\r\n`)
 })
