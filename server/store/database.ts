@@ -30,6 +30,8 @@ export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }
 export type Lane = 'edit' | 'kill' | 'migration'
 
 export interface Database {
+  /** Whether sessions can run as a role with fewer rights than the owner's: not where there is one session for all. */
+  readonly hasRoles: boolean
   /** Single statements: each is its own snapshot. */
   read<T>(work: (db: Db) => Promise<T>): Promise<T>
   /** One REPEATABLE READ, READ ONLY snapshot. */
@@ -81,4 +83,9 @@ export function statement<Row>(
     }>(built, undefined, name, false)
     return (await prepared.execute(values)).rows
   }
+}
+
+/** Both drivers answer a raw statement with `{ rows }`; drizzle's shared type does not say so. */
+export function rowsOf<Row>(answer: unknown): readonly Row[] {
+  return (answer as { readonly rows: readonly Row[] }).rows
 }

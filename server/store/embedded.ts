@@ -118,6 +118,7 @@ function databaseOn(pglite: PGlite, unlock: () => Promise<void>): Database {
     await unlock()
   }
   return {
+    hasRoles: false,
     read: async (work) => {
       try {
         return await work(root)

@@ -32,6 +32,10 @@ type Meaning = { readonly detail: string; readonly retryAfter: number }
 /** PostgreSQL's error codes, appendix A of its manual. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   '25006': { detail: 'The database takes no writes at the moment: it is read-only.', retryAfter: 5 },
+  '42501': {
+    detail: 'The database refuses the service a right that it needs: its operator should run the migrations.',
+    retryAfter: 30,
+  },
   '53100': { detail: 'The database has no disk space left, so nothing can be written.', retryAfter: 30 },
   '53300': { detail: 'The database has no connection free.', retryAfter: 1 },
   '55P03': {
@@ -40,8 +44,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   },
   '57014': { detail: 'The database took too long to answer.', retryAfter: 1 },
 }
-/** Data exceptions, constraints, syntax and missing tables: the store's own mistake, and no reason to try again. */
-const OUR_BUGS = /^(22|23|42)/
+/** Data exceptions, constraints, syntax and missing tables (no missing rights): the store's own mistake, and no reason to try again. */
+const OUR_BUGS = /^(22|23|42(?!501))/
 
 function meaningOf(cause: unknown): Meaning {
   if (cause instanceof DeadlineError) {

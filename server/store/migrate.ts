@@ -5,7 +5,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
-import { type Database, type Db, type Log, silent } from './database.ts'
+import { letApplicationRoleIn } from './application-role.ts'
+import { type Database, type Db, type Log, rowsOf, silent } from './database.ts'
+import { lockMigrations } from './migration-lock.ts'
 
 export type Migration = {
   /** `0001-logs`: the order in which they apply. */
@@ -16,12 +18,6 @@ export type Migration = {
 // The same from server/store and from dist/store.
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url))
 const BREAKPOINT = '--> statement-breakpoint'
-/** The key of the advisory lock: "halyard" in ASCII, cut to a 64-bit integer. */
-const LOCK = 0x68616c79617264n
-/** Seconds to wait for another migrator. */
-const LOCK_SECONDS = 60
-/** Seconds to wait for a table: a migration behind a long reader must not queue everyone else up behind it. */
-const TABLE_LOCK_SECONDS = 2
 
 /** The migrations of this build, in order. */
 export function shippedMigrations(): readonly Migration[] {
@@ -44,7 +40,8 @@ export async function applyMigrations(
   migrations: readonly Migration[] = shippedMigrations(),
   log: Log = silent,
 ): Promise<readonly string[]> {
-  const known = await database.read(appliedNames)
+  // Not on a connection that stays: it would keep the rights that it has before there is a role to take.
+  const known = await database.survey(appliedNames)
   const done: string[] = []
   for (const migration of migrations) {
     if (known.has(migration.name)) continue
@@ -56,6 +53,7 @@ export async function applyMigrations(
     done.push(migration.name)
     log.info({ migration: migration.name }, 'the database schema was migrated')
   }
+  if (database.hasRoles) await letApplicationRoleIn(database, done.length > 0, log)
   return done
 }
 
@@ -68,9 +66,7 @@ export async function missingMigrations(database: Database): Promise<readonly st
 }
 
 async function applyOne(db: Db, migration: Migration): Promise<boolean> {
-  await db.execute(sql.raw(`SET LOCAL lock_timeout = '${LOCK_SECONDS}s'`))
-  await db.execute(sql.raw(`SELECT pg_advisory_xact_lock(${LOCK})`))
-  await db.execute(sql.raw(`SET LOCAL lock_timeout = '${TABLE_LOCK_SECONDS}s'`))
+  await lockMigrations(db)
   if ((await appliedNames(db)).has(migration.name)) return false
   await db.execute(sql.raw('CREATE SCHEMA IF NOT EXISTS halyard'))
   await db.execute(
@@ -92,9 +88,4 @@ async function appliedNames(db: Db): Promise<ReadonlySet<string>> {
   if (table?.there !== true) return new Set()
   const rows = rowsOf<{ readonly name: string }>(await db.execute(sql`SELECT name FROM halyard.migrations`))
   return new Set(rows.map((row) => row.name))
-}
-
-/** Both drivers answer a raw statement with `{ rows }`; drizzle's shared type does not say so. */
-export function rowsOf<Row>(answer: unknown): readonly Row[] {
-  return (answer as { readonly rows: readonly Row[] }).rows
 }

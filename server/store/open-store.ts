@@ -8,9 +8,9 @@ import { readNotice } from '../domain/notice.ts'
 import { Problem } from '../domain/problem.ts'
 import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
-import type { Database, Db, Lane, Log } from './database.ts'
+import { type Database, type Db, type Lane, type Log, rowsOf } from './database.ts'
 import { pruneKeyUses, readKeyUses, saveKeyUses } from './key-uses.ts'
-import { applyMigrations, rowsOf } from './migrate.ts'
+import { applyMigrations } from './migrate.ts'
 import { minter } from './mint.ts'
 import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
@@ -142,7 +142,10 @@ export function createStore(database: Database, options: StoreOptions): Store {
         const notice = readNotice(payload, instance)
         if (notice !== undefined) onNotice(notice)
       }),
-    ping: () => database.ping(),
+    ping: async () => {
+      await prepared()
+      await database.ping()
+    },
     close: () => database.close(),
   }
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import { TAKE_ROLE } from './application-role.ts'
 import type { Allow, Database, Db, Log, Outcome } from './database.ts'
 import { SESSION, silent } from './database.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
@@ -113,6 +114,7 @@ export function postgresDatabase(options: PostgresOptions): Database {
     await Promise.all([requests.end(), kills.end()])
   }
   return {
+    hasRoles: true,
     read: (work) => hold(take(requests, deadlines.request), ({ db }) => work(db)),
     snapshot: (work) =>
       hold(take(requests, deadlines.load, snapshot), (session) =>
@@ -157,7 +159,7 @@ export function postgresDatabase(options: PostgresOptions): Database {
 
 function poolOf(config: pg.PoolConfig, log: Log): pg.Pool {
   // With a time-out of its own: while it waits, the connection already counts.
-  const settings = { text: SESSION, query_timeout: config.connectionTimeoutMillis }
+  const settings = { text: `${SESSION}; ${TAKE_ROLE}`, query_timeout: config.connectionTimeoutMillis }
   const pool = new pg.Pool({ ...config, onConnect: (client) => client.query(settings) })
   // An idle connection that the server ends is removed by the pool; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'))

@@ -5,8 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { Json } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import { type Actor, type Edit, type EntryEdit, type LogId, SYSTEM } from '../../server/domain/change.ts'
-import type { Database } from '../../server/store/database.ts'
-import { rowsOf } from '../../server/store/migrate.ts'
+import { type Database, rowsOf } from '../../server/store/database.ts'
 import { minter } from '../../server/store/mint.ts'
 import { createStore } from '../../server/store/open-store.ts'
 import type { Loaded, Store } from '../../server/store/store.ts'
@@ -40,7 +39,11 @@ export function subjectOn(database: Database): Subject {
     logged,
     store: createStore(database, { clock: { now: () => clock.now() }, randomBytes, log }),
     rows: <Row>(statement: string) =>
-      database.read(async (db) => rowsOf<Row>(await db.execute(sql.raw(statement)))),
+      // With the owner's rights: what the service itself may not do.
+      database.transact('migration', async (db) => ({
+        keep: true,
+        value: rowsOf<Row>(await db.execute(sql.raw(statement))),
+      })),
   }
 }
 
