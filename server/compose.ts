@@ -5,13 +5,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { keptSecret, makeDataFolder, subkey } from './data-folder.ts'
 import { type Change, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
 import { bootstrap, createApiKey } from './domain/index.ts'
-import { createHttp } from './http/index.ts'
+import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
 import type { RedisLink } from './live/redis/connect.ts'
@@ -35,8 +36,12 @@ export type Service = {
    * @returns the first admin key's text, when this start made it: it is shown nowhere else
    */
   start(): Promise<{ readonly adminKey: string | undefined }>
-  /** Goodbye to streams, then in-flight requests, then the database. Idempotent. */
-  close(): Promise<void>
+  /**
+   * Not ready at once; after the pause goodbye to streams, then in-flight requests, then the database. Idempotent: the
+   * first call's pause counts.
+   * @param pauseMs for how long requests are served as before, so that balancers see that it is not ready any more
+   */
+  close(pauseMs?: number): Promise<void>
 }
 
 type Adapters = {
@@ -125,7 +130,12 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
 
   let adminKey: string | undefined
   let closing: Promise<void> | undefined
-  const close = async () => {
+  const close = async (pauseMs: number) => {
+    // A balancer that was never told that it is ready sends it nothing.
+    const { ready } = live.status()
+    live.retire()
+    keepNoConnections(http.server)
+    if (ready && pauseMs > 0) await sleep(pauseMs)
     await live.drain()
     await http.close()
     await live.close()
@@ -146,8 +156,8 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
       await live.start(makeDefaults)
       return { adminKey }
     },
-    close: () => {
-      closing ??= close()
+    close: (pauseMs = 0) => {
+      closing ??= close(pauseMs)
       return closing
     },
   }

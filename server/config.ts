@@ -65,6 +65,7 @@ const variables = z.object({
   HALYARD_MAX_STREAMS: whole(1, 1_000_000).default(20_000),
   HALYARD_MAX_STREAMS_PER_KEY: whole(1, 1_000_000).optional(),
   HALYARD_STREAMS_PER_SECOND: whole(1, 1_000_000).default(500),
+  HALYARD_DRAIN_DELAY_MS: whole(0, 600_000).optional(),
   NODE_ENV: z.string().optional(),
 })
 
@@ -90,6 +91,8 @@ export type Config = Readonly<{
   maxStreams: number
   maxStreamsPerKey: number
   streamsPerSecond: number
+  /** Milliseconds from not being ready to closing. */
+  drainDelayMs: number
 }>
 
 /** What is wrong with the environment: one line a fault, all of them. Ends the process with exit code 78 (EX_CONFIG). */
@@ -158,8 +161,9 @@ export function parseConfig(
   }
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults)
   const settings = parsed.data
+  const database = settings.DATABASE_URL ?? 'embedded'
   return Object.freeze({
-    database: settings.DATABASE_URL ?? 'embedded',
+    database,
     redis: settings.REDIS_URL && {
       address: settings.REDIS_URL,
       prefix: settings.HALYARD_REDIS_PREFIX,
@@ -179,6 +183,8 @@ export function parseConfig(
     // No key may take all the room.
     maxStreamsPerKey: settings.HALYARD_MAX_STREAMS_PER_KEY ?? Math.ceil(settings.HALYARD_MAX_STREAMS / 2),
     streamsPerSecond: settings.HALYARD_STREAMS_PER_SECOND,
+    // On the embedded database there is no other instance that a balancer could turn to.
+    drainDelayMs: settings.HALYARD_DRAIN_DELAY_MS ?? (database === 'embedded' ? 0 : 5_000),
   })
 }
 

@@ -4,6 +4,9 @@
  */
 import { run } from './commands/run.ts'
 
+/** npm passes on what the terminal has sent to everyone already: within this time it is one signal, milliseconds. */
+const SAME_SIGNAL_MS = 500
+
 const code = await run(process.argv.slice(2), {
   environment: process.env,
   say: (text) => process.stdout.write(`${text}\n`),
@@ -13,8 +16,16 @@ const code = await run(process.argv.slice(2), {
   terminal: process.stdout.isTTY,
   untilSignal: () =>
     new Promise((resolve) => {
-      process.once('SIGTERM', resolve)
-      process.once('SIGINT', resolve)
+      let first: number | undefined
+      const heard = (signal: NodeJS.Signals): void => {
+        first ??= performance.now()
+        resolve(signal)
+        if (performance.now() - first < SAME_SIGNAL_MS) return
+        process.stderr.write(`halyard: ended at once, by a second signal (${signal})\n`)
+        process.exit(1)
+      }
+      process.on('SIGTERM', heard)
+      process.on('SIGINT', heard)
     }),
 })
 process.exit(code)

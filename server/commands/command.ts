@@ -32,7 +32,7 @@ export type Edge = {
   readonly output: NodeJS.WritableStream
   /** Whether a person reads the output. */
   readonly terminal: boolean
-  /** Resolves when the process is asked to stop. Before the first call a signal ends it at once. */
+  /** Resolves when the process is asked to stop. Before the first call a signal ends it at once; so does a second one. */
   untilSignal(): Promise<NodeJS.Signals>
 }
 

@@ -4,7 +4,9 @@ import { compose, type Service } from '../compose.ts'
 import { keepAdminKey } from '../data-folder.ts'
 import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
 
+/** From a signal to the end, milliseconds; and, where the pause before a drain is long, from that pause's end. */
 const STOP_WITHIN_MS = 15_000
+const DRAIN_WITHIN_MS = 10_000
 
 export const startCommand: Command = {
   summary: 'start the service',
@@ -17,7 +19,8 @@ export const startCommand: Command = {
     })
     const stopped = edge.untilSignal().then((signal) => {
       log.info({ signal }, 'stopping')
-      return stop(service, signal)
+      // A person at a terminal has no balancer to wait for.
+      return stop(service, signal, signal === 'SIGINT' ? 0 : config.drainDelayMs)
     })
     edge.say(`Halyard listens on ${address}  (docs: ${address}/docs)`)
     const database = config.database === 'embedded' ? 'embedded' : 'Postgres'
@@ -31,12 +34,13 @@ export const startCommand: Command = {
   },
 }
 
-async function stop(service: Service, signal: NodeJS.Signals): Promise<number> {
+async function stop(service: Service, signal: NodeJS.Signals, pauseMs: number): Promise<number> {
+  const withinMs = Math.max(STOP_WITHIN_MS, pauseMs + DRAIN_WITHIN_MS)
   const late = new Promise<never>((_, reject) => {
-    const text = `not stopped within ${STOP_WITHIN_MS / 1000} s of ${signal}`
-    setTimeout(() => reject(new Refusal(text)), STOP_WITHIN_MS).unref()
+    const text = `not stopped within ${withinMs / 1000} s of ${signal}`
+    setTimeout(() => reject(new Refusal(text)), withinMs).unref()
   })
-  const closed = service.close().catch((error: unknown) => {
+  const closed = service.close(pauseMs).catch((error: unknown) => {
     throw new Refusal(`stopping failed: ${reasonOf(error)}`)
   })
   await Promise.race([closed, late])

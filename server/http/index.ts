@@ -9,6 +9,7 @@ import { allEndpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
 import { createLocalQuota } from '../live/quota.ts'
+import { watchUnusedConnections } from './connections.ts'
 import { createLimits } from './limits.ts'
 import { MANAGEMENT_BYTES, serveManagement } from './management.ts'
 import { createMetrics } from './metrics.ts'
@@ -17,8 +18,8 @@ import { serveOperations } from './operations.ts'
 import { problemBody, problemOf, sendProblem } from './problems.ts'
 import { serveSdks } from './sdk.ts'
 import type { HttpDeps } from './types.ts'
-import { watchUnusedConnections } from './unused-connections.ts'
 
+export { keepNoConnections } from './connections.ts'
 export type { HttpDeps, Log } from './types.ts'
 
 /** How long a client may take to send a request, milliseconds. Streams are requests that were sent long ago. */

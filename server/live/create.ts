@@ -262,6 +262,9 @@ export function createLive(deps: LiveDeps): Live {
     },
     status,
     pressure,
+    retire() {
+      draining = true
+    },
     async drain() {
       draining = true
       await streams.drain()

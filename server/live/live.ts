@@ -188,7 +188,9 @@ export interface Live {
   readonly metrics: LiveMetrics
   /** The same of Redis; absent without it. */
   readonly redis?: Readonly<RedisCounts>
-  /** Not ready from now on; every stream gets its goodbye and ends. */
+  /** Not ready from now on, and serving as before: a balancer is to send nothing new. */
+  retire(): void
+  /** Not ready from now on; every stream gets its goodbye and ends, and no more are let in. */
   drain(): Promise<void>
   close(): Promise<void>
 }

@@ -71,7 +71,10 @@ function residentOf(pid: number): { readonly now: number; readonly most: number 
 }
 
 async function streams(): Promise<readonly Row[]> {
-  const server = await startServer()
+  const server = await startServer({
+    HALYARD_STREAMS_PER_SECOND: '1000000',
+    HALYARD_MAX_STREAMS_PER_KEY: '20000',
+  })
   const sockets: Socket[] = []
   try {
     const call = api(server)

@@ -73,6 +73,94 @@ describe('a server that gets SIGTERM', () => {
   })
 })
 
+describe('a server with a balancer before it', () => {
+  const PAUSE_MS = 3_000
+  const paused = { settings: { HALYARD_DRAIN_DELAY_MS: String(PAUSE_MS) } }
+
+  it('is not ready at once, and serves on for a while over connections that it does not keep', async () => {
+    const server = await all.startServer(paused)
+    const api = rest(server.url, server.adminKey)
+    const key = await sdkKey(api, 'server')
+    const agent = new Agent({ keepAlive: true })
+    const asked = (method: string, path: string) => ask(server, agent, method, path, key)
+    const before = await asked('POST', '/ofrep/v1/evaluate/flags')
+    expect([before.status, before.connection]).toEqual([200, 'keep-alive'])
+    const stream = await follow(`${server.url}/sdk/v1/stream`, { authorization: `Bearer ${key}` })
+
+    const ending = server.stop()
+    await until('it is not ready', async () => (await asked('GET', '/health/ready')).status === 503)
+    const during = await asked('POST', '/ofrep/v1/evaluate/flags')
+    expect([during.status, during.connection]).toEqual([200, 'close'])
+    expect((await api.ask('POST', `${PROJECT}/flags`, { key: 'late', type: 'boolean' })).status).toBe(201)
+    expect((await asked('GET', '/health/live')).status).toBe(200)
+    const late = await follow(`${server.url}/sdk/v1/stream`, { authorization: `Bearer ${key}` })
+
+    const { code, afterMs } = await ending
+    expect(code, server.stderr()).toBe(0)
+    expect(afterMs).toBeGreaterThanOrEqual(PAUSE_MS)
+    expect(afterMs).toBeLessThan(EXIT_WITHIN_MS)
+    const [first, second] = await Promise.all([stream.ended, late.ended])
+    // It was there while the flag was made: the goodbye came after the pause.
+    expect(first).toMatch(/"key":"late".*event: goodbye/s)
+    expect(second).toMatch(/^event: goodbye$/m)
+  })
+
+  it('does not keep a person at a terminal waiting', async () => {
+    const server = await all.startServer({ settings: { HALYARD_DRAIN_DELAY_MS: '600000' } })
+    server.child.kill('SIGINT')
+    expect(await server.ended).toMatchObject({ code: 0, signal: null })
+  })
+
+  it('ends at once when it is told a second time, and does not take one signal for two', async () => {
+    const server = await all.startServer({ settings: { HALYARD_DRAIN_DELAY_MS: '600000' } })
+    const ready = async () => (await fetch(`${server.url}/health/ready`)).status
+    server.child.kill('SIGTERM')
+    // As npm does, which passes on what its whole group was sent.
+    server.child.kill('SIGTERM')
+    await until('it is not ready', async () => (await ready()) === 503)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(await ready()).toBe(503)
+    server.child.kill('SIGINT')
+    expect(await server.ended).toMatchObject({ code: 1, signal: null })
+    expect(server.stderr()).toContain('second signal (SIGINT)')
+  })
+})
+
+describe('an app that knows two servers of one database', () => {
+  it('goes to the other one when its own goes away, and misses no change', async () => {
+    const database = await all.freshDatabase()
+    const settings = { HALYARD_SECRET: 'one secret for all instances of it' }
+    const one = await all.startServer({ database, settings })
+    const two = await all.startServer({ database, settings, adminKey: one.adminKey })
+    const api = rest(two.url, two.adminKey)
+    const key = await sdkKey(api, 'server')
+    await api.must('POST', `${PROJECT}/flags`, { key: 'moving', type: 'boolean' })
+    const app = await startSdk(all, { url: `${one.url},${two.url}`, key }, {})
+    await until('its stream is open', async () => (await app.ask()).connected)
+
+    expect((await one.stop()).code).toBe(0)
+    const enabled = await api.must<{ revision: number }>('POST', `${DEVELOPMENT}/flags/moving/enable`)
+    await app.see('an edit that the other server made', ({ revision }) => revision === enabled.revision)
+    await until('its stream is the other server’s', async () => (await app.ask()).connected)
+    expect((await app.close()).code).toBe(0)
+  })
+})
+
+/** One request over a connection of the agent. */
+async function ask(server: Server, agent: Agent, method: string, path: string, key: string) {
+  const sending = request(`${server.url}${path}`, {
+    agent,
+    method,
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+  })
+  const answered = once(sending, 'response')
+  sending.end(method === 'POST' ? '{"context":{}}' : undefined)
+  const [answer] = (await answered) as [IncomingMessage]
+  answer.resume()
+  await once(answer, 'end')
+  return { status: answer.statusCode, connection: answer.headers.connection }
+}
+
 /** Follows a stream; resolves once it is open. `ended`: all of its text, when the server ends it. */
 async function follow(url: string, headers: Record<string, string>) {
   const answer = await fetch(url, { headers: { ...headers, accept: 'text/event-stream' } })

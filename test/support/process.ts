@@ -102,6 +102,7 @@ export function processes(): Processes {
       HALYARD_PORT: String(port),
       HALYARD_DATA_DIR: dataDir,
       HALYARD_LOG_LEVEL: 'info',
+      HALYARD_DRAIN_DELAY_MS: '0',
       DATABASE_URL: options.database ?? 'embedded',
       ...(adminKey === null ? {} : { HALYARD_ADMIN_KEY: adminKey }),
       ...options.settings,

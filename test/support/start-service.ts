@@ -77,6 +77,7 @@ export async function startService(changes: Partial<Config> = {}, signs: Signs =
       maxStreams: 1_000,
       maxStreamsPerKey: 1_000,
       streamsPerSecond: 1_000_000,
+      drainDelayMs: 0,
       ...changes,
     },
     log,

@@ -42,6 +42,7 @@ export async function startServer(
     HALYARD_PORT: String(port),
     HALYARD_ADMIN_KEY: ADMIN_KEY,
     HALYARD_MANAGEMENT_REQUESTS_PER_SECOND: '1000000',
+    HALYARD_DRAIN_DELAY_MS: '0',
     ...settings,
   })
 }

@@ -61,6 +61,17 @@ describe('the configuration', () => {
     )
   })
 
+  it('waits for a balancer before it closes, where there can be another instance', () => {
+    expect(parseConfig({}, noFile).drainDelayMs).toBe(0)
+    expect(parseConfig({ DATABASE_URL: 'postgres://db/halyard' }, noFile).drainDelayMs).toBe(5_000)
+    expect(parseConfig({ HALYARD_DRAIN_DELAY_MS: '250' }, noFile).drainDelayMs).toBe(250)
+  })
+
+  it('leaves no key more than half of the streams, unless it is told to', () => {
+    expect(parseConfig({ HALYARD_MAX_STREAMS: '9' }, noFile).maxStreamsPerKey).toBe(5)
+    expect(parseConfig({ HALYARD_MAX_STREAMS_PER_KEY: '9' }, noFile).maxStreamsPerKey).toBe(9)
+  })
+
   it('reads a secret from a file, without its last line break', () => {
     const config = parseConfig({ HALYARD_ADMIN_KEY_FILE: '/run/key' }, () => `${'k'.repeat(40)}\n`)
     expect(config.adminKey).toBe('k'.repeat(40))
