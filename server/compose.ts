@@ -16,6 +16,7 @@ import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
 import type { RedisLink } from './live/redis/connect.ts'
+import { redisQuotas } from './live/redis/quota.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { diskShelf } from './live/snapshots/disk-shelf.ts'
@@ -126,7 +127,8 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     signs,
     log,
   })
-  const http = createHttp({ live, config, clock, log, version: VERSION })
+  const quota = redis && redisQuotas(redis, { clock, secret: subkey(secret, 'quotas') })
+  const http = createHttp({ live, config, clock, quota, log, version: VERSION })
 
   let adminKey: string | undefined
   let closing: Promise<void> | undefined
