@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { ConfigError } from '../config.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
+import { compactCommand } from './compact.ts'
 import { migrateCommand } from './migrate.ts'
 import { startCommand } from './start.ts'
 import { verifyCommand } from './verify.ts'
@@ -16,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   start: startCommand,
   migrate: migrateCommand,
   verify: verifyCommand,
+  compact: compactCommand,
 }
 const DEFAULT = 'start'
 

@@ -5,10 +5,13 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
+import type { Compaction } from './chain.ts'
 import { type Db, statement } from './database.ts'
 import { addEntry, type Entries, stateFrom } from './read.ts'
+import { compactedBy, keptAround } from './retention.ts'
 import type { At, Past, Redacted } from './store.ts'
 import { inStretches } from './stretches.ts'
+import { readCompactions } from './verify-reads.ts'
 
 type PastRow = {
   readonly project: string
@@ -87,7 +90,7 @@ export async function readPast(db: Db, log: LogId, at: At): Promise<Past> {
   const stretch = inStretches()
   for (const { kind, key, written, redactedAt, text } of rows) {
     if (kind === null) continue
-    if (text === null) throw notKept(revision)
+    if (text === null) throw await notKept(db, log, { revision, at: Math.round(Number(head.at)) })
     await stretch(text.length)
     if (redactedAt !== null) {
       redacted.push({ kind, key, revision: Number(written), redactedAt: Number(redactedAt) })
@@ -112,9 +115,30 @@ function neverWas(at: At): Problem {
   )
 }
 
-function notKept(revision: number): Problem {
+const keptBy = statement<{ readonly before: string | null; readonly after: string | null }>(
+  'halyard_past_kept',
+  sql`SELECT (
+        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${sql.placeholder('before')}::bigint / 1000.0)
+        ORDER BY at DESC, revision DESC LIMIT 1
+      )::text AS before, (
+        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${sql.placeholder('after')}::bigint / 1000.0)
+        ORDER BY at DESC, revision DESC LIMIT 1
+      )::text AS after`,
+)
+
+/** Names the nearest states that were surely kept: the last of the day (or hour) before, and that of the same one. */
+async function notKept(
+  db: Db,
+  log: LogId,
+  { revision, at }: { readonly revision: number; readonly at: number },
+): Promise<Problem> {
+  const compactions = (await readCompactions(db, { log })).map(
+    ({ compaction }) => JSON.parse(compaction) as Compaction,
+  )
+  const [kept] = await keptBy(db, { log, ...keptAround(compactedBy(compactions), at) })
+  const near = [kept?.before, kept?.after].filter((one) => one != null)
   return new Problem(
     'history-compacted',
-    `Revision ${revision} was not kept when the history was compacted; that it was, and who made it, is still in the list of changes.`,
+    `Revision ${revision} was not kept when the history was compacted. ${near.length === 0 ? '' : `The nearest that were kept: ${near.join(' and ')}. `}That it was, and who made it, is still in the list of changes.`,
   )
 }
