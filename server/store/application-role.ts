@@ -10,11 +10,17 @@ import { lockMigrations } from './migration-lock.ts'
 const ROLE = 'halyard_app'
 
 /**
+ * Whether a session may become the role. From PostgreSQL 16 on there are members that may not: whoever makes a role is one.
+ */
+const mayTake = (role: string) =>
+  `pg_has_role(${role}, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)`
+
+/**
  * For every session that serves requests, where the role is there, has been let in, and may be taken. With a login
  * role that is only a member of it, this takes away nothing that could be had back.
  */
 export const TAKE_ROLE = `SELECT set_config('role', rolname, false) FROM pg_roles
-  WHERE rolname = '${ROLE}' AND pg_has_role(oid, 'MEMBER')
+  WHERE rolname = '${ROLE}' AND ${mayTake('oid')}
     AND has_schema_privilege(oid, to_regnamespace('halyard'), 'USAGE')`
 
 /** What a log's head is, and what a lock of it takes. */
@@ -42,23 +48,31 @@ EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege TH
   NULL;
 END $$`
 const JOIN = `DO $$ BEGIN
-  IF NOT pg_has_role('${ROLE}', 'MEMBER') THEN
-    GRANT ${ROLE} TO CURRENT_USER;
+  IF NOT ${mayTake(`'${ROLE}'`)} THEN
+    EXECUTE 'GRANT ${ROLE} TO CURRENT_USER' ||
+      CASE WHEN current_setting('server_version_num')::int < 160000 THEN '' ELSE ' WITH SET TRUE' END;
   END IF;
-EXCEPTION WHEN insufficient_privilege THEN
+EXCEPTION WHEN insufficient_privilege OR unique_violation THEN
   NULL;
 END $$`
 
-type Standing = { readonly there: boolean; readonly granted: boolean; readonly owner: boolean }
+type Standing = {
+  readonly there: boolean
+  readonly granted: boolean
+  readonly owner: boolean
+  /** Whether sessions of the URL's user can be the role. */
+  readonly mine: boolean
+}
 
 async function standing(db: Db): Promise<Standing> {
   const [row] = rowsOf<Standing>(
     await db.execute(sql`
       SELECT r.oid IS NOT NULL AS there, pg_has_role(n.nspowner, 'USAGE') AS owner,
+        coalesce(${sql.raw(mayTake('r.oid'))}, false) AS mine,
         coalesce(has_schema_privilege(r.oid, n.oid, 'USAGE'), false) AS granted
       FROM pg_namespace n LEFT JOIN pg_roles r ON r.rolname = ${ROLE} WHERE n.nspname = 'halyard'`),
   )
-  return row ?? { there: false, granted: false, owner: false }
+  return row ?? { there: false, granted: false, owner: false, mine: false }
 }
 
 /**
@@ -80,6 +94,12 @@ export async function letApplicationRoleIn(database: Database, anew: boolean, lo
       return { keep: false, value: undefined }
     }
     await db.execute(sql.raw(JOIN))
+    if (!(await standing(db)).mine) {
+      log.warn(
+        { role: ROLE },
+        'the database user may not take the role, so the service runs with all of its rights: see docs/audit.md',
+      )
+    }
     for (const grant of GRANTS) await db.execute(sql.raw(grant))
     return { keep: true, value: undefined }
   })

@@ -112,6 +112,29 @@ describe('the application’s role', () => {
     await Promise.all(fresh.map(({ drop }) => drop()))
   })
 
+  it.each([
+    ['may make roles is let in', 'CREATEROLE', 'halyard_app', []],
+    ['may not is told so, and serves with its own rights', '', 'itself', [/may not take the role/]],
+  ] as const)('an owner who is no superuser and %s', async (_, attributes, takes, warns) => {
+    const fresh = await freshDatabase()
+    const name = `halyard_owner_${randomBytes(4).toString('hex')}`
+    await owner.query(`CREATE ROLE ${name} LOGIN ${attributes}`)
+    await owner.query(`ALTER DATABASE ${new URL(fresh.url).pathname.slice(1)} OWNER TO ${name}`)
+    const url = new URL(fresh.url)
+    url.username = name
+    const service = await startService({ database: url.href })
+    await serves(service)
+    const client = await session(url.href)
+    const { rows } = await client.query<{ name: string }>('SELECT current_user AS name')
+    expect(rows[0]?.name).toBe(takes === 'itself' ? name : takes)
+    await client.end()
+    const warned = service.logged.filter((line) => line.includes('halyard_app'))
+    expect(warned).toEqual(warns.map((text) => expect.stringMatching(text)))
+    await service.close()
+    await fresh.drop()
+    await owner.query(`DROP ROLE ${name}`)
+  })
+
   it('that lacks a right is unavailable, and never the caller’s fault', async () => {
     const service = await startService({ database: asLogin })
     await owner.query('REVOKE INSERT ON halyard.changes FROM halyard_app')
