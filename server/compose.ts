@@ -15,6 +15,7 @@ import { bootstrap, createApiKey } from './domain/index.ts'
 import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
+import { redisAnswers } from './live/redis/answers.ts'
 import type { RedisLink } from './live/redis/connect.ts'
 import { redisQuotas } from './live/redis/quota.ts'
 import { redisSignal } from './live/redis/signal.ts'
@@ -114,6 +115,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
+    answers: redis && redisAnswers(redis, subkey(secret, 'cache-keys')),
     redis,
     clock,
     random: Math.random,

@@ -32,8 +32,6 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   streamsOpened: ['streams_opened_total', 'Streams that were let in'],
   streamsDropped: ['streams_dropped_total', 'Streams ended because their peer did not read'],
   streamsRevoked: ['streams_revoked_total', 'Streams ended because their key ended'],
-  evaluationCacheHits: ['evaluation_cache_hits_total', 'Bulk evaluations answered from memory'],
-  evaluationCacheMisses: ['evaluation_cache_misses_total', 'Bulk evaluations computed'],
   rulesetsBuilt: ['rulesets_built_total', 'Rulesets serialised and compressed'],
   snapshotsKept: ['snapshots_kept_total', 'Snapshots of logs written'],
   snapshotFailures: ['snapshot_failures_total', 'Failures to read or write snapshots'],
@@ -96,6 +94,12 @@ export function createMetrics(live: Live): Metrics {
     'reason',
   )
   read('rulesets_total', 'Rulesets asked for', () => rulesets, 'outcome')
+  read(
+    'bulk_answers_total',
+    'Bulk evaluations, by where the answer came from',
+    () => live.metrics.bulkAnswers,
+    'from',
+  )
   gauge('evaluation_cache_bytes', 'Bytes of cached bulk evaluations', () => ({
     value: live.metrics.evaluationCacheBytes,
   }))

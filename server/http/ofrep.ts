@@ -6,7 +6,7 @@ import { type Context, compareStates, LIMITS } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
-import type { Live, Principal } from '../live/live.ts'
+import type { BulkAnswer, Live, Principal } from '../live/live.ts'
 import { accept, authorise, type Gate, keyIn } from './authorise.ts'
 import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
@@ -164,7 +164,17 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     const known = request.headers['if-none-match']
     // Who holds the answer already is told so before anything is computed.
     const knows = known === undefined ? undefined : (etag: string) => matchesEtag(known, etag)
-    const { body, etag, from } = live.evaluateAll(environment.id, { scope: kind, keyId }, context, knows)
+    const answer = live.evaluateAll(environment.id, { scope: kind, keyId }, context, knows)
+    if (answer instanceof Promise) {
+      answer.then((late) => sendAll(reply, late, knows)).catch((error: unknown) => reply.send(error))
+    } else sendAll(reply, answer, knows)
+  }
+
+  function sendAll(
+    reply: FastifyReply,
+    { body, etag, from }: BulkAnswer,
+    knows: ((etag: string) => boolean) | undefined,
+  ): void {
     reply.header('etag', etag)
     if (knows?.(etag)) {
       metrics.evaluations.notModified++

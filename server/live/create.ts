@@ -6,6 +6,7 @@ import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
 import type { StreamLimits } from './admission.ts'
+import type { AnswerCache } from './answer-cache.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
@@ -32,6 +33,8 @@ export type LiveDeps = {
   readonly store: Store
   /** How instances hear of each other; by default as the store has it. */
   readonly signal?: Signal | undefined
+  /** Bulk answers that instances share, where they share any. */
+  readonly answers?: AnswerCache | undefined
   /** For its health and figures, where there is one. */
   readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
   /** Epoch milliseconds. */
@@ -94,6 +97,7 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     streamToken: tokens.mint,
     cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
+    shared: deps.answers,
   })
   const storeAnswers = () => poll.lastOkAt !== undefined && conditions.of(STORE) === undefined
   const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })

@@ -1,16 +1,19 @@
 /**
  * Evaluations for OFREP: single, and all flags of a scope as one cached body. The cache key says everything that an
- * answer depends on, so that nothing ever has to be invalidated. Hides the cache and how bodies are put together.
+ * answer depends on, so that nothing ever has to be invalidated. Hides both caches (in memory, and shared by instances
+ * where that is worth it) and how bodies are put together.
  */
 import { hash } from 'node:crypto'
 import { type Compiled, type Context, type Decision, evaluate, type FlagKey } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
+import type { AnswerCache } from './answer-cache.ts'
 import { answerOf, bytesOf, notFound, tailOf } from './answers.ts'
+import { costOf, WORTH_SHARING } from './cost.ts'
 import { createDoorkeeper } from './doorkeeper.ts'
 import type { Answer, BulkAnswer, LiveEnvironment, LiveMetrics } from './live.ts'
 import { type Project, projectionOn } from './projection.ts'
-import { windowAt } from './stream-token.ts'
+import { WINDOW_MS, windowAt } from './stream-token.ts'
 import { intervalAt, type Scope, sees, viewOf } from './view.ts'
 
 export type Evaluations = {
@@ -21,7 +24,7 @@ export type Evaluations = {
     principal: { readonly scope: Scope; readonly keyId: string },
     context: Context,
     knows?: (etag: string) => boolean,
-  ): BulkAnswer
+  ): BulkAnswer | Promise<BulkAnswer>
 }
 
 export type EvaluationsDeps = {
@@ -30,6 +33,10 @@ export type EvaluationsDeps = {
   readonly streamToken: (environment: LogId, keyId: string, scope: Scope) => string
   /** Bound of all cached answers together, keys included. An answer is cached when it is asked for again. */
   readonly cacheBytes: number
+  /** What instances share, where they share anything. */
+  readonly shared?: AnswerCache | undefined
+  /** The estimated cost from which on a shared answer is asked for; see cost.ts. */
+  readonly worthSharing?: number
 }
 
 /** Rises when bodies get another form, so that no ETag of an older release is taken for one of this. */
@@ -37,6 +44,8 @@ const FORM = 1
 const INACTIVITY_DELAY_SECONDS = 60
 /** Of SHA-256, in hexadecimal: 128 bits. */
 const ETAG_DIGITS = 32
+/** A shared answer is kept for an hour at most, and never past the stream token in it. */
+const SHARED_MS = 60 * 60 * 1000
 /** What an entry costs beside its body and key. */
 const ENTRY_BYTES = 300
 
@@ -53,7 +62,8 @@ const projections = new WeakMap<Compiled, Project>()
 /** What ends each bulk answer on a state, by scope, key and token window. */
 const endings = new WeakMap<Compiled, Map<string, Buffer>>()
 
-export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: EvaluationsDeps): Evaluations {
+export function createEvaluations(deps: EvaluationsDeps): Evaluations {
+  const { clock, metrics, streamToken, cacheBytes, shared, worthSharing = WORTH_SHARING } = deps
   const cache = new LRUCache<string, Cached>({
     maxSize: cacheBytes,
     maxEntrySize: Math.ceil(cacheBytes / 8),
@@ -62,6 +72,55 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
   })
 
   const doorkeeper = createDoorkeeper()
+  /** Questions that the shared cache is being asked: many ask the same when a state is new. */
+  const flights = new Map<string, Promise<BulkAnswer>>()
+
+  /** States whose answers nobody keeps. */
+  const tooLarge = { server: new WeakSet<Compiled>(), client: new WeakSet<Compiled>() }
+
+  function counted(answer: BulkAnswer): BulkAnswer {
+    metrics.bulkAnswers[answer.from]++
+    return answer
+  }
+
+  function remember({ key, digest, etag }: Question, body: Buffer): void {
+    if (!doorkeeper(digest)) return
+    cache.set(key, { body, etag })
+    metrics.evaluationCacheBytes = cache.calculatedSize
+  }
+
+  function computed(question: Question): BulkAnswer {
+    const body = question.compute()
+    remember(question, body)
+    return { body, etag: question.etag, from: 'computed' }
+  }
+
+  function isWorthAsking(cache: AnswerCache, compiled: Compiled, scope: Scope): boolean {
+    return costOf(compiled, scope) >= worthSharing && !tooLarge[scope].has(compiled) && cache.usable()
+  }
+
+  function fetched(cache: AnswerCache, question: Question): Promise<BulkAnswer> {
+    const { key, etag, now } = question
+    const flight = flights.get(key) ?? fetchOrCompute()
+    flights.set(key, flight)
+    return flight
+
+    async function fetchOrCompute(): Promise<BulkAnswer> {
+      try {
+        const body = await cache.get(key)
+        if (body !== undefined) {
+          remember(question, body)
+          return { body, etag, from: 'redis' }
+        }
+        const answer = computed(question)
+        if (answer.body.length > cache.mostBytes) tooLarge[question.scope].add(question.compiled)
+        else cache.set(key, answer.body, Math.min(SHARED_MS, WINDOW_MS - (now % WINDOW_MS)))
+        return answer
+      } finally {
+        flights.delete(key)
+      }
+    }
+  }
 
   function write(
     environment: LiveEnvironment,
@@ -115,26 +174,33 @@ export function createEvaluations({ clock, metrics, streamToken, cacheBytes }: E
       const now = clock.now()
       const key = keyOf(environment, principal, context, now)
       const cached = key === undefined ? undefined : cache.get(key)
-      if (cached !== undefined) {
-        metrics.evaluationCacheHits++
-        return { body: cached.body, etag: cached.etag, from: 'memory' }
-      }
+      if (cached !== undefined) return counted({ body: cached.body, etag: cached.etag, from: 'memory' })
       if (key === undefined) {
         const body = write(environment, principal, context, now)
-        return { body, etag: `"${hash('sha256', body).slice(0, ETAG_DIGITS)}"`, from: 'computed' }
+        return counted({ body, etag: `"${hash('sha256', body).slice(0, ETAG_DIGITS)}"`, from: 'computed' })
       }
       const digest = hash('sha256', key)
       const etag = `"${digest.slice(0, ETAG_DIGITS)}"`
-      if (knows?.(etag)) return { body: NOTHING, etag, from: 'unchanged' }
-      metrics.evaluationCacheMisses++
-      const body = write(environment, principal, context, now)
-      if (doorkeeper(digest)) {
-        cache.set(key, { body, etag })
-        metrics.evaluationCacheBytes = cache.calculatedSize
-      }
-      return { body, etag, from: 'computed' }
+      if (knows?.(etag)) return counted({ body: NOTHING, etag, from: 'unchanged' })
+      const { compiled } = environment
+      const { scope } = principal
+      const compute = (): Buffer => write(environment, principal, context, now)
+      const question = { key, digest, etag, now, compiled, scope, compute }
+      if (shared === undefined || !isWorthAsking(shared, compiled, scope)) return counted(computed(question))
+      return fetched(shared, question).then(counted)
     },
   }
+}
+
+/** What is asked, under the key that says it all. */
+type Question = {
+  readonly key: string
+  readonly digest: string
+  readonly etag: string
+  readonly now: number
+  readonly compiled: Compiled
+  readonly scope: Scope
+  readonly compute: () => Buffer
 }
 
 /** The parts between the opening and the ending, with commas between them. */

@@ -168,13 +168,14 @@ export interface Live {
   /**
    * All flags that `scope` sees, cached under the key that the API describes.
    * @param knows whether the caller has the answer of that ETag; then nothing is computed
+   * @returns a promise only where it asks what instances share
    */
   evaluateAll(
     environment: LogId,
     principal: { readonly scope: 'server' | 'client'; readonly keyId: string },
     context: Context,
     knows?: (etag: string) => boolean,
-  ): BulkAnswer
+  ): BulkAnswer | Promise<BulkAnswer>
   /** A stream token, the same throughout its window; `verify` gives back whom it was made for. */
   streamToken(environment: LogId, keyId: string, scope: 'server' | 'client'): string
   verifyStreamToken(
@@ -241,8 +242,8 @@ export type LiveMetrics = {
   streamsDropped: number
   /** Streams ended because their key was revoked or has expired. */
   streamsRevoked: number
-  evaluationCacheHits: number
-  evaluationCacheMisses: number
+  /** Where the answers to bulk evaluations came from. */
+  readonly bulkAnswers: Record<BulkAnswer['from'], number>
   evaluationCacheBytes: number
   rulesetsBuilt: number
   /** Snapshots written, each to all shelves that lacked it. */

@@ -7,6 +7,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { cache } from './cache.ts'
 import { core } from './core.ts'
 import { history } from './history.ts'
 import { http } from './http.ts'
@@ -18,7 +19,7 @@ import { sdk } from './sdk.ts'
 import { start } from './start.ts'
 import { store } from './store.ts'
 
-const BENCHES: readonly Bench[] = [core, sdk, http, propagation, store, history, start, members]
+const BENCHES: readonly Bench[] = [core, sdk, http, cache, propagation, store, history, start, members]
 
 const args = process.argv.slice(2)
 if (args[0] === '--one') await one(args[1] ?? '')

@@ -3,7 +3,6 @@
  * environment, so that all of them queue for one row. And the round trips that an edit makes while it holds that row.
  */
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import type { Service } from '../../server/compose.ts'
 import type { Config } from '../../server/config.ts'
@@ -13,7 +12,7 @@ import { withPostgres } from './rig/postgres.ts'
 import { countRoundTrips, type Exchange } from './rig/round-trips.ts'
 import { ratioOf } from './rig/rounds.ts'
 import { type Bench, judged, median, type Row } from './rig/row.ts'
-import { ROOT, startServer } from './rig/server.ts'
+import { built, ROOT, startServer } from './rig/server.ts'
 import { flagConfig, flagShapes } from './workload.ts'
 
 const EDITORS = 8
@@ -110,11 +109,6 @@ function side(name: string, edit: (editor: number, turn: number) => Promise<unkn
       return (edits * 1_000) / (performance.now() - start)
     },
   }
-}
-
-/** The built server's own code, so that what is measured is what runs. */
-async function built<Module>(path: string): Promise<Module> {
-  return (await import(pathToFileURL(join(ROOT, 'dist', path)).href)) as Module
 }
 
 async function composed(url: string): Promise<Service> {

@@ -26,7 +26,7 @@ export type BreakerDeps = {
 }
 
 /** Milliseconds from a failure to the first probe, and from one probe to the next; jitter comes on top. */
-const OPEN = { first: 200, most: 30_000 }
+const OPEN = { first: 200, most: 5_000 }
 const PROBES_APART_MS = 750
 /** No sooner than this: full jitter may come to nothing. */
 const LEAST_MS = 50

@@ -9,11 +9,17 @@ import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** The folder of the built benchmarks; the server is built into the root's. */
 const DIST = dirname(fileURLToPath(import.meta.url))
 export const ROOT = join(DIST, '..', '..', '..')
+
+/** The built server's own code, so that what is measured is what runs. */
+export async function built<Module>(path: string): Promise<Module> {
+  return (await import(pathToFileURL(join(ROOT, 'dist', path)).href)) as Module
+}
+
 export const ADMIN_KEY = 'bench-admin-key-0123456789abcdefghij'
 
 export type Memory = { readonly rss: number; readonly heapUsed: number; readonly external: number }

@@ -163,7 +163,7 @@ describe('evaluating every flag by OFREP', () => {
   it('computes nothing for who holds the answer already', async () => {
     const computed = async () => {
       const { text } = await ask('GET', '/metrics', { key: null })
-      return Number(/^halyard_evaluation_cache_misses_total (\d+)$/m.exec(text)?.[1])
+      return Number(/^halyard_bulk_answers_total\{from="computed"\} (\d+)$/m.exec(text)?.[1])
     }
     const first = await all(client, { targetingKey: 'u4' })
     const before = await computed()

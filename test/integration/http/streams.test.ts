@@ -257,7 +257,7 @@ describe('operations', () => {
       'halyard_streams{kind="server"}',
       'halyard_evaluations_total{outcome="single"} 201',
       'halyard_propagation_seconds_count',
-      'halyard_evaluation_cache_hits_total',
+      'halyard_bulk_answers_total{from="memory"}',
       'nodejs_eventloop_lag_seconds',
     ]) {
       expect(text).toContain(name)

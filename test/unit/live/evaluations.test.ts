@@ -1,61 +1,13 @@
-import { type Compiled, type Context, compile, evaluate, type Json, type State } from '@halyard/sdk/core'
+import { type Context, compile, evaluate, type State } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { AnswerCache } from '../../../server/live/answer-cache.ts'
 import { createEvaluations } from '../../../server/live/evaluations.ts'
-import type { LiveEnvironment } from '../../../server/live/live.ts'
+import type { BulkAnswer } from '../../../server/live/live.ts'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
 import { WINDOW_MS } from '../../../server/live/stream-token.ts'
-import { boolean, Clock, EPOCH, edited, started } from './support.ts'
-
-const CANARY = 'canary-7f3a'
-const TURN = 1_800_000_060_000
-
-const is = (attribute: string, ...values: Json[]): Json => ({ attribute, op: 'in', values })
-const rule = (id: string, when: Json, serve: Json = { variant: 'off' }): Json => ({ id, when, serve })
-const split = (by: string, missing: string | null = null): Json => ({
-  split: {
-    by,
-    salt: 'salt',
-    shares: [
-      { variant: 'on', percent: 50 },
-      { variant: 'off', percent: 50 },
-    ],
-    ranges: [
-      { variant: 'on', from: 0, to: 50_000 },
-      { variant: 'off', from: 50_000, to: 100_000 },
-    ],
-    ...(missing !== null && { missing }),
-  },
-})
-const client = (over: Readonly<Record<string, Json>> = {}): Json => boolean({ visibility: 'client', ...over })
-
-/** Of every shape, each hidden name with the canary in it. */
-const STATE = started({
-  'flag/static': client(),
-  'flag/rules': client({
-    rules: [rule(`${CANARY}-rule`, is('plan', 'pro', 1, true)), rule('r2', { segment: CANARY })],
-  }),
-  'flag/nested': client({ rules: [rule('r1', is('user.address.city', 'Bern'))] }),
-  'flag/split': client({ fallthrough: split('targetingKey', 'off') }),
-  'flag/strict': client({ fallthrough: split('device.id') }),
-  'flag/targets': client({
-    targets: [{ variant: 'off', by: 'targetingKey', units: [`${CANARY}-user`, 'u1'] }],
-  }),
-  'flag/requires': client({ prerequisites: [{ flag: `${CANARY}-flag`, variants: ['on'] }] }),
-  'flag/dated': client({ rules: [rule('r1', { attribute: '$now', op: 'after', values: [TURN] })] }),
-  'flag/off': client({ enabled: false, offVariant: null }),
-  'flag/killed': client(),
-  'kill/killed': { id: 'x', by: CANARY, at: '2027-01-01T00:00:00Z', comment: CANARY },
-  'flag/objects': client({
-    type: 'object',
-    variants: { on: { list: [1, 'two', null], __proto: {} }, off: {} },
-    fallthrough: { variant: 'on' },
-  }),
-  'flag/broken': client({ variants: CANARY, rules: `${CANARY} is no list` }),
-  [`flag/${CANARY}-flag`]: boolean({ enabled: false }),
-  'flag/hidden': boolean({ rules: [rule(CANARY, is('plan', 'pro'))] }),
-  [`segment/${CANARY}`]: { by: 'targetingKey', when: is('email', 'ann@example.com') },
-})
+import { CANARY, context, environmentOf, few, STATE, scope, TURN, withoutToken } from './evaluation-states.ts'
+import { Clock, EPOCH, edited } from './support.ts'
 
 function house(state: State = STATE, cacheBytes = 2 ** 20) {
   const clock = new Clock()
@@ -68,43 +20,14 @@ function house(state: State = STATE, cacheBytes = 2 ** 20) {
     cacheBytes,
   })
   const compiled = compile(state)
-  return { ...evaluations, clock, metrics, environment: environmentOf(compiled) }
+  const evaluateAll: (...asked: Parameters<typeof evaluations.evaluateAll>) => BulkAnswer = (...asked) => {
+    const answer = evaluations.evaluateAll(...asked)
+    // Nobody waits for what can be said at once.
+    if (answer instanceof Promise) throw new Error('a promise')
+    return answer
+  }
+  return { ...evaluations, evaluateAll, clock, metrics, environment: environmentOf(compiled) }
 }
-
-const environmentOf = (compiled: Compiled, id = 'env_1'): LiveEnvironment => ({
-  id,
-  compiled,
-  state: compiled.state,
-})
-
-const scalar = fc.oneof(
-  fc.constantFrom('pro', '1', 1, true, 'true', 'Bern', 'u1', 'ann@example.com', '', null, 0),
-  fc.double(),
-  fc.string(),
-)
-const context = fc.record(
-  {
-    targetingKey: scalar,
-    plan: fc.oneof(scalar, fc.array(scalar)),
-    email: scalar,
-    user: fc.oneof(scalar, fc.record({ address: fc.oneof(scalar, fc.record({ city: scalar })) })),
-    'user.address.city': scalar,
-    device: fc.record({ id: scalar }, { requiredKeys: [] }),
-    'device.id': scalar,
-    unrelated: fc.jsonValue(),
-  },
-  { requiredKeys: [] },
-) as fc.Arbitrary<Context>
-/** So few that the same come again. */
-const few = fc.record(
-  {
-    targetingKey: fc.constantFrom('u1', 1, '1'),
-    plan: fc.constantFrom('pro', 1, [1], 'free'),
-    unrelated: fc.nat(5),
-  },
-  { requiredKeys: [] },
-) as fc.Arbitrary<Context>
-const scope = fc.constantFrom('server' as const, 'client' as const)
 
 describe('all flags at once', () => {
   it('are the single answers of every flag that the scope sees', () => {
@@ -138,7 +61,7 @@ describe('all flags at once', () => {
       }),
       { numRuns: 500 },
     )
-    expect(warm.metrics.evaluationCacheHits).toBeGreaterThan(20)
+    expect(warm.metrics.bulkAnswers.memory).toBeGreaterThan(20)
   })
 
   it('tell a client key neither of rules, segments and prerequisites, nor of flags of servers', () => {
@@ -263,6 +186,70 @@ describe('the ETag and the cache key', () => {
   })
 })
 
+describe('answers that instances share', () => {
+  /** An empty cache that notes what it is asked and told. */
+  function noting(mostBytes = 2 ** 20) {
+    const [asked, told]: [string[], { key: string; ttlMs: number }[]] = [[], []]
+    const usable = { now: true }
+    const shared: AnswerCache = {
+      usable: () => usable.now,
+      mostBytes,
+      get: async (key) => void asked.push(key),
+      set: (key, _body, ttlMs) => void told.push({ key, ttlMs }),
+    }
+    return { shared, asked, told, usable }
+  }
+  const housed = (shared: AnswerCache, worthSharing: number) => {
+    const clock = new Clock()
+    const metrics = createLiveMetrics()
+    const deps = { clock, metrics, streamToken: () => 'token', cacheBytes: 1, shared, worthSharing }
+    const { evaluateAll } = createEvaluations(deps)
+    const environment = environmentOf(compile(STATE))
+    const ask = (given: Context) => evaluateAll(environment, { scope: 'client', keyId: 'k1' }, given)
+    return { ask, clock, metrics }
+  }
+
+  it('are asked for and told from a cost on, and below it nobody waits', async () => {
+    const { shared, asked, told } = noting()
+    expect(housed(shared, 1_000).ask({})).toMatchObject({ from: 'computed' })
+    expect(asked).toEqual([])
+    expect(await housed(shared, 0).ask({})).toMatchObject({ from: 'computed' })
+    expect(asked).toHaveLength(1)
+    expect(told.map(({ key }) => key)).toEqual(asked)
+  })
+
+  it('are not asked for where that can lead to nothing', async () => {
+    const { shared, asked, usable } = noting()
+    usable.now = false
+    expect(housed(shared, 0).ask({})).toMatchObject({ from: 'computed' })
+    const small = noting(100)
+    const { ask } = housed(small.shared, 0)
+    expect(await ask({})).toMatchObject({ from: 'computed' })
+    expect(ask({ plan: 'pro' })).toMatchObject({ from: 'computed' })
+    expect([asked.length, small.asked.length, small.told.length]).toEqual([0, 1, 0])
+  })
+
+  it('are asked for once by all who ask at once', async () => {
+    const { shared, asked } = noting()
+    const { ask, metrics } = housed(shared, 0)
+    await Promise.all([ask({}), ask({ unrelated: 1 }), ask({ plan: 'pro' })])
+    expect(asked).toHaveLength(2)
+    expect(metrics.bulkAnswers.computed).toBe(3)
+    await ask({})
+    expect(asked).toHaveLength(3)
+  })
+
+  it('last for an hour, and no longer than the stream token in them', async () => {
+    const { shared, told } = noting()
+    const { ask, clock } = housed(shared, 0)
+    clock.time = 1_000 * WINDOW_MS
+    await ask({})
+    clock.time = 1_001 * WINDOW_MS - 5_000
+    await ask({})
+    expect(told.map(({ ttlMs }) => ttlMs)).toEqual([60 * 60 * 1000, 5_000])
+  })
+})
+
 describe('one flag', () => {
   it('is answered with value, variant, reason and flat metadata', () => {
     const { answer, environment } = house()
@@ -316,7 +303,3 @@ describe('one flag', () => {
     )
   })
 })
-
-function withoutToken(body: Buffer | string): string {
-  return body.toString().replace(/token=[^"]*/, '')
-}
