@@ -37,8 +37,8 @@ export type Apps = {
   readonly held: () => readonly Position[]
   /** By the SDK's own state, and how many have a working stream. */
   readonly states: () => { readonly counts: Readonly<Record<string, number>>; readonly connected: number }
-  /** How many had a working stream, over time. */
-  readonly connections: readonly { readonly at: number; readonly connected: number }[]
+  /** How many had a working stream, and how many said that they are stale, over time. */
+  readonly connections: readonly { readonly at: number; readonly connected: number; readonly stale: number }[]
   readonly close: () => Promise<void>
 }
 
@@ -63,6 +63,8 @@ export type AppsOptions = {
   /** Milliseconds between two rounds over all clients of a process; evaluations of each client in one. */
   readonly tickMs?: number
   readonly perTick?: number
+  /** A module that each process loads first. */
+  readonly preload?: string
   /** Options of `connect`. */
   readonly options?: Readonly<Record<string, Json>>
 }
@@ -70,14 +72,14 @@ export type AppsOptions = {
 /** Starts them; resolves when every SDK has resolved. */
 export async function startApps(
   { startScript }: Pick<Processes, 'startScript'>,
-  { clients, processes, key, tickMs = 100, perTick = 6, options = {} }: AppsOptions,
+  { clients, processes, key, tickMs = 100, perTick = 6, preload, options = {} }: AppsOptions,
 ): Promise<Apps> {
   const outcomes: Outcome[] = []
   const heard: Hearing[] = []
   const wrong: string[] = []
   const paces: { at: number; ns: number }[] = []
   const lags: { at: number; ms: number }[] = []
-  const connections: { at: number; connected: number }[] = []
+  const connections: { at: number; connected: number; stale: number }[] = []
   const last: (Line | undefined)[] = Array.from({ length: processes })
 
   function took(index: number, line: Line): void {
@@ -91,7 +93,11 @@ export async function startApps(
     wrong.push(...line.wrong)
     for (const ns of line.paces) paces.push({ at: line.at, ns })
     for (const ms of line.lags) lags.push({ at: line.at, ms })
-    connections.push({ at: line.at, connected: sum((one) => one.connected) })
+    connections.push({
+      at: line.at,
+      connected: sum((one) => one.connected),
+      stale: sum((one) => one.counts.stale ?? 0),
+    })
   }
   const sum = (count: (line: Line) => number): number =>
     last.reduce((total, line) => total + (line === undefined ? 0 : count(line)), 0)
@@ -99,7 +105,8 @@ export async function startApps(
   const running = Array.from({ length: processes }, (_, index) => {
     const own = clients.filter((_client, client) => client % processes === index)
     const config = { clients: own, key, probes: PROBES, users: USERS, tickMs, perTick, options }
-    const one = startScript(SCRIPT, {}, [JSON.stringify(config)])
+    const settings = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
+    const one = startScript(SCRIPT, settings, [JSON.stringify(config)])
     if (one.child.stdout === null) throw new Error('the apps have no output')
     createInterface({ input: one.child.stdout }).on('line', (line) => took(index, JSON.parse(line) as Line))
     return one

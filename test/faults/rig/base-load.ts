@@ -31,7 +31,7 @@ export type BaseLoadOptions = FleetOptions & {
   readonly perSecond?: number
   /** What stands before the servers: apps, callers and writers know its address alone. */
   readonly behind?: (ports: readonly number[]) => Promise<string>
-  readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options'>>
+  readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload'>>
 }
 
 export type BaseLoad = {
@@ -61,7 +61,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   const key = await sdkKey(api, 'server')
   const front = await options.behind?.(fleet.members.map(({ server }) => server().port))
   const reached = front === undefined ? fleet.members : [{ name: 'the proxy', url: front }]
-  const urls = reached.map(({ url }) => url)
+  const urls = front === undefined ? fleet.members.map(({ url, front }) => front?.via(url) ?? url) : [front]
   const apps = await startApps(all, {
     // Each begins with another server, and goes on to the next when it fails.
     clients: Array.from({ length: options.clients ?? CLIENTS }, (_, client) => ({

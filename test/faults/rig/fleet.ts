@@ -20,10 +20,10 @@ const TIMEOUT_MS = 10_000
 
 export type Member = {
   readonly name: string
-  /** As clients reach it: past restarts, and by way of its proxy where it has one. */
+  /** The same past restarts. */
   readonly url: string
   readonly server: () => Server
-  /** Between clients and this server. */
+  /** Between apps and this server; nobody else goes through it. */
   readonly front?: TcpProxy
   /** Between this server and the database. */
   readonly back?: TcpProxy
@@ -124,7 +124,7 @@ type MemberParts = {
 function memberOf({ name, server: first, front, back, side, adminKey, accidents }: MemberParts): Member {
   let server = first
   let wanted = false
-  const url = front?.via(first.url) ?? first.url
+  const { url } = first
 
   function watch(): void {
     const watched = server
