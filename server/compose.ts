@@ -18,6 +18,7 @@ import type { Live } from './live/live.ts'
 import { redisAnswers } from './live/redis/answers.ts'
 import type { RedisLink } from './live/redis/connect.ts'
 import { redisQuotas } from './live/redis/quota.ts'
+import { redisShelf } from './live/redis/shelf.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { diskShelf } from './live/snapshots/disk-shelf.ts'
@@ -121,7 +122,8 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     random: Math.random,
     secret: subkey(secret, 'stream-tokens'),
     snapshots: {
-      shelves: [diskShelf(join(config.dataDir, 'snapshots'))],
+      // What is shared is the newer.
+      shelves: [...(redis ? [redisShelf(redis)] : []), diskShelf(join(config.dataDir, 'snapshots'))],
       key: subkey(secret, 'snapshots'),
     },
     adminKey: config.adminKey,

@@ -19,7 +19,7 @@ export type RedisLink = {
   usable(): boolean
   /** Commands that somebody waits for. Rejects after 50 ms, and at once where Redis is not usable. */
   ask<T>(work: (client: Client) => Promise<T>): Promise<T>
-  /** The same for large values, on a connection of their own, within half a minute. */
+  /** The same for large values, on a connection of their own and within half a minute. */
   carry<T>(work: (client: Client) => Promise<T>): Promise<T>
   /** Never waits and never fails: what can't be sent now is lost. */
   publish(channel: string, message: string): void
@@ -44,6 +44,8 @@ export type RedisDeps = {
 /** Milliseconds for an answer that somebody waits for, and for a large value's. */
 export const HOT_MS = 50
 const BULK_MS = 30_000
+/** How long large values wait for Redis to be usable at all. */
+const HOPE_MS = 1_000
 
 const NOT_CONNECTED = new Error('there is no connection')
 
@@ -59,6 +61,7 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
   const counts: RedisCounts = { commands: 0, failures: 0, timeouts: 0 }
   const harmless = harmlessWithout([address.credentials, address.sentinelCredentials])
   const stops = new Set<() => Promise<void>>()
+  const hoping = new Set<() => void>()
   let bulk: Client | undefined
   let closing = false
 
@@ -75,6 +78,7 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
     onClosed: () => {
       conditions.clear(COMMANDS)
       conditions.clear(PUBLISHING)
+      for (const tell of hoping) tell()
     },
   })
   client.on('ready', breaker.tryNow)
@@ -125,6 +129,21 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
     )
   }
 
+  /** Resolves as soon as Redis is usable, if that is soon: who carries large values can wait for it to connect. */
+  async function usable(): Promise<void> {
+    if (breaker.closed) return
+    let tell = (): void => {}
+    const told = new Promise<void>((resolve) => {
+      tell = resolve
+    })
+    hoping.add(tell)
+    await within(HOPE_MS, told)
+      .catch(() => {
+        throw new Error(`Redis does not work: ${conditions.of(COMMANDS) ?? 'it is not connected yet'}`)
+      })
+      .finally(() => hoping.delete(tell))
+  }
+
   /** A cluster's channels are all its nodes'. */
   function hostOf(attempt: number): RedisHost | undefined {
     if (address.kind !== 'cluster' || !('nodes' in client)) return undefined
@@ -148,6 +167,7 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
     },
     async carry(work) {
       if (closing) throw new Error('Redis is closed')
+      await usable()
       bulk ??= openBulk(settings, random, BULK_MS).on('error', () => {})
       counts.commands++
       try {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { RedisLink } from '../../../server/live/redis/connect.ts'
+import { redisShelf } from '../../../server/live/redis/shelf.ts'
 import { ROOT } from '../../support/build.ts'
 import { canMakeCertificates, makeCertificates } from '../../support/certificates.ts'
 import { freePort } from '../../support/postgres-process.ts'
@@ -20,6 +21,11 @@ async function works(link: RedisLink): Promise<void> {
   for (const key of keys) await link.ask((client) => client.set(key, key))
   for (const key of keys) expect(await link.ask((client) => client.get(key))).toBe(key)
   expect(await link.carry((client) => client.get(keys[0]!))).toBe(keys[0])
+  const shelf = redisShelf(link)
+  expect(await shelf.put('env_1.v1', Buffer.from('snapshot'))).toBe('kept')
+  expect(await shelf.get('env_1.v1')).toEqual(Buffer.from('snapshot'))
+  expect(await shelf.names()).toEqual(['env_1.v1'])
+  await shelf.remove('env_1.v1')
   const heard: string[] = []
   const stop = await link.listen('tests', (message) => heard.push(message))
   await until('what is published is heard', () => {

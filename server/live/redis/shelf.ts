@@ -1,0 +1,66 @@
+/**
+ * Snapshots in Redis, without an end: each under a key of its own, and their names in a set. On the connection for
+ * large values, so that megabytes do not keep anybody waiting. Whoever writes to this Redis may have put anything there.
+ */
+import { MARK_BYTES, markIn, type Shelf } from '../snapshots/shelf.ts'
+import type { Client, RedisLink } from './connect.ts'
+
+/** Sets the value unless another has taken the place of the one that was seen, whose beginning is given. */
+const REPLACE = `
+local there = redis.pcall('GETRANGE', KEYS[1], 0, ${MARK_BYTES - 1})
+if type(there) == 'table' then there = '' end
+if there ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`
+/** Writers of one snapshot at the same moment; each time one of them is done. */
+const MOST_TRIES = 20
+
+export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'>): Shelf {
+  const index = `${prefix}snapshots`
+  const keyOf = (name: string): string => `${prefix}snapshot:${name}`
+
+  return {
+    name: 'redis',
+    names: () => carry((client) => elseOnWrongType(client.smembers(index), [])),
+    get: (name) =>
+      carry(async (client) => (await elseOnWrongType(client.getBuffer(keyOf(name)), null)) ?? undefined),
+    put: (name, bytes) =>
+      carry(async (client) => {
+        for (let tries = 0; tries < MOST_TRIES; tries++) {
+          const there = await elseOnWrongType(
+            client.getrangeBuffer(keyOf(name), 0, MARK_BYTES - 1),
+            Buffer.alloc(0),
+          )
+          if (markIn(there) > markIn(bytes)) return 'newer-there'
+          if ((await client.eval(REPLACE, 1, keyOf(name), there, bytes)) === 1) {
+            await note(client, name)
+            return 'kept'
+          }
+        }
+        throw new Error('others keep writing the same snapshot')
+      }),
+    remove: (name) =>
+      carry(async (client) => {
+        await client.del(keyOf(name))
+        await elseOnWrongType(client.srem(index, name), 0)
+      }),
+  }
+
+  async function note(client: Client, name: string): Promise<void> {
+    const noted = await elseOnWrongType(client.sadd(index, name), undefined)
+    if (noted !== undefined) return
+    await client.del(index)
+    await client.sadd(index, name)
+  }
+}
+
+/** Something of another kind stands in the place: for us that is nothing. */
+async function elseOnWrongType<T, E>(answer: Promise<T>, otherwise: E): Promise<T | E> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return otherwise
+    throw error
+  }
+}

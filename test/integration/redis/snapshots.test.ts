@@ -1,0 +1,71 @@
+/** Snapshots in a real Redis: a service without its database and without a disk of its own starts from them. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { subkey } from '../../../server/data-folder.ts'
+import { redisShelf } from '../../../server/live/redis/shelf.ts'
+import { openPostgres } from '../../../server/store/postgres.ts'
+import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
+import { canStartRedis, redisSettings } from '../../support/redis.ts'
+import type { RedisProcess } from '../../support/redis-process.ts'
+import { startService, type TestService } from '../../support/start-service.ts'
+import { until } from '../../support/until.ts'
+import { openLive } from '../live/support.ts'
+import { redisRoom } from './support.ts'
+
+const FLAG = '/api/v1/projects/default/environments/development/flags/checkout'
+const SECRET = 'a-secret-of-this-test-that-is-long-enough'
+const NOWHERE = 'postgres://halyard@127.0.0.1:1/nowhere'
+
+describe.runIf(canStartRedis())('with snapshots in Redis', () => {
+  const room = redisRoom()
+  let database: FreshDatabase
+  let server: RedisProcess
+  let service: TestService
+  let key: string
+  beforeAll(async () => {
+    database = await freshDatabase()
+    server = await room.server()
+    const redis = redisSettings({ url: server.url, prefix: 'shop:' })
+    service = await startService({ database: database.url, redis, secret: SECRET })
+    await service.ask('POST', '/api/v1/projects/default/flags', {
+      body: { key: 'checkout', type: 'boolean' },
+    })
+    key = await service.sdkKey('server')
+  })
+  afterAll(async () => {
+    await service?.close()
+    await database?.drop()
+  })
+
+  const names = async () => (await server.cli('--scan', '--pattern', 'shop:snapshot:*')).split('\n')
+
+  it('a service starts while the database is away, and answers what was committed last', async () => {
+    await service.ask('PUT', `${FLAG}/fallthrough`, { body: { variant: 'on' }, headers: { 'if-match': '*' } })
+    const { body } = await service.ask('POST', `${FLAG}/enable`)
+    await until('its snapshot is kept', async () => {
+      const texts = await Promise.all((await names()).map((name) => server.cli('getrange', name, '0', '80')))
+      return texts.some((text) => text.includes(`-${String(body.revision).padStart(16, '0')}`))
+    })
+    const store = await openPostgres({ url: NOWHERE })
+    const shelves = [redisShelf(room.link(server.url, { prefix: 'shop:' }))]
+    const without = openLive(store, { snapshots: { shelves, key: subkey(SECRET, 'snapshots') } })
+    const starting = without.start()
+    const { id } = service.live.environment('default', 'development') ?? { id: '' }
+    await until('it serves', () => without.live(id))
+    expect(without.status()).toMatchObject({ store: { ok: false } })
+    expect(without.evaluate(id, 'checkout', {})).toMatchObject({ value: true })
+    expect(without.held(id)?.state.revision).toBe(body.revision)
+    expect(await without.authenticate(key)).toMatchObject({ kind: 'server', environment: { id } })
+    await without.close()
+    await starting
+    await store.close()
+  })
+
+  it('they come back by themselves after Redis was emptied, and when it restarts', async () => {
+    const before = (await names()).sort()
+    await server.cli('flushall')
+    await until('they are back', async () => String((await names()).sort()) === String(before))
+    await server.kill()
+    await server.start()
+    await until('they are back again', async () => String((await names()).sort()) === String(before))
+  })
+})
