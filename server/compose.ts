@@ -22,8 +22,8 @@ import { redisShelf } from './live/redis/shelf.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { diskShelf } from './live/snapshots/disk-shelf.ts'
-import type { Database, Log } from './store/database.ts'
-import { embeddedDatabase } from './store/embedded.ts'
+import type { Database, Db, Log } from './store/database.ts'
+import { embeddedDatabase, makeEmbedded } from './store/embedded.ts'
 import { createStore } from './store/open-store.ts'
 import { postgresDatabase } from './store/postgres.ts'
 import type { Store } from './store/store.ts'
@@ -47,19 +47,30 @@ export type Service = {
   close(pauseMs?: number): Promise<void>
 }
 
+/** Runs work on a database, in one transaction that is kept where the work succeeds, and leaves nothing where not. */
+type Fill = <T>(config: Config, work: (db: Db) => Promise<T>) => Promise<T>
+const kept = <T>(database: Database, work: (db: Db) => Promise<T>): Promise<T> =>
+  database.transact('migration', async (db) => ({ keep: true, value: await work(db) }))
+
 type Adapters = {
   readonly database: (config: Config, log: Log) => Database | Promise<Database>
+  readonly fill: Fill
   /** How instances on it hear of each other without Redis. */
   readonly signal: (store: Store) => Signal
 }
 const POSTGRES: Adapters = {
   database: ({ database }, log) => postgresDatabase({ url: database, log }),
+  fill: async ({ database: url }, work) => {
+    const database = postgresDatabase({ url })
+    return kept(database, work).finally(() => database.close())
+  },
   signal: storeSignal,
 }
 /** Which database a URL asks for, by its scheme. */
 const ADAPTERS: Readonly<Record<string, Adapters>> = {
   embedded: {
     database: ({ dataDir }) => embeddedDatabase({ dir: dataDir }),
+    fill: ({ dataDir }, work) => makeEmbedded({ dir: dataDir }, (database) => kept(database, work)),
     signal: () => inProcessSignals()(),
   },
   'postgres:': POSTGRES,
@@ -80,6 +91,14 @@ export async function openDatabase(config: Config, log: Log): Promise<Database> 
   return adaptersFor(config).database(config, log)
 }
 
+/**
+ * An empty database that is filled from elsewhere, at once or not at all.
+ * @throws what the work throws; FolderInUseError, EmbeddedExistsError where there is an embedded one
+ */
+export async function fillDatabase<T>(config: Config, work: (db: Db) => Promise<T>): Promise<T> {
+  return adaptersFor(config).fill(config, work)
+}
+
 /** Its client is a tenth of a second and 25 MB, so that it is loaded where it is used. */
 async function openRedis(config: Config, log: Logger): Promise<RedisLink | undefined> {
   if (config.redis === undefined) return undefined
@@ -88,7 +107,9 @@ async function openRedis(config: Config, log: Logger): Promise<RedisLink | undef
 }
 
 /** As the package says it, from server/ and from dist/ alike. */
-const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+export const VERSION: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version
 
 const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
 

@@ -1,41 +1,20 @@
 /**
- * What the commands that work on the history share: the database as it is, the names of logs, and exit codes that tell a
- * database that is away, or a mistake of ours, from an answer.
+ * What the commands that work on the history share: the schema that they need, and the names of logs.
  */
-import { existsSync } from 'node:fs'
-import { openDatabase } from '../compose.ts'
-import { type Config, ConfigError } from '../config.ts'
-import { Problem } from '../domain/problem.ts'
-import { type Database, silent } from '../store/database.ts'
-import { folderOf } from '../store/embedded.ts'
-import { FolderInUseError } from '../store/folder-lock.ts'
+import type { Config } from '../config.ts'
+import type { Database } from '../store/database.ts'
 import { missingMigrations } from '../store/migrate.ts'
 import type { LogRow } from '../store/verify-reads.ts'
-import { configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
+import { configOf, type Edge, EXIT, Refusal } from './command.ts'
+import { onDatabase } from './on-database.ts'
 
-/**
- * Works on the database that the service would open. It must be there, with the schema of this release: nothing is made
- * and nothing is migrated here.
- */
-export async function onHistory(edge: Edge, work: (database: Database) => Promise<number>): Promise<number> {
+/** Works on the history that the service would open. It must have the schema of this release: nothing is migrated here. */
+export function onHistory(edge: Edge, work: (database: Database) => Promise<number>): Promise<number> {
   const config = configOf(edge)
-  try {
-    if (config.database === 'embedded' && !existsSync(folderOf(config.dataDir))) {
-      throw new Refusal(
-        `${config.dataDir} has no embedded database: set HALYARD_DATA_DIR, or DATABASE_URL.`,
-        EXIT.usage,
-      )
-    }
-    const database = await openDatabase(config, silent)
-    try {
-      await expectSchema(database, config)
-      return await work(database)
-    } finally {
-      await database.close()
-    }
-  } catch (error) {
-    throw refusalOf(error)
-  }
+  return onDatabase(config, async (database) => {
+    await expectSchema(database, config)
+    return work(database)
+  })
 }
 
 async function expectSchema(database: Database, config: Config): Promise<void> {
@@ -46,16 +25,6 @@ async function expectSchema(database: Database, config: Config): Promise<void> {
     `The database lacks what this release needs (${missing.join(', ')}): ${what}, or see whether it is the right database.`,
     EXIT.usage,
   )
-}
-
-function refusalOf(error: unknown): Error {
-  if (error instanceof Refusal || error instanceof ConfigError) return error
-  if (error instanceof FolderInUseError) {
-    const text = `${error.message} The embedded database has one process at a time: stop the service first.`
-    return new Refusal(text, EXIT.unavailable)
-  }
-  const away = error instanceof Problem && error.type === 'unavailable'
-  return new Refusal(reasonOf(error), away ? EXIT.unavailable : EXIT.bug)
 }
 
 /** A log by the keys of its project and environment; by its id too where it was deleted, and may share them. */

@@ -7,6 +7,7 @@ import { ConfigError } from '../config.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { compactCommand } from './compact.ts'
 import { migrateCommand } from './migrate.ts'
+import { backupCommand, moveCommand, restoreCommand } from './moving.ts'
 import { startCommand } from './start.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -16,6 +17,9 @@ const NAME = 'halyard-server'
 export const COMMANDS: Readonly<Record<string, Command>> = {
   start: startCommand,
   migrate: migrateCommand,
+  backup: backupCommand,
+  restore: restoreCommand,
+  move: moveCommand,
   verify: verifyCommand,
   compact: compactCommand,
 }

@@ -68,18 +68,67 @@ export async function prepareEmbedded(folder: string): Promise<void> {
 /** Where a data folder has its database. */
 export const folderOf = (dir: string): string => join(dir, DATABASE_FOLDER)
 
+/** Thrown where a folder that should get a database has one. */
+export class EmbeddedExistsError extends Error {
+  override readonly name = 'EmbeddedExistsError'
+}
+
+/**
+ * Makes the folder's database whole or not at all: it gets its name when the work is done.
+ * @throws FolderInUseError, EmbeddedExistsError, and what the work throws
+ */
+export async function makeEmbedded<T>(
+  options: EmbeddedOptions,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  const { dir } = options
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const unlock = await lockFolder(dir)
+  try {
+    if (existsSync(folderOf(dir))) {
+      throw new EmbeddedExistsError(
+        `${folderOf(dir)} is there already, and nothing is ever overwritten: set HALYARD_DATA_DIR to another folder, or move this one away.`,
+      )
+    }
+    removePartial(dir)
+    const draft = draftIn(options)
+    try {
+      const pglite = await PGlite.create(draft)
+      await pglite.exec(SESSION)
+      const database = databaseOn(pglite, async () => {})
+      const value = await work(database).finally(() => database.close())
+      renameSync(draft, folderOf(dir))
+      return value
+    } finally {
+      rmSync(draft, { recursive: true, force: true })
+    }
+  } finally {
+    await unlock()
+  }
+}
+
 /** The database's folder, copied from the prepared one at the first start. A copy cut short is made again. */
-function databaseFolder({ dir, prepared = PREPARED }: EmbeddedOptions): string {
-  const folder = folderOf(dir)
+function databaseFolder(options: EmbeddedOptions): string {
+  const folder = folderOf(options.dir)
+  removePartial(options.dir)
+  if (!existsSync(folder) && isPrepared(options)) renameSync(draftIn(options), folder)
+  return folder
+}
+
+/** A folder that may become the database's: a copy of the prepared one, where there is one. */
+function draftIn(options: EmbeddedOptions): string {
+  const draft = join(options.dir, `${PARTIAL}${randomUUID().slice(0, 8)}`)
+  if (isPrepared(options)) cpSync(options.prepared ?? PREPARED, draft, { recursive: true })
+  return draft
+}
+
+const isPrepared = ({ prepared = PREPARED }: EmbeddedOptions): boolean =>
+  existsSync(join(prepared, 'PG_VERSION'))
+
+function removePartial(dir: string): void {
   for (const name of readdirSync(dir)) {
     if (name.startsWith(PARTIAL)) rmSync(join(dir, name), { recursive: true, force: true })
   }
-  if (!existsSync(folder) && existsSync(join(prepared, 'PG_VERSION'))) {
-    const draft = join(dir, `${PARTIAL}${randomUUID().slice(0, 8)}`)
-    cpSync(prepared, draft, { recursive: true })
-    renameSync(draft, folder)
-  }
-  return folder
 }
 
 const rolledBack = Symbol('rolled back')

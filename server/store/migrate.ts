@@ -68,6 +68,12 @@ export async function missingMigrations(database: Database): Promise<readonly st
 async function applyOne(db: Db, migration: Migration): Promise<boolean> {
   await lockMigrations(db)
   if ((await appliedNames(db)).has(migration.name)) return false
+  await runMigration(db, migration)
+  return true
+}
+
+/** Runs a migration's statements in the transaction at hand, and notes its name. */
+export async function runMigration(db: Db, migration: Migration): Promise<void> {
   await db.execute(sql.raw('CREATE SCHEMA IF NOT EXISTS halyard'))
   await db.execute(
     sql.raw(
@@ -78,10 +84,9 @@ async function applyOne(db: Db, migration: Migration): Promise<boolean> {
   await db.execute(
     sql`INSERT INTO halyard.migrations (name, applied_at) VALUES (${migration.name}, clock_timestamp())`,
   )
-  return true
 }
 
-async function appliedNames(db: Db): Promise<ReadonlySet<string>> {
+export async function appliedNames(db: Db): Promise<ReadonlySet<string>> {
   const [table] = rowsOf<{ readonly there: boolean }>(
     await db.execute(sql`SELECT to_regclass('halyard.migrations') IS NOT NULL AS there`),
   )

@@ -1,0 +1,118 @@
+/** `backup`, `restore` and `move`: everything that the database has, to a file and to another database. */
+import { Readable } from 'node:stream'
+import { fillDatabase, VERSION } from '../compose.ts'
+import type { Config } from '../config.ts'
+import { backupOf, otherSessions } from '../store/moving/dump.ts'
+import { packed, unpacked, writeBackupFile } from '../store/moving/file.ts'
+import type { Footer } from '../store/moving/format.ts'
+import { type Restored, restoreFrom } from '../store/moving/load.ts'
+import { type Command, configOf, type Edge, EXIT, Refusal } from './command.ts'
+import { count } from './history.ts'
+import { inWords, onDatabase } from './on-database.ts'
+
+/** In place of a file's name: the pipe. */
+const PIPE = '-'
+
+export const backupCommand: Command = {
+  summary: 'write everything that the database has to a file',
+  options: {
+    out: {
+      value: 'file',
+      help: `its name (default: halyard-<time>.backup.gz); ${PIPE} for the standard output`,
+    },
+  },
+  notes: [
+    'One snapshot of logs, history, keys, kills and uses, in constant memory, while a service on Postgres goes on. The',
+    'embedded database has one process at a time: stop the service first. The file is for your eyes alone: it has all',
+    'rules and members, but no key that opens anything, and not the HALYARD_SECRET.',
+  ].join('\n'),
+  async run(edge, { texts }) {
+    const config = configOf(edge)
+    const at = Date.now()
+    const { out = `halyard-${new Date(at).toISOString().replace(/[:.]/g, '').slice(0, 17)}Z.backup.gz` } =
+      texts
+    let rows: Footer['rows'] = {}
+    const bytes = await onDatabase(config, (database) =>
+      database.survey(async (db) => {
+        const lines = backupOf(db, { version: VERSION, at }, (footer) => {
+          rows = footer.rows
+        })
+        if (out !== PIPE) return writeBackupFile(out, lines)
+        await packed(lines, edge.output)
+        return undefined
+      }),
+    )
+    if (bytes === undefined) edge.tell(`Backed up ${whatOf(rows)}.`)
+    else edge.say(`Backed up ${whatOf(rows)} to ${out} (${count(bytes)} bytes).`)
+    return EXIT.done
+  },
+}
+
+export const restoreCommand: Command = {
+  summary: 'fill an empty database from a backup',
+  operands: ['file'],
+  notes: [
+    `The file may be ${PIPE} for the standard input. The database of the settings must be empty; nothing is overwritten. All of`,
+    'it is restored, or nothing. A backup of an older release is migrated on the way, one of a newer is refused. Epochs',
+    'and revisions are as they were: where apps have seen newer ones, the service opens a new epoch and keeps their kills.',
+  ].join('\n'),
+  async run(edge, { operands: [file = PIPE] }) {
+    const config = configOf(edge)
+    const restored = await inWords(() =>
+      fillDatabase(config, (db) => restoreFrom(db, unpacked(file === PIPE ? edge.input : file))),
+    )
+    const { version, at } = restored.header
+    edge.say(`Restored ${whatOf(restored.rows)}, as of ${at} (release ${version}).${migratedIn(restored)}`)
+    return EXIT.done
+  },
+}
+
+export const moveCommand: Command = {
+  summary: 'move everything to another, empty database',
+  options: {
+    to: { value: 'url', help: 'a postgres:// URL, or embedded for a new one in HALYARD_DATA_DIR' },
+  },
+  notes: [
+    'A backup straight into a restore: history, keys, kills and every user’s variant are as before, and apps go on from',
+    'where they are. Stop the service first; nothing is changed in the old database, so that you can go back to it.',
+  ].join('\n'),
+  async run(edge, { texts: { to } }) {
+    const from = configOf(edge)
+    const target = targetOf(edge, from, to)
+    const restored = await onDatabase(from, (database) =>
+      database.survey(async (source) => {
+        const sessions = await otherSessions(source)
+        if (sessions > 0) {
+          throw new Refusal(
+            `A service works on this database (${sessions} connections): stop every instance first, or what they write meanwhile stays behind.`,
+          )
+        }
+        const lines = backupOf(source, { version: VERSION, at: Date.now() })
+        return fillDatabase(target, (db) => restoreFrom(db, Readable.from(lines)))
+      }),
+    )
+    edge.say(`Moved ${whatOf(restored.rows)}.${migratedIn(restored)}`)
+    const next = target.database === 'embedded' ? 'DATABASE_URL=embedded' : 'DATABASE_URL set to that URL'
+    edge.say(`Now start the service with ${next}. Keep ${from.dataDir}/secret, or HALYARD_SECRET, as it is.`)
+    return EXIT.done
+  },
+}
+
+function targetOf(edge: Edge, from: Config, to: string | undefined): Config {
+  if (to === undefined) {
+    throw new Refusal(
+      'move needs --to: a postgres:// URL, or embedded. See halyard-server move --help.',
+      EXIT.usage,
+    )
+  }
+  const { DATABASE_URL_FILE: _, ...environment } = edge.environment
+  const target = configOf({ environment: { ...environment, DATABASE_URL: to } })
+  if (target.database !== from.database) return target
+  throw new Refusal('--to names the database that everything is in already (DATABASE_URL).', EXIT.usage)
+}
+
+const whatOf = ({ logs = 0, changes = 0, entries = 0 }: Footer['rows']): string =>
+  `${count(logs)} logs with ${count(changes)} changes and ${count(entries)} versions of documents`
+
+const migratedIn = ({ migrated }: Restored): string =>
+  migrated.length === 0 ? '' : ` Its schema was migrated: ${migrated.join(', ')}.`
