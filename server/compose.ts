@@ -17,6 +17,7 @@ import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
 import { redisAnswers } from './live/redis/answers.ts'
 import type { RedisLink } from './live/redis/connect.ts'
+import { redisNoticeboard } from './live/redis/noticeboard.ts'
 import { redisQuotas } from './live/redis/quota.ts'
 import { redisShelf } from './live/redis/shelf.ts'
 import { redisSignal } from './live/redis/signal.ts'
@@ -138,6 +139,8 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     answers: redis && redisAnswers(redis, subkey(secret, 'cache-keys')),
+    noticeboard: redis && redisNoticeboard(redis),
+    self: { id: instance, version: VERSION, address: config.advertisedUrl },
     redis,
     clock,
     random: Math.random,

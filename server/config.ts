@@ -40,6 +40,7 @@ const variables = z.object({
     .string()
     .includes('-----BEGIN CERTIFICATE-----', 'must be one or more certificates as PEM')
     .optional(),
+  HALYARD_ADVERTISED_URL: url(['http://', 'https://']).optional(),
   HALYARD_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
   HALYARD_DATA_DIR: z.string().min(1).default('./data'),
   HALYARD_HOST: z.string().min(1).optional(),
@@ -77,6 +78,8 @@ export type Config = Readonly<{
   database: string
   /** What instances share beside the database; undefined: they have the database alone. */
   redis: Readonly<{ address: RedisAddress; prefix: string; ca: string | undefined }> | undefined
+  /** Where other instances reach this one; they only show it. */
+  advertisedUrl: string | undefined
   secret: string | undefined
   /** Absolute. */
   dataDir: string
@@ -169,6 +172,7 @@ export function parseConfig(
       prefix: settings.HALYARD_REDIS_PREFIX,
       ca: settings.HALYARD_REDIS_CA,
     },
+    advertisedUrl: settings.HALYARD_ADVERTISED_URL,
     secret: settings.HALYARD_SECRET,
     dataDir: resolve(settings.HALYARD_DATA_DIR),
     host: settings.HALYARD_HOST ?? settings.HOST ?? '127.0.0.1',

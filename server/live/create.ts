@@ -18,6 +18,7 @@ import type { Environment, Live, LiveStatus } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
+import { createPresence, type Instance, type Noticeboard, type Self } from './presence.ts'
 import { CALM, createPressure, type Signs } from './pressure.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
@@ -35,6 +36,9 @@ export type LiveDeps = {
   readonly signal?: Signal | undefined
   /** Bulk answers that instances share, where they share any. */
   readonly answers?: AnswerCache | undefined
+  /** Where instances tell of themselves, if there is such a place, and what this one is. */
+  readonly noticeboard?: Noticeboard | undefined
+  readonly self: Self
   /** For its health and figures, where there is one. */
   readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
   /** Epoch milliseconds. */
@@ -110,6 +114,7 @@ export function createLive(deps: LiveDeps): Live {
     storeAnswers,
     refresh: poll.refresh,
   })
+  const presence = createPresence({ board: deps.noticeboard, self: deps.self, environments, clock })
   let draining = false
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
@@ -204,6 +209,13 @@ export function createLive(deps: LiveDeps): Live {
     }
   }
 
+  function environments(): Instance['environments'] {
+    const held = [...hub.logs().values()].filter(({ head }) => head.kind === 'environment')
+    return Object.fromEntries(
+      held.map(({ id, state: { epoch, revision } }) => [id, { epoch, revision }] as const),
+    )
+  }
+
   function healthOf(id: LogId): { readonly ok: boolean; readonly error?: string } {
     const error = conditions.of(subjectOf(id))
     return error === undefined ? { ok: true } : { ok: false, error }
@@ -216,6 +228,7 @@ export function createLive(deps: LiveDeps): Live {
       ticking ??= setInterval(tick, TICK_MS)
       looking ??= setInterval(pressure.look, LOOK_MS)
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
+      presence.start()
       await ladder.start(prepare)
     },
     commit: hub.commit,
@@ -265,6 +278,7 @@ export function createLive(deps: LiveDeps): Live {
       return key?.kind === bearer.scope && inForce(key, bearer.environment) ? bearer : undefined
     },
     status,
+    instances: presence.instances,
     pressure,
     retire() {
       draining = true
@@ -280,7 +294,7 @@ export function createLive(deps: LiveDeps): Live {
       streams.endAll()
       ladder.stop()
       await poll.stop()
-      await Promise.all([keyUses.save(), snapshots.close()])
+      await Promise.all([keyUses.save(), snapshots.close(), presence.stop()])
     },
   }
 }

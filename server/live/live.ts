@@ -16,6 +16,7 @@ import type {
   Past as StoredPast,
 } from '../store/store.ts'
 import type { KeyUses } from './key-uses.ts'
+import type { Instance } from './presence.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
 import type { Sdks } from './sdks.ts'
@@ -183,6 +184,11 @@ export interface Live {
   ): { readonly environment: LogId; readonly keyId: string; readonly scope: 'server' | 'client' } | undefined
 
   status(): LiveStatus
+  /**
+   * This instance, and those that told of themselves in the last seconds: alone where instances share no place to.
+   * Rejects with `Problem` `unavailable` where that place does not answer.
+   */
+  instances(): Promise<readonly Instance[]>
   /** What is refused while this process has more to do than it can. */
   readonly pressure: Pick<Pressure, 'level' | 'refuse' | 'shed'>
   /** Counters that only grow, and where to send observations. */

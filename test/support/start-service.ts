@@ -64,6 +64,7 @@ export async function startService(changes: Partial<Config> = {}, signs: Signs =
     {
       database: 'embedded',
       redis: undefined,
+      advertisedUrl: undefined,
       secret: 'a-secret-for-the-tests-that-is-long-enough',
       dataDir: folder.dir,
       host: '127.0.0.1',

@@ -120,6 +120,7 @@ export function openLive(store: Store, over: Partial<LiveDeps> = {}): Live {
     random: Math.random,
     secret: Buffer.alloc(32, 1),
     snapshots: { shelves: [], key: Buffer.alloc(32, 2) },
+    self: { id: 'this', version: '0.0.0' },
     log: silent,
     limits: { maxStreams: 100 },
     pollMs: 20,

@@ -135,7 +135,9 @@ describe.runIf(canStartRedis())('an answer that is dear to compute', () => {
     const all = (await server.cli('--scan')).split('\n')
     expect(all.length).toBeGreaterThan(1)
     for (const name of all) {
-      expect(name).toMatch(/^shop:(answer:1:[\w-]{43}|snapshots|snapshot:\w+\.v1|probe)$/)
+      expect(name).toMatch(
+        /^shop:(answer:1:[\w-]{43}|snapshots|snapshot:\w+\.v1|instances|instance:[\w-]{12}|probe)$/,
+      )
       if (name.startsWith('shop:snapshot')) continue
       const ttl = Number(await server.cli('ttl', name))
       expect(ttl).toBeGreaterThan(0)

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { RedisLink } from '../../../server/live/redis/connect.ts'
+import { redisNoticeboard } from '../../../server/live/redis/noticeboard.ts'
+import { redisQuotas } from '../../../server/live/redis/quota.ts'
 import { redisShelf } from '../../../server/live/redis/shelf.ts'
 import { ROOT } from '../../support/build.ts'
 import { canMakeCertificates, makeCertificates } from '../../support/certificates.ts'
@@ -26,6 +28,13 @@ async function works(link: RedisLink): Promise<void> {
   expect(await shelf.get('env_1.v1')).toEqual(Buffer.from('snapshot'))
   expect(await shelf.names()).toEqual(['env_1.v1'])
   await shelf.remove('env_1.v1')
+  const board = redisNoticeboard(link)
+  await board.put('one', 'text', 10_000)
+  expect(await board.all()).toEqual(['text'])
+  await board.remove('one')
+  const quotas = redisQuotas(link, { clock: { now: () => Date.now() }, secret: Buffer.alloc(32) })
+  expect(await quotas('evaluations', 1_000_000).take('somebody')).toBe(0)
+  expect(link.usable()).toBe(true)
   const heard: string[] = []
   const stop = await link.listen('tests', (message) => heard.push(message))
   await until('what is published is heard', () => {

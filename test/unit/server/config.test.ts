@@ -107,6 +107,14 @@ describe('the configuration', () => {
     expect(faults.join()).not.toContain('canary')
   })
 
+  it('takes an address to be shown under, which is a URL', () => {
+    const HALYARD_ADVERTISED_URL = 'http://10.0.0.7:4000'
+    expect(parseConfig({ HALYARD_ADVERTISED_URL }, noFile).advertisedUrl).toBe(HALYARD_ADVERTISED_URL)
+    expect(faultsOf({ HALYARD_ADVERTISED_URL: '10.0.0.7' })).toEqual([
+      expect.stringContaining('HALYARD_ADVERTISED_URL: must be a URL'),
+    ])
+  })
+
   it('takes PORT and HOST, and prefers its own names', () => {
     expect(parseConfig({ PORT: '8080', HOST: '0.0.0.0' }, noFile)).toMatchObject({
       port: 8080,

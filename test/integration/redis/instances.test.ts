@@ -1,0 +1,106 @@
+/** Instances that tell of themselves, and what becomes of those that end, hang or lie. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Config } from '../../../server/config.ts'
+import type { Instance } from '../../../server/live/presence.ts'
+import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
+import { canStartRedis, redisSettings } from '../../support/redis.ts'
+import type { RedisProcess } from '../../support/redis-process.ts'
+import { startService, type TestService } from '../../support/start-service.ts'
+import { until } from '../../support/until.ts'
+import { redisRoom } from './support.ts'
+
+const DEVELOPMENT = '/api/v1/projects/default/environments/development'
+
+describe.runIf(canStartRedis())('instances', () => {
+  const room = redisRoom()
+  const opened: TestService[] = []
+  let database: FreshDatabase
+  let server: RedisProcess
+  let one: TestService
+  let other: TestService
+  const instance = async (changes: Partial<Config> = {}) => {
+    const redis = redisSettings({ url: server.url, prefix: 'shop:' })
+    const service = await startService({ database: database.url, redis, ...changes })
+    opened.push(service)
+    return service
+  }
+  beforeAll(async () => {
+    database = await freshDatabase()
+    server = await room.server()
+    one = await instance({ advertisedUrl: 'http://10.0.0.1:4000' })
+    other = await instance()
+  })
+  afterAll(async () => {
+    for (const service of opened) await service.close()
+    await database?.drop()
+  })
+
+  const seenBy = (service: TestService) => service.live.instances()
+  const ids = (instances: readonly Instance[]) => instances.map(({ id }) => id).sort()
+  const idOf = async (service: TestService) => (await seenBy(service))[0]!.id
+
+  it('see each other, with what each serves', async () => {
+    await until('both see both', async () =>
+      (await Promise.all([seenBy(one), seenBy(other)])).every(({ length }) => length === 2),
+    )
+    expect(ids(await seenBy(one))).toEqual(ids(await seenBy(other)))
+    const [, first] = await seenBy(other)
+    expect(first).toMatchObject({ address: 'http://10.0.0.1:4000', version: expect.stringMatching(/^\d/) })
+    expect(Math.abs(Date.now() - first!.since)).toBeLessThan(60_000)
+    const { id } = one.live.environment('default', 'development')!
+    await one.ask('POST', '/api/v1/projects/default/flags', { body: { key: 'a', type: 'boolean' } })
+    const { body } = await one.ask('POST', `${DEVELOPMENT}/flags/a/enable`)
+    await until('the state that it serves is seen, too', async () => {
+      const [, told] = await seenBy(other)
+      return told?.environments[id]?.revision === body.revision
+    })
+  })
+
+  it('forget one that was closed at once, and one that is heard of no more in a while', async () => {
+    const third = await instance()
+    const id = await idOf(third)
+    await until('it is seen', async () => ids(await seenBy(one)).includes(id))
+    await third.close()
+    expect(ids(await seenBy(one))).not.toContain(id)
+    expect(Number(await server.cli('pttl', `shop:instance:${await idOf(one)}`))).toBeLessThanOrEqual(15_000)
+    expect(await server.cli('sismember', 'shop:instances', id)).toBe('0')
+  })
+
+  it('take nothing for an instance that is none', async () => {
+    const lies = ['', 'null', '[]', '{"id":"x"}', '{"id":"x","version":"1","since":1,"environments":{"e":1}}']
+    for (const [number, lie] of lies.entries()) {
+      await server.cli('set', `shop:instance:lie-${number}`, lie)
+      await server.cli('sadd', 'shop:instances', `lie-${number}`)
+    }
+    await server.cli('sadd', 'shop:instances', 'gone')
+    expect(ids(await seenBy(one))).toEqual([await idOf(one), await idOf(other)].sort())
+    await until(
+      'what leads to nothing is let go of',
+      async () => (await server.cli('sismember', 'shop:instances', 'gone')) === '0',
+    )
+  })
+
+  it('are not said to be gone where Redis is', async () => {
+    await server.kill()
+    await until('it is noticed', () => !one.live.status().redis?.ok)
+    await expect(seenBy(one)).rejects.toMatchObject({ type: 'unavailable' })
+    await server.start()
+    await until('both are back', async () => (await seenBy(one).catch(() => [])).length === 2)
+  })
+})
+
+describe('an instance without Redis', () => {
+  it('knows of itself alone', async () => {
+    const alone = await startService()
+    const { id } = alone.live.environment('default', 'production')!
+    expect(await alone.live.instances()).toEqual([
+      {
+        id: expect.stringMatching(/^[\w-]{12}$/),
+        version: expect.stringMatching(/^\d/),
+        since: expect.any(Number),
+        environments: expect.objectContaining({ [id]: { epoch: expect.any(Number), revision: 1 } }),
+      },
+    ])
+    await alone.close()
+  })
+})
