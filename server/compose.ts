@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { keptSecret, makeDataFolder, subkey } from './data-folder.ts'
-import { type Change, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
+import { type Change, HALYARD, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
 import { bootstrap, createApiKey } from './domain/index.ts'
 import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
@@ -111,8 +111,6 @@ async function openRedis(config: Config, log: Logger): Promise<RedisLink | undef
 export const VERSION: string = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ).version
-
-const HALYARD = { kind: 'system', id: 'halyard', name: 'Halyard' } as const
 
 /**
  * Puts a service together; nothing is connected or listening until `start()` and `http.listen()`.

@@ -32,6 +32,9 @@ export type Actor = {
   readonly name: string
 }
 
+/** The service itself. */
+export const HALYARD: Actor = { kind: 'system', id: 'halyard', name: 'Halyard' }
+
 /** What an edit may know of the world: time and chance are arguments. */
 export type Moment = {
   /** Epoch milliseconds. */
@@ -82,6 +85,8 @@ export type Change<R> = {
   readonly opens?: readonly Opening[]
   /** Logs that end with this commit. */
   readonly closes?: readonly LogId[]
+  /** Logs that go on in a new epoch, which is higher than theirs. */
+  readonly epochs?: ReadonlyMap<LogId, number>
   readonly warnings: readonly Warning[]
   /** What the caller asked for: the new document, the minted key, the first kill. */
   readonly result: R

@@ -25,6 +25,7 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   pollFailures: ['poll_failures_total', 'Looks that failed'],
   catchUps: ['catch_ups_total', 'States read from the store after another instance wrote'],
   catchUpFailures: ['catch_up_failures_total', 'Such reads that failed'],
+  epochsOpened: ['epochs_opened_total', 'Logs that went on in a new epoch because the database went back'],
   commitsOvertaken: ['commits_overtaken_total', 'Commits that another commit overtook'],
   framesBuilt: ['stream_frames_built_total', 'Frames serialised'],
   framesSent: ['stream_frames_sent_total', 'Frames written to streams'],

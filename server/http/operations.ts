@@ -48,14 +48,17 @@ export function serveOperations(
         version,
         store: { ok: store.ok },
         ...(redis && { redis: { ok: redis.ok } }),
-        environments: environments.map(({ environment, ok, epoch, revision, source, flagsInError }) => ({
-          environment,
-          ok,
-          epoch,
-          revision,
-          ...(source === undefined ? {} : { source }),
-          flagsInError: flagsInError.length,
-        })),
+        environments: environments.map(
+          ({ environment, ok, epoch, revision, source, wentBack, flagsInError }) => ({
+            environment,
+            ok,
+            epoch,
+            revision,
+            ...(source && { source }),
+            ...(wentBack && { wentBack }),
+            flagsInError: flagsInError.length,
+          }),
+        ),
       })
   })
 

@@ -1,5 +1,6 @@
 /** Documents of the logs as the management API shows them: with their stamp, without what is inside alone. */
 import { type Entry, entryOf, type FlagConfig, type Json, type Kill, type Segment } from '@halyard/sdk/core'
+import { HALYARD } from '../domain/change.ts'
 import type {
   ApiKeyDocument,
   EnvironmentDocument,
@@ -28,7 +29,7 @@ export function stampOf(epoch: number, revision: number, provenance: Provenance 
     epoch,
     revision,
     changedAt: new Date(provenance?.at ?? 0).toISOString(),
-    changedBy: provenance?.by ?? { kind: 'system', id: 'halyard', name: 'Halyard' },
+    changedBy: provenance?.by ?? HALYARD,
   }
 }
 

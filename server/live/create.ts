@@ -2,16 +2,20 @@
  * Puts the room together: the hub and its poll, the directory, streams, downloads and evaluations. Composes, and
  * decides nothing but when they hear of each other.
  */
+import type { State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
+import { type EpochDocument, openingOf } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
 import type { StreamLimits } from './admission.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import { createAuthenticate } from './authenticate.ts'
+import { subjectOf } from './catch-up.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
-import { createHub, type HeldEnvironment, type HeldLog, subjectOf } from './hub.ts'
+import type { HeldEnvironment, HeldLog } from './held-log.ts'
+import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createLadder } from './ladder.ts'
 import type { Environment, Live, LiveStatus } from './live.ts'
@@ -64,6 +68,8 @@ export type LiveDeps = {
 }
 
 const TICK_MS = 1_000
+/** For how long it shows that the database went back. */
+const SHOWN_SECONDS = 24 * 60 * 60
 const LOOK_MS = 500
 
 export function createLive(deps: LiveDeps): Live {
@@ -82,7 +88,15 @@ export function createLive(deps: LiveDeps): Live {
     pressed: () => pressure.sheds('streams'),
     onFailure: (cause) => log.warn({ err: cause }, 'a stream could not be written and was ended'),
   })
-  const hub = createHub({ store, signal, clock, conditions, metrics, watcher: { changed, closed } })
+  const hub = createHub({
+    store,
+    signal,
+    clock,
+    conditions,
+    metrics,
+    watcher: { changed, closed },
+    consult: (log) => snapshots.consult(log),
+  })
   const directory = createDirectory(() => hub.logs())
   const poll = createPoll({ store, signal, hub, conditions, metrics, clock, random, pollMs })
   const snapshots = createSnapshots(deps.snapshots, {
@@ -196,6 +210,7 @@ export function createLive(deps: LiveDeps): Live {
           revision: state.revision,
           ...healthOf(id),
           source,
+          ...wentBack(state),
           flagsInError: viewOf(compiled).flagsInError,
         })),
         ...missing.map(({ log: id, epoch, revision }) => ({
@@ -214,6 +229,12 @@ export function createLive(deps: LiveDeps): Live {
     return Object.fromEntries(
       held.map(({ id, state: { epoch, revision } }) => [id, { epoch, revision }] as const),
     )
+  }
+
+  /** An epoch is the Unix second at which it was opened. */
+  function wentBack(state: State): { readonly wentBack?: EpochDocument } {
+    const opening = clock.now() / 1_000 - state.epoch < SHOWN_SECONDS ? openingOf(state) : undefined
+    return opening === undefined ? {} : { wentBack: opening }
   }
 
   function healthOf(id: LogId): { readonly ok: boolean; readonly error?: string } {

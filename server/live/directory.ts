@@ -11,7 +11,7 @@ import type {
   SdkKeyDocument,
 } from '../domain/documents.ts'
 import type { KeyKind } from '../domain/keys.ts'
-import type { HeldLog } from './hub.ts'
+import type { HeldLog } from './held-log.ts'
 import type { Environment, Principal, Project } from './live.ts'
 
 /** A key as stored: never its text. */

@@ -2,31 +2,23 @@
  * Every log's newest state, held in memory: the one place where states are swapped. States only move forward,
  * in (epoch, revision); whatever fails, the last good one stays. Hides catching up, and the order of racing commits.
  */
-import {
-  advance,
-  apply,
-  type Compiled,
-  compareStates,
-  compile,
-  type Delta,
-  type State,
-  withPending,
-} from '@halyard/sdk/core'
+import { advance, apply, compareStates, compile, type Delta } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
-import type { CommitRequest, Committed, Head, Loaded, Newer, Provenance, Store } from '../store/store.ts'
+import { WentBack } from '../domain/epochs.ts'
+import { Problem } from '../domain/problem.ts'
+import type { CommitRequest, Committed, Loaded, Provenance, Store } from '../store/store.ts'
+import { createCatchUp, subjectOf } from './catch-up.ts'
 import type { Conditions } from './conditions.ts'
-import type { Held, LiveMetrics, Source } from './live.ts'
+import {
+  type HeldEnvironment,
+  type HeldLog,
+  holding,
+  isEnvironment,
+  recorded,
+  withKillsOf,
+} from './held-log.ts'
+import type { LiveMetrics, Source } from './live.ts'
 import type { Signal } from './signal.ts'
-import { singleFlight } from './single-flight.ts'
-
-/** A log as held. `compiled` where the log is an environment's. */
-export type HeldLog = Held & {
-  readonly id: LogId
-  readonly compiled: Compiled | undefined
-  /** The database has it, too, as soon as that was seen. */
-  readonly source: Source
-}
-export type HeldEnvironment = HeldLog & { readonly compiled: Compiled }
 
 /** Who is told of every swap, at once and in order. */
 export type Watcher = {
@@ -58,18 +50,26 @@ export type HubDeps = {
   readonly conditions: Conditions
   readonly metrics: LiveMetrics
   readonly watcher: Watcher
+  /** Makes sure that nothing newer is known of a log than what is held, before a log goes on in a new epoch. */
+  readonly consult: (log: LogId) => Promise<void>
 }
 
-/** The condition's subject for a log. */
-export const subjectOf = (log: LogId): string => `log ${log}`
-
-/** A held state can move on while its catch-up is read; each round ends nearer to the store's, so few are needed. */
-const MOST_ROUNDS = 8
-const QUICKLY_MS = 250
-
-export function createHub({ store, signal, clock, conditions, metrics, watcher }: HubDeps): Hub {
+export function createHub(deps: HubDeps): Hub {
+  const { store, signal, clock, conditions, metrics, watcher, consult } = deps
   const logs = new Map<LogId, HeldLog>()
-  const flights = new Map<LogId, () => Promise<void>>()
+  const catchUp = createCatchUp({
+    store,
+    clock,
+    conditions,
+    metrics,
+    held: (log) => logs.get(log),
+    adopt,
+    absorb,
+    confirm,
+    drop,
+    consult,
+    tellOthers,
+  })
 
   function swap(before: HeldLog | undefined, after: HeldLog, delta: Delta | undefined): void {
     logs.set(after.id, after)
@@ -112,93 +112,10 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
   function drop(log: LogId): void {
     const gone = logs.get(log)
     conditions.clear(subjectOf(log))
-    flights.delete(log)
+    catchUp.forget(log)
     if (gone === undefined) return
     logs.delete(log)
     watcher.closed(gone)
-  }
-
-  async function readNewer(log: LogId): Promise<void> {
-    for (let round = 0; round < MOST_ROUNDS; round++) {
-      const { state } = logs.get(log) ?? {}
-      if (state === undefined) return loadWhole(log)
-      const newer = await store.newer(log, state)
-      if (settle(log, state, newer)) return
-      if (newer.kind === 'delta' && logs.get(log)?.state === state) return loadWhole(log)
-    }
-    throw new Error('the held state did not come to fit what the store sends')
-  }
-
-  /** True where nothing is left to do. */
-  function settle(log: LogId, asked: State, newer: Newer): boolean {
-    switch (newer.kind) {
-      case 'current':
-        confirm(log)
-        return true
-      case 'closed':
-        drop(log)
-        return true
-      case 'reload':
-        if (compareStates(newer.loaded.state, asked) < 0) throw new Error(behind(newer.loaded.state, asked))
-        adopt(newer.loaded)
-        return true
-      case 'delta': {
-        if (absorb(log, newer.delta, newer.provenance) !== 'held') return false
-        conditions.clear(subjectOf(log))
-        observe(newer)
-        return true
-      }
-    }
-  }
-
-  function observe({ delta, provenance }: Extract<Newer, { kind: 'delta' }>): void {
-    const at = provenance.get(delta.revision)?.at
-    if (at !== undefined) metrics.observePropagation(Math.max(0, clock.now() - at) / 1000)
-  }
-
-  /** The delta does not lead to the store's state: the held one is not what the store has under that revision. */
-  async function loadWhole(log: LogId): Promise<void> {
-    // Compared with what was held before the load: a commit meanwhile is no going back.
-    const held = logs.get(log)
-    const [loaded] = await store.load([log])
-    if (loaded === undefined) return drop(log)
-    if (held !== undefined && compareStates(loaded.state, held.state) < 0) {
-      throw new Error(behind(loaded.state, held.state))
-    }
-    adopt(loaded)
-  }
-
-  async function flight(log: LogId): Promise<void> {
-    metrics.catchUps++
-    try {
-      await readNewer(log)
-    } catch (cause) {
-      metrics.catchUpFailures++
-      conditions.fail(
-        subjectOf(log),
-        'a log could not be brought up to date; its last good state stays',
-        cause,
-      )
-      throw cause
-    }
-  }
-
-  function catchUp(log: LogId): Promise<void> {
-    let fly = flights.get(log)
-    if (fly === undefined) {
-      fly = singleFlight(() => flight(log))
-      flights.set(log, fly)
-    }
-    return fly()
-  }
-
-  /** A read that fails quickly lost its connection, which says nothing of the next; a slow one is not waited for twice. */
-  async function catchUpPersistently(log: LogId): Promise<void> {
-    const from = clock.now()
-    await catchUp(log).catch((cause: unknown) => {
-      if (clock.now() - from > QUICKLY_MS) throw cause
-      return catchUp(log)
-    })
   }
 
   /** What goes wrong in holding a commit must not make a refusal of it: catching up shows it, and mends it. */
@@ -224,8 +141,24 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
     for (const { log, epoch, revision } of opened) signal.publish({ log, epoch, revision })
   }
 
+  /** Nothing is written to a log that went back before that goes on in a new epoch. */
+  async function commitForward<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> {
+    const attempt = () => store.commit<R>({ ...request, known: (log) => logs.get(log)?.state })
+    try {
+      return await attempt()
+    } catch (cause) {
+      if (!(cause instanceof WentBack)) throw cause
+      try {
+        await Promise.all(cause.logs.map(catchUp))
+        return await attempt()
+      } catch (again) {
+        throw again instanceof Problem ? again : unavailable(again)
+      }
+    }
+  }
+
   async function commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>> {
-    const committed = await store.commit<R>({ ...request, known: (log) => logs.get(log)?.state })
+    const committed = await commitForward(request)
     if (request.dryRun) return committed
     const { opened, deltas, closed, heads, provenance } = committed
     if (!committed.repeated) tellOthers(committed)
@@ -241,7 +174,7 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
     const overtaken = [...seen, ...made].filter(([log, head]) => isBehind(log, head))
     metrics.commitsOvertaken += overtaken.length
     // The write is committed whatever becomes of these reads: a failure is a condition, and the poll goes on.
-    await Promise.allSettled(overtaken.map(([log]) => catchUpPersistently(log)))
+    await Promise.allSettled(overtaken.map(([log]) => catchUp.persistently(log)))
     return committed
   }
 
@@ -260,66 +193,9 @@ export function createHub({ store, signal, clock, conditions, metrics, watcher }
   }
 }
 
-function isEnvironment(held: HeldLog): held is HeldEnvironment {
-  return held.compiled !== undefined
-}
-
-function holding(
-  head: Head,
-  state: State,
-  compiled: Compiled | undefined,
-  provenance: ReadonlyMap<number, Provenance>,
-  source: Source = 'database',
-): HeldLog {
-  const { log, kind, parent } = head
-  return {
-    id: log,
-    head: { log, kind, parent, epoch: state.epoch, revision: state.revision },
-    state,
-    compiled,
-    provenance,
-    source,
-  }
-}
-
-/** A kill without a revision stays until the log settles it, whoever has not heard of it. */
-function withKillsOf(before: State, next: State): State {
-  const { pending, endedKills } = before
-  if (pending.size + endedKills.size === 0) return next
-  return withPending(next, Object.fromEntries(pending), [...endedKills])
-}
-
-/** Revisions that no current entry has are let go once they are as many as those that matter, and some. */
-const SPARE_REVISIONS = 1_000
-
-/** The provenance grows in place (a revision's never changes), so that a commit costs what it changes. */
-function recorded(
-  before: HeldLog,
-  state: State,
-  added: Iterable<[number, Provenance]>,
-): Map<number, Provenance> {
-  const known = before.provenance as Map<number, Provenance>
-  for (const [revision, provenance] of added) known.set(revision, provenance)
-  let entries = 0
-  for (const kind of state.entries.values()) entries += kind.size
-  if (known.size <= 2 * entries + SPARE_REVISIONS) return known
-  const current = new Map<number, Provenance>()
-  for (const kind of state.entries.values()) {
-    for (const { revision } of kind.values()) {
-      const provenance = known.get(revision)
-      if (provenance !== undefined) current.set(revision, provenance)
-    }
-  }
-  const newest = known.get(state.revision)
-  return newest === undefined ? current : current.set(state.revision, newest)
-}
-
-function behind(
-  store: { epoch: number; revision: number },
-  held: { epoch: number; revision: number },
-): string {
-  return (
-    `the store is at ${store.epoch}-${store.revision}, behind ${held.epoch}-${held.revision} that was already served; ` +
-    'was an older backup restored?'
+const unavailable = (cause: unknown) =>
+  new Problem(
+    'unavailable',
+    'The database went back to an older state, and is being brought in line. Nothing was written; try again.',
+    { retryAfter: 1, cause },
   )
-}

@@ -5,6 +5,7 @@
 import type { Compiled, Context, Decision, FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { GrantDocument, ProjectDocument, Settings } from '../domain/documents.ts'
+import type { EpochDocument } from '../domain/epochs.ts'
 import type {
   At,
   Changes,
@@ -219,6 +220,8 @@ export type LiveStatus = {
     readonly error?: string
     /** Absent where no state is held. */
     readonly source?: Source
+    /** The database went back within the last day: what came after `found` is lost. */
+    readonly wentBack?: EpochDocument
     readonly flagsInError: readonly FlagKey[]
   }[]
 }
@@ -235,6 +238,8 @@ export type LiveMetrics = {
   pollFailures: number
   catchUps: number
   catchUpFailures: number
+  /** Logs that went on in a new epoch because the database went back. */
+  epochsOpened: number
   /** Commits whose delta did not fit the held state, because another commit overtook them. */
   commitsOvertaken: number
   /** Frames serialised; with many streams far fewer than frames sent. */

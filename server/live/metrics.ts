@@ -7,6 +7,7 @@ export function createLiveMetrics(): LiveMetrics {
     pollFailures: 0,
     catchUps: 0,
     catchUpFailures: 0,
+    epochsOpened: 0,
     commitsOvertaken: 0,
     framesBuilt: 0,
     framesSent: 0,

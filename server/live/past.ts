@@ -6,7 +6,7 @@ import { type Compiled, compile, partOf, type State } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
 import type { At, Store, Past as StoredPast } from '../store/store.ts'
-import type { HeldLog } from './hub.ts'
+import type { HeldLog } from './held-log.ts'
 import type { Past } from './live.ts'
 
 export type PastsDeps = {

@@ -6,8 +6,10 @@ import { compareStates } from '@halyard/sdk/core'
 import { type LogId, SYSTEM } from '../domain/change.ts'
 import type { Notice } from '../domain/notice.ts'
 import type { Head, Store } from '../store/store.ts'
+import { subjectOf } from './catch-up.ts'
 import type { Conditions } from './conditions.ts'
-import { type HeldLog, type Hub, subjectOf } from './hub.ts'
+import type { HeldLog } from './held-log.ts'
+import type { Hub } from './hub.ts'
 import type { LiveMetrics } from './live.ts'
 import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
@@ -46,6 +48,7 @@ export type PollDeps = {
 /** The conditions' subject for the store as a whole. */
 export const STORE = 'store'
 const DEFAULTS = 'defaults'
+const NO_SYSTEM = 'the database has no system log: is a backup being restored?'
 const NOTICES = 'change notices'
 /** Logs caught up at the same time: after an outage many are behind, and the pool is for edits too. */
 const ABREAST = 4
@@ -87,6 +90,7 @@ export function createPoll(deps: PollDeps): Poll {
     let heads: readonly Head[]
     try {
       heads = await store.heads()
+      if (!heads.some(({ log }) => log === SYSTEM)) throw new Error(NO_SYSTEM)
       await catchUpAll(heads, before)
     } catch (cause) {
       metrics.pollFailures++
@@ -118,14 +122,16 @@ export function createPoll(deps: PollDeps): Poll {
     const late: LogId[] = []
     const lateEnvironments: LogId[] = []
     const missing: Head[] = []
+    const lateOf = ({ kind }: Head): LogId[] => (kind === 'environment' ? lateEnvironments : late)
     for (const head of heads) {
       open.add(head.log)
       const held = hub.held(head.log)
       const order = held === undefined ? 0 : compareStates(head, held.state)
       if (held === undefined) missing.push(head)
-      else if (order > 0) (head.kind === 'environment' ? lateEnvironments : late).push(head.log)
-      else if (order < 0) lookBehind(head, before.get(head.log))
-      else hub.confirm(head.log)
+      else if (order > 0) lateOf(head).push(head.log)
+      else if (order === 0) hub.confirm(head.log)
+      // Older than what was held before it was read: the database went back, and not only the read came late.
+      else if (isBehind(head, before.get(head.log))) lateOf(head).push(head.log)
     }
     for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
     if (missing.length > 0) await takeAll(missing)
@@ -134,7 +140,14 @@ export function createPoll(deps: PollDeps): Poll {
     await abreast(late, catchUp)
     // Last, so that what names a closed log is gone before it. A log that came to be held while the heads were
     // read is not in them either, and yet not closed.
-    for (const log of before.keys()) if (!open.has(log)) hub.drop(log)
+    const absent = [...before.values()].filter(({ id }) => !open.has(id))
+    for (const environments of [false, true]) {
+      const logs = absent.filter(({ head }) => (head.kind === 'environment') === environments)
+      await abreast(
+        logs.map(({ id }) => id),
+        catchUp,
+      )
+    }
   }
 
   /** What goes wrong is the log's condition, and tried again by the next poll. */
@@ -148,18 +161,6 @@ export function createPoll(deps: PollDeps): Poll {
     } finally {
       catchingUp.delete(log)
     }
-  }
-
-  /** Compared with what was held before the heads were read: a commit meanwhile is no going back. */
-  function lookBehind(head: Head, held: HeldLog | undefined): void {
-    if (held === undefined || compareStates(head, held.state) >= 0) return
-    const at = `${head.epoch}-${head.revision}`
-    const served = `${held.state.epoch}-${held.state.revision}`
-    conditions.fail(
-      subjectOf(head.log),
-      'the store is behind what was already served; the newer state stays',
-      new Error(`the store is at ${at}, held is ${served}; was an older backup restored?`),
-    )
   }
 
   async function takeAll(heads: readonly Head[]): Promise<void> {
@@ -260,4 +261,8 @@ async function abreast<T>(items: readonly T[], work: (item: T) => Promise<unknow
     for (const item of queue) await work(item)
   }
   await Promise.all(Array.from({ length: Math.min(ABREAST, items.length) }, worker))
+}
+
+function isBehind(head: Head, held: HeldLog | undefined): boolean {
+  return held !== undefined && compareStates(head, held.state) < 0
 }

@@ -5,7 +5,7 @@
 import { type Compiled, compareStates, type Delta } from '@halyard/sdk/core'
 import { Exposure } from './exposure.ts'
 import { idFrame, KEEP_ALIVE, messageFrame, retryFrame, stateOfEventId } from './frames.ts'
-import type { HeldEnvironment } from './hub.ts'
+import type { HeldEnvironment } from './held-log.ts'
 import type { LiveMetrics, Sink } from './live.ts'
 import { type Harbour, Outlet, type Place } from './outlet.ts'
 import { intervalAt, type Scope, viewOf } from './view.ts'

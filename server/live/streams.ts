@@ -4,7 +4,7 @@
 import type { Delta } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { type AdmissionDeps, createAdmission } from './admission.ts'
-import type { HeldEnvironment } from './hub.ts'
+import type { HeldEnvironment } from './held-log.ts'
 import type { Sink } from './live.ts'
 import type { Harbour, Outlet } from './outlet.ts'
 import { RefetchFeed, RefetchStream } from './refetch-stream.ts'

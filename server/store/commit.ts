@@ -4,6 +4,7 @@
  */
 import { compareStates, type State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
+import { WentBack } from '../domain/epochs.ts'
 import { type Notice, noticeText } from '../domain/notice.ts'
 import type { Allow, Db, Outcome } from './database.ts'
 import { type Desk, deskOf, headOf, keepOnDesks, type Run, runEdit } from './desk.ts'
@@ -81,6 +82,7 @@ export async function commitAll(
         verdicts.push({ repeats })
         continue
       }
+      refuseBehind(desks, request)
       run = runEdit(desks, request, { now, change })
     } catch (refused) {
       verdicts.push({ refused })
@@ -105,6 +107,18 @@ export async function commitAll(
     await write(db, { at: now, writes, heads, notice })
   }
   return { keep: writes.length > 0, value: { verdicts, heads: newHeads(rows, desks, writes) } }
+}
+
+/**
+ * Nothing is committed to a log that is behind what its caller has seen: it would pass for what was lost.
+ * @throws WentBack
+ */
+function refuseBehind(desks: readonly Desk[], { known }: CommitRequest<unknown>): void {
+  const behind = desks.filter((desk) => {
+    const seen = known?.(desk.row.id)
+    return seen !== undefined && compareStates(headOf(desk), seen) < 0
+  })
+  if (behind.length > 0) throw new WentBack(behind.map((desk) => desk.row.id))
 }
 
 function newHeads(

@@ -7,7 +7,7 @@ import { canonical } from '../domain/canonical.ts'
 import type { Change, LockedLogs, Opening } from '../domain/change.ts'
 import type { LockedRow } from './locking.ts'
 import { minterFrom } from './mint.ts'
-import { type LogPlan, planLog, planMark, planOpening, type Signature } from './plan.ts'
+import { type LogPlan, planLog, planMark, planOpening, planRecord, type Signature } from './plan.ts'
 import type { CommitRequest, Committed, Loaded, Provenance } from './store.ts'
 import type { Head, Written } from './write.ts'
 
@@ -63,7 +63,12 @@ export function runEdit(
   const baseOf = ({ row, state, headHash, bytes }: Desk) => ({ log: row.id, state, headHash, bytes })
   const plans = desks.flatMap((desk): LogPlan[] => {
     const edits = change.edits.get(desk.row.id)
-    const plan = edits && planLog(baseOf(desk), edits, signature)
+    const epoch = change.epochs?.get(desk.row.id)
+    const base = baseOf(desk)
+    if (epoch !== undefined) {
+      return [planRecord({ ...base, state: { ...base.state, epoch } }, edits ?? [], signature)]
+    }
+    const plan = edits && planLog(base, edits, signature)
     return plan === undefined ? [] : [plan]
   })
   const openings = (change.opens ?? []).map((opening) => ({ opening, plan: planOpening(opening, signature) }))
@@ -73,8 +78,8 @@ export function runEdit(
   if (idempotency !== undefined && plans.length + openings.length === 0 && marked !== undefined)
     plans.push(planMark(baseOf(marked), signature))
   const provenance: Provenance = { at: now, by: actor }
-  const revisionOf = (desk: Desk) =>
-    (request.dryRun === true ? undefined : plans.find((plan) => plan.log === desk.row.id))?.delta.revision
+  const movedTo = (desk: Desk) =>
+    (request.dryRun === true ? undefined : plans.find((plan) => plan.log === desk.row.id))?.delta
   return {
     signature,
     plans,
@@ -91,8 +96,8 @@ export function runEdit(
       closed,
       heads: new Map(
         desks.map((desk) => {
-          const { epoch, revision } = desk.state
-          return [desk.row.id, { epoch, revision: revisionOf(desk) ?? revision }]
+          const { epoch, revision } = movedTo(desk) ?? desk.state
+          return [desk.row.id, { epoch, revision }]
         }),
       ),
     },
@@ -130,14 +135,13 @@ export function keepOnDesks(desks: readonly Desk[], run: Run): void {
 }
 
 export function headOf({ row, state, next, headHash, bytes, closes }: Desk): Head {
-  const { epoch } = state
-  const { revision, digest } = next?.delta ?? state
+  const { epoch, revision, digest } = next?.delta ?? state
   return { log: row.id, epoch, revision, digest, headHash, bytes, closes }
 }
 
 /** An edit may change and close only what its scope locked. */
 function checkReach(change: Change<unknown>, logs: LockedLogs): void {
-  for (const id of [...change.edits.keys(), ...(change.closes ?? [])]) {
+  for (const id of [...change.edits.keys(), ...(change.closes ?? []), ...(change.epochs?.keys() ?? [])]) {
     if (!logs.has(id))
       throw new Error(`${change.action} reaches for log ${id}, which its scope does not lock`)
   }
@@ -157,7 +161,8 @@ function openedLog(opening: Opening, plan: LogPlan, provenance: Provenance): Loa
 }
 
 function applied(state: State, plan: LogPlan): State {
-  const next = apply(state, plan.delta)
+  // A new epoch is a reason to take a state whole, but not for whoever opens it.
+  const next = apply({ ...state, epoch: plan.delta.epoch }, plan.delta)
   if ('refused' in next) throw new Error(`A plan for ${plan.log} does not apply: ${next.refused}`)
   return next
 }

@@ -121,7 +121,7 @@ export function createStore(database: Database, options: StoreOptions): Store {
       const newer = await database.read((db) => readNewer(db, log, since))
       if (newer.kind !== 'other') return newer
       const [loaded] = await database.snapshot((db) => readLogs(db, [log]))
-      return loaded === undefined ? { kind: 'closed' } : { kind: 'reload', loaded }
+      return loaded === undefined ? { kind: 'missing' } : { kind: 'reload', loaded }
     },
     past: async (log, at) => {
       await prepared()

@@ -90,6 +90,7 @@ const recordsOfCurrent = statement<{
 )
 
 type NewerRow = {
+  readonly closed: boolean
   readonly epoch: string
   readonly revision: string
   readonly digest: string
@@ -105,7 +106,7 @@ type NewerRow = {
 
 const newerThan = statement<NewerRow>(
   'halyard_newer',
-  sql`SELECT l.epoch, l.revision, l.digest, e.kind, e.key, e.revision AS written, e.text,
+  sql`SELECT l.closed_at IS NOT NULL AS closed, l.epoch, l.revision, l.digest, e.kind, e.key, e.revision AS written, e.text,
         (extract(epoch FROM c.at) * 1000)::text AS at,
         c.actor_kind AS "actorKind", c.actor_id AS "actorId", c.actor_name AS "actorName"
       FROM halyard.logs l
@@ -117,7 +118,7 @@ const newerThan = statement<NewerRow>(
       LEFT JOIN LATERAL (
         SELECT * FROM halyard.changes WHERE log_id = e.log_id AND revision = e.revision LIMIT 1
       ) AS c ON true
-      WHERE l.id = ${sql.placeholder('log')}::text AND l.closed_at IS NULL`,
+      WHERE l.id = ${sql.placeholder('log')}::text`,
 )
 
 /**
@@ -131,7 +132,8 @@ export async function readNewer(
 ): Promise<Exclude<Newer, { kind: 'reload' }> | { readonly kind: 'other' }> {
   const rows = await newerThan(db, { log, epoch: since.epoch, revision: since.revision })
   const head = rows[0]
-  if (head === undefined) return { kind: 'closed' }
+  if (head === undefined) return { kind: 'missing' }
+  if (head.closed) return { kind: 'closed' }
   const revision = Number(head.revision)
   if (Number(head.epoch) !== since.epoch || revision < since.revision) return { kind: 'other' }
   if (revision === since.revision) return { kind: 'current' }

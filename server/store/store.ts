@@ -47,12 +47,16 @@ export type Loaded = Head & {
   readonly provenance: ReadonlyMap<number, Provenance>
 }
 
-/** What is newer than a held state. `reload`: the epoch is another, take it whole. */
+/**
+ * What is newer than a held state. `reload`: the epoch is another, take it whole. `missing`: there is no such log (any
+ * more), and nothing says that it was closed.
+ */
 export type Newer =
   | { readonly kind: 'current' }
   | { readonly kind: 'delta'; readonly delta: Delta; readonly provenance: ReadonlyMap<number, Provenance> }
   | { readonly kind: 'reload'; readonly loaded: Loaded }
   | { readonly kind: 'closed' }
+  | { readonly kind: 'missing' }
 
 export type Committed<R> = {
   readonly result: R
@@ -181,7 +185,8 @@ export type KeyUse = {
 export interface Store {
   /**
    * Runs one edit in the single write transaction. Rejects with the edit's `Problem`, or with `Problem`
-   * `unavailable` where the database fails, times out or refuses writes, or with `idempotency-key-reused`.
+   * `unavailable` where the database fails, times out or refuses writes, or with `idempotency-key-reused`; and with
+   * `WentBack` where a locked log is behind what the caller knows.
    */
   commit<R>(request: CommitRequest<R>): Promise<Committed<R>>
   /** Every open log's head, in one cheap query. */

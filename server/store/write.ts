@@ -48,17 +48,18 @@ const writeAll = statement<{ readonly moved: string; readonly written: string; r
     )} AS t (id, parent_id, kind, project, environment, epoch, revision, head_hash, bytes, digest, opened_at)
     RETURNING 1
   ), moved AS (
-    UPDATE halyard.logs l SET revision = t.revision, head_hash = t.hash, bytes = t.bytes, digest = t.digest,
+    UPDATE halyard.logs l SET epoch = t.epoch, revision = t.revision, head_hash = t.hash, bytes = t.bytes, digest = t.digest,
       changed_at = ${value('changedAt', 'timestamptz')},
       closed_at = CASE WHEN t.closes THEN ${value('changedAt', 'timestamptz')} ELSE l.closed_at END
     FROM ${values(
       ['moveIds', 'text'],
+      ['moveEpochs', 'bigint'],
       ['moveRevisions', 'bigint'],
       ['moveHashes', 'text'],
       ['moveBytes', 'bigint'],
       ['moveDigests', 'bigint'],
       ['moveCloses', 'boolean'],
-    )} AS t (log_id, revision, hash, bytes, digest, closes)
+    )} AS t (log_id, epoch, revision, hash, bytes, digest, closes)
     WHERE l.id = t.log_id
     RETURNING 1
   ), recorded AS (
@@ -174,6 +175,7 @@ export async function write(db: Db, { at, writes, heads, notice }: WriteRequest)
     openTimes: opened.map(({ openedAt }) => openedAt),
     changedAt: new Date(at).toISOString(),
     moveIds: heads.map(({ log }) => log),
+    moveEpochs: heads.map(({ epoch }) => epoch),
     moveRevisions: heads.map(({ revision }) => revision),
     moveHashes: heads.map(({ headHash }) => headHash),
     moveBytes: heads.map(({ bytes }) => bytes),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { changes } from './store.changes.ts'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
+import { epochs } from './store.epochs.ts'
 import { history } from './store.history.ts'
 import { keyUses } from './store.key-uses.ts'
 import { pasts } from './store.past.ts'
@@ -39,6 +40,7 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('many at once', () => concurrency(() => subject))
   describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))
+  describe('a new epoch', () => epochs(() => subject))
   describe('a request that comes again', () => repeats(() => subject))
   describe('uses of keys', () => keyUses(() => subject))
   describe('the past', () => pasts(() => subject))

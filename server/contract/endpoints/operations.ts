@@ -13,6 +13,7 @@ const open = {
   body: undefined,
 } as const
 
+const position = z.strictObject({ epoch: z.int(), revision: z.int() })
 const Readiness = z.strictObject({
   status: z.enum(['ready', 'degraded', 'starting', 'draining']),
   version: z.string(),
@@ -27,6 +28,10 @@ const Readiness = z.strictObject({
       source: z.enum(['database', 'redis', 'disk']).optional().meta({
         description:
           'Where the held state was read from. `redis` and `disk`: from a snapshot, which the database has not confirmed yet. Absent where none is held',
+      }),
+      wentBack: z.strictObject({ seen: position, found: position }).optional().meta({
+        description:
+          'Within the last day the database was found at an older state than one that had been seen: a backup was restored. What came after `found` is lost, kills excepted; this epoch was opened then',
       }),
       flagsInError: z.int().meta({ description: 'How many flags answer PARSE_ERROR' }),
     }),

@@ -4,6 +4,7 @@
  */
 import type { Json } from '@halyard/sdk/core'
 import { sameJson } from '../diff.ts'
+import { EPOCH } from './epochs.ts'
 import { type Telling, told } from './fields.ts'
 import { FLAG, KILL } from './flags.ts'
 import { IDENTITY } from './identities.ts'
@@ -33,6 +34,7 @@ const TELLINGS: ReadonlyMap<string, Telling> = new Map([
   ['project', PROJECT],
   ['sdk-key', SDK_KEY],
   ['api-key', API_KEY],
+  ['epoch', EPOCH],
 ])
 const OTHERS: Telling = { created: () => 'created', deleted: () => 'deleted', fields: {} }
 
@@ -43,6 +45,7 @@ const NOUNS: ReadonlyMap<string, string> = new Map([
   ['members', 'segment'],
   ['sdk-key', ''],
   ['api-key', ''],
+  ['epoch', ''],
 ])
 
 /**

@@ -5,7 +5,7 @@
 import { type State, tagOf } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Loaded } from '../../store/store.ts'
-import type { HeldLog } from '../hub.ts'
+import type { HeldLog } from '../held-log.ts'
 import type { LiveMetrics } from '../live.ts'
 import { seal, unseal } from './form.ts'
 import type { Found } from './newest.ts'

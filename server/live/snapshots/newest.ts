@@ -18,11 +18,15 @@ const READ_WITHIN_MS = 1_000
 /** Read at the same time from one shelf. */
 const ABREAST = 16
 
-/** @param shelves in the order in which they are believed to be newer: one that is behind a later one is reported */
+/**
+ * @param shelves in the order in which they are believed to be newer: one that is behind a later one is reported
+ * @param only the one name that is asked for; all of them where absent
+ */
 export async function findNewest(
   shelves: readonly Shelf[],
   key: Buffer,
   reports: Reports,
+  only?: string,
 ): Promise<readonly Found[]> {
   const byName = new Map<string, Candidate[]>()
   for (const [shelf, read] of await Promise.all(
@@ -41,7 +45,10 @@ export async function findNewest(
 
   async function readAll(shelf: Shelf): Promise<ReadonlyMap<string, Buffer>> {
     try {
-      const read = await within(READ_WITHIN_MS, everythingOn(shelf))
+      const read = await within(
+        READ_WITHIN_MS,
+        everythingOn(shelf, only === undefined ? shelf.names() : [only]),
+      )
       reports.works(shelf)
       return read
     } catch (cause) {
@@ -84,8 +91,11 @@ function byMark(a: Candidate, b: Candidate): number {
   return one === other ? 0 : one > other ? -1 : 1
 }
 
-async function everythingOn(shelf: Shelf): Promise<ReadonlyMap<string, Buffer>> {
-  const names = (await shelf.names()).filter((name) => logOf(name) !== undefined).values()
+async function everythingOn(
+  shelf: Shelf,
+  asked: Promise<readonly string[]> | readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const names = (await asked).filter((name) => logOf(name) !== undefined).values()
   const read = new Map<string, Buffer>()
   const reading = async (): Promise<void> => {
     for (const name of names) {

@@ -5,12 +5,12 @@
 import type { LogId } from '../../domain/change.ts'
 import type { Loaded } from '../../store/store.ts'
 import type { Conditions } from '../conditions.ts'
-import type { HeldLog } from '../hub.ts'
+import type { HeldLog } from '../held-log.ts'
 import type { LiveMetrics, Source } from '../live.ts'
 import { createKeeper, type KeeperDeps } from './keeper.ts'
 import { findNewest } from './newest.ts'
 import { createReports } from './reports.ts'
-import type { Shelf } from './shelf.ts'
+import { nameOf, type Shelf } from './shelf.ts'
 
 export type SnapshotsConfig = {
   /** In the order in which they are believed to be newer: what instances share before what is this machine's own. */
@@ -23,6 +23,8 @@ export type SnapshotsConfig = {
 export type Snapshots = {
   /** Hands out the newest snapshot of each log, once. Resolves when all are handed out; never rejects. */
   take(): Promise<void>
+  /** Hands out what is on the shelves of one log, where that is newer than what is held. Never rejects. */
+  consult(log: LogId): Promise<void>
   changed(log: LogId): void
   closed(log: LogId): void
   close(): Promise<void>
@@ -46,6 +48,11 @@ export function createSnapshots(
     async take() {
       const found = await findNewest(shelves, key, reports)
       keeper.start(found)
+      for (const { loaded, on } of found) adopt(loaded, on[0].name)
+    },
+    async consult(log) {
+      // What is older than what is held is no wonder while this process serves.
+      const found = await findNewest(shelves, key, { ...reports, older: () => {} }, nameOf(log))
       for (const { loaded, on } of found) adopt(loaded, on[0].name)
     },
     changed: keeper.changed,

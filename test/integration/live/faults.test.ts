@@ -174,23 +174,54 @@ it('an environment whose reading hangs keeps no other from being polled', async 
   await until('it has caught up', () => live.held(other.environment)?.state.revision === 2)
 })
 
-describe('a store that is behind what was served', () => {
-  it('does not take anyone back, and is shown', async () => {
-    const other = await openProject(store)
-    await put(store, other.environment, { 'flag/a': boolean() })
-    const before = await store.heads()
-    await put(store, other.environment, { 'flag/b': boolean() })
-    let restored = false
-    const { live } = open({ ...store, heads: async () => (restored ? before : store.heads()) })
-    await live.start()
-    restored = true
-    await until('it is shown', () =>
-      live.status().environments.some(({ error }) => error?.includes('backup')),
-    )
-    expect(live.held(other.environment)?.state.revision).toBe(3)
-    restored = false
-    await until('it is over', () => live.status().environments.every(({ ok }) => ok))
+it('a look at revisions that comes late takes nobody back, and opens no epoch', async () => {
+  const other = await openProject(store)
+  await put(store, other.environment, { 'flag/a': boolean() })
+  const before = await store.heads()
+  await put(store, other.environment, { 'flag/b': boolean() })
+  let late = false
+  const { live } = open({ ...store, heads: async () => (late ? before : store.heads()) })
+  await live.start()
+  const held = live.held(other.environment)?.state
+  late = true
+  const { polls } = live.metrics
+  await until('it was looked late', () => live.metrics.polls > polls + 3)
+  expect(live.held(other.environment)?.state).toBe(held)
+  expect(live.status().environments.every(({ ok }) => ok)).toBe(true)
+  expect((await store.load([other.environment]))[0]).toMatchObject({ epoch: held?.epoch, revision: 3 })
+  expect(live.metrics.epochsOpened).toBe(0)
+})
+
+it('absence is no truth: without the system’s log, nothing is dropped', async () => {
+  let emptied = false
+  const { live, errors } = open({ ...store, heads: async () => (emptied ? [] : store.heads()) })
+  await live.start()
+  emptied = true
+  await until('it is shown', () => !live.status().store.ok)
+  expect(live.status()).toMatchObject({ ready: true, store: { error: expect.stringContaining('backup') } })
+  expect(live.evaluate(environment, 'a', {})).toMatchObject({ value: true })
+  expect(errors).toHaveLength(1)
+  emptied = false
+  await until('it is over', () => live.status().store.ok)
+})
+
+it('a log that is missing and was not closed stays for as long as its project names it', async () => {
+  const other = await openProject(store)
+  let lost = false
+  const without = (log: unknown) => lost && log === other.environment
+  const { live } = open({
+    ...store,
+    heads: async () => (await store.heads()).filter(({ log }) => !without(log)),
+    newer: async (log, since) => (without(log) ? { kind: 'missing' } : store.newer(log, since)),
   })
+  await live.start()
+  await until('it is held', () => live.live(other.environment))
+  lost = true
+  const shown = () => live.status().environments.find(({ environment: name }) => name.startsWith(other.key))
+  await until('it is shown', () => shown()?.error?.includes('backup'))
+  expect(live.live(other.environment)).toBeDefined()
+  await put(store, other.project, { 'environment/production': null })
+  await until('it is let go', () => live.live(other.environment) === undefined)
 })
 
 it('the drain says goodbye, refuses newcomers, and is not ready', async () => {

@@ -52,6 +52,7 @@ async function instance(delays: () => number): Promise<Instance> {
   const metrics = createLiveMetrics()
   const conditions = createConditions({ ...silent, error: (_fields, message) => faults.push(message) })
   const hub = createHub({
+    consult: async () => {},
     store: slow,
     signal,
     clock,

@@ -79,6 +79,11 @@ export class World {
       this.apply(id, entries)
     }
     for (const id of change.closes ?? []) this.logs.delete(id)
+    for (const [id, epoch] of change.epochs ?? []) {
+      const view = this.view(id)
+      expect(epoch, `${change.action}: an epoch that is not higher`).toBeGreaterThan(view.state.epoch)
+      this.logs.set(id, { ...view, state: { ...view.state, epoch } })
+    }
     return change
   }
 

@@ -1,7 +1,7 @@
 import { emptyState, type Json, type State } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
 import { createDirectory } from '../../../server/live/directory.ts'
-import type { HeldLog } from '../../../server/live/hub.ts'
+import type { HeldLog } from '../../../server/live/held-log.ts'
 import { EPOCH, edited } from './support.ts'
 
 type Edits = Readonly<Record<string, Json>>

@@ -1,36 +1,59 @@
 import { diff, type State } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
+import { type Edit, HALYARD } from '../../../server/domain/change.ts'
+import { WentBack } from '../../../server/domain/epochs.ts'
+import { Problem } from '../../../server/domain/problem.ts'
 import { createConditions } from '../../../server/live/conditions.ts'
 import { createHub } from '../../../server/live/hub.ts'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
-import type { Committed, Newer, Store } from '../../../server/store/store.ts'
+import type { CommitRequest, Committed, Newer, Store } from '../../../server/store/store.ts'
 import { boolean, Clock, edited, heldEnvironment, started } from './support.ts'
 
 const by = { kind: 'system', id: 'test', name: 'test' } as const
 const HEAD = { log: 'env_1', kind: 'environment', parent: 'prj_1' } as const
 const REQUEST = { scope: { path: ['env_1'] }, actor: by, edit: () => ({}) as never }
 
+const NOTHING = {
+  result: undefined,
+  action: 'test',
+  warnings: [],
+  opened: [],
+  closed: [],
+  deltas: new Map(),
+  heads: new Map(),
+}
+
 /** A hub that holds one environment, over a store that answers what the test puts in. */
-function house(answers: { newer?: () => Newer; load?: () => State | undefined } = {}) {
+function house(
+  answers: {
+    newer?: () => Newer
+    load?: () => State | undefined
+    /** The result of a commit that changes nothing here. */
+    commit?: (request: CommitRequest<unknown>) => unknown
+  } = {},
+) {
   const logged: string[] = []
   const note = (_fields: object, message: string) => logged.push(message)
   let committed: Committed<undefined>
   const store = {
-    commit: async () => committed,
+    commit: async (request: CommitRequest<unknown>) =>
+      answers.commit === undefined ? committed : { ...NOTHING, result: answers.commit(request) },
     newer: async () => answers.newer?.() ?? { kind: 'current' },
     async load() {
       const state = answers.load?.()
       return state === undefined ? [] : [loaded(state)]
     },
   } as unknown as Store
+  const metrics = createLiveMetrics()
   const watched: string[] = []
   const told: string[] = []
   const hub = createHub({
+    consult: async () => {},
     store,
     signal: { publish: ({ log, revision }) => told.push(`${log} ${revision}`) },
     clock: new Clock(),
     conditions: createConditions({ info: note, warn: note, error: note }),
-    metrics: createLiveMetrics(),
+    metrics,
     watcher: {
       changed: ({ state }, _before, delta) => watched.push(`${delta ? 'delta' : 'whole'} ${state.revision}`),
       closed: ({ id }) => watched.push(`closed ${id}`),
@@ -43,6 +66,7 @@ function house(answers: { newer?: () => Newer; load?: () => State | undefined } 
   return {
     hub,
     watched,
+    metrics,
     told,
     logged,
     adopt: (state: State) => hub.adopt(loaded(state)),
@@ -50,15 +74,8 @@ function house(answers: { newer?: () => Newer; load?: () => State | undefined } 
     commit(before: State, after: State, over: Partial<Committed<undefined>> = {}) {
       const provenance = { at: after.revision, by }
       const deltas = new Map([['env_1', diff(before, after)]])
-      const nothing = {
-        result: undefined,
-        action: 'test',
-        warnings: [],
-        opened: [],
-        closed: [],
-        heads: new Map([['env_1', { epoch: after.epoch, revision: after.revision }]]),
-      }
-      committed = { ...nothing, provenance, deltas, ...over } as Committed<undefined>
+      const heads = new Map([['env_1', { epoch: after.epoch, revision: after.revision }]])
+      committed = { ...NOTHING, heads, provenance, deltas, ...over } as Committed<undefined>
       return hub.commit(REQUEST)
     },
   }
@@ -71,6 +88,11 @@ const deltaTo = (from: State, to: State): Newer => ({
   kind: 'delta',
   delta: diff(from, to),
   provenance: new Map(),
+})
+
+const reload = (state: State): Newer => ({
+  kind: 'reload',
+  loaded: { ...HEAD, ...state, state, provenance: new Map() },
 })
 
 describe('the hub', () => {
@@ -132,26 +154,113 @@ describe('the hub', () => {
 
   it('takes a state of a higher epoch whole, whatever its revision', async () => {
     const restored = { ...first, epoch: first.epoch + 1 }
-    const reload = (): Newer => ({
-      kind: 'reload',
-      loaded: { ...HEAD, ...restored, state: restored, provenance: new Map() },
-    })
-    const { hub, adopt } = house({ newer: reload })
+    const { hub, adopt } = house({ newer: () => reload(restored) })
     adopt(second)
     await hub.catchUp('env_1')
     expect(hub.held('env_1')?.state).toMatchObject({ epoch: restored.epoch, revision: 1 })
   })
 
-  it('refuses to go back to an older state, and says so', async () => {
-    const reload = (): Newer => ({
-      kind: 'reload',
-      loaded: { ...HEAD, ...first, state: first, provenance: new Map() },
+  it('goes on in a new epoch where the store went back, and takes that whole', async () => {
+    const forward = { ...second, epoch: second.epoch + 5 }
+    const edits: Edit<unknown>[] = []
+    const { hub, adopt, watched, logged, metrics } = house({
+      newer: () => reload(edits.length === 0 ? first : forward),
+      commit: ({ edit, scope, known }) => {
+        expect([scope, known]).toEqual([{ path: ['env_1'] }, undefined])
+        edits.push(edit)
+        return { opened: true }
+      },
     })
-    const { hub, adopt, logged } = house({ newer: reload })
+    adopt(third)
+    await hub.catchUp('env_1')
+    expect(edits).toHaveLength(1)
+    expect(hub.held('env_1')?.state).toMatchObject({ epoch: forward.epoch, revision: 2 })
+    expect(watched).toEqual(['whole 3', 'whole 2'])
+    expect(logged[0]).toContain('went back')
+    expect(metrics.epochsOpened).toBe(1)
+  })
+
+  it('takes nobody back where no epoch can be opened, and says so', async () => {
+    const { hub, adopt, logged } = house({
+      newer: () => reload(first),
+      commit: () => {
+        throw new Problem('unavailable', 'The database is read-only.')
+      },
+    })
     adopt(second)
-    await expect(hub.catchUp('env_1')).rejects.toThrow('backup')
+    await expect(hub.catchUp('env_1')).rejects.toThrow('read-only')
     expect(hub.held('env_1')?.state.revision).toBe(2)
-    expect(logged).toHaveLength(1)
+    expect(logged.at(-1)).toContain('could not be brought up to date')
+  })
+
+  it('opens no epoch for a read that came late, and does not ask for ever', async () => {
+    let commits = 0
+    const { hub, adopt, metrics } = house({
+      newer: () => reload(first),
+      commit: () => {
+        commits++
+        return { opened: false }
+      },
+    })
+    adopt(second)
+    await expect(hub.catchUp('env_1')).rejects.toThrow('did not come to fit')
+    expect(commits).toBeLessThan(10)
+    expect(hub.held('env_1')?.state.revision).toBe(2)
+    expect(metrics.epochsOpened).toBe(0)
+  })
+
+  it('writes what was asked once the log has gone forward', async () => {
+    const forward = { ...first, epoch: first.epoch + 5 }
+    let reopened = false
+    const asked: unknown[] = []
+    const { hub, adopt } = house({
+      newer: () => reload(reopened ? forward : first),
+      commit: ({ actor, known }) => {
+        if (actor.id === HALYARD.id) {
+          reopened = true
+          return { opened: true }
+        }
+        asked.push(known?.('env_1'))
+        if (!reopened) throw new WentBack(['env_1'])
+        return 'done'
+      },
+    })
+    adopt(second)
+    expect((await hub.commit(REQUEST)).result).toBe('done')
+    expect(asked).toEqual([second, forward])
+  })
+
+  it('refuses what was asked where the log cannot go forward, as a failure of ours', async () => {
+    const { hub, adopt } = house({
+      newer: () => reload(first),
+      commit: ({ actor }) => {
+        if (actor.id === HALYARD.id) return { opened: false }
+        throw new WentBack(['env_1'])
+      },
+    })
+    adopt(second)
+    await expect(hub.commit(REQUEST)).rejects.toMatchObject({ type: 'unavailable' })
+  })
+
+  it('brings the kills that only it has seen before it takes what another has brought forward', async () => {
+    const killed = edited(second, { 'kill/a': { id: 'k1', by: 'Ann', at: 'then' } })
+    const opening = { seen: { epoch: second.epoch, revision: 2 }, found: { epoch: first.epoch, revision: 1 } }
+    const forward = { ...edited(first, { 'epoch/opened': opening }), epoch: first.epoch + 5 }
+    const added = {
+      ...edited(forward, { 'kill/a': { id: 'k1', by: 'Ann', at: 'then' } }),
+      epoch: forward.epoch,
+    }
+    let settled = false
+    const { hub, adopt, watched } = house({
+      newer: () => reload(settled ? added : forward),
+      commit: () => {
+        settled = true
+        return { opened: false }
+      },
+    })
+    adopt(killed)
+    await hub.catchUp('env_1')
+    expect(watched).toEqual(['whole 3', `whole ${added.revision}`])
   })
 
   it('drops a log that was closed', async () => {

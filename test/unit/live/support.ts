@@ -12,7 +12,7 @@ import {
   type Json,
   type State,
 } from '@halyard/sdk/core'
-import type { HeldEnvironment } from '../../../server/live/hub.ts'
+import type { HeldEnvironment } from '../../../server/live/held-log.ts'
 import type { Sink } from '../../../server/live/live.ts'
 
 export const EPOCH = 1_700_000_000

@@ -30,6 +30,27 @@ describe('a segment in words', () => {
   ])
 })
 
+describe('an epoch in words', () => {
+  const document: Fields = { seen: { epoch: 1, revision: 60 }, found: { epoch: 1, revision: 50 } }
+  tells('epoch', [
+    [null, document, 'the database went back to 1-50, what came after it is lost; 1-60 was seen before'],
+    [document, { ...document, seen: { epoch: 1, revision: 61 } }, '1-61 was seen before'],
+    [
+      document,
+      { seen: document.seen!, found: { epoch: 1, revision: 40 } },
+      'the database went back to 1-40, what came after it is lost',
+    ],
+    [null, { seen: 7 }, 'the database went back to none, what came after it is lost; 7 was seen before'],
+    [document, null, 'that the database once went back is forgotten'],
+  ])
+
+  it('needs no name of its own in a summary', () => {
+    expect(summaryOf([{ kind: 'epoch', key: 'opened', before: null, after: document }])).toEqual([
+      'the database went back to 1-50, what came after it is lost; 1-60 was seen before',
+    ])
+  })
+})
+
 describe('members in words', () => {
   const members = (included: Json, excluded: Json = []): Json => ({ included, excluded })
   tells('members', [

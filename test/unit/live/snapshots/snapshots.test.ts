@@ -1,7 +1,7 @@
 import type { State } from '@halyard/sdk/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createConditions } from '../../../../server/live/conditions.ts'
-import type { HeldLog } from '../../../../server/live/hub.ts'
+import type { HeldLog } from '../../../../server/live/held-log.ts'
 import { createLiveMetrics } from '../../../../server/live/metrics.ts'
 import { seal, unseal } from '../../../../server/live/snapshots/form.ts'
 import { markOf, nameOf, type Shelf } from '../../../../server/live/snapshots/shelf.ts'
@@ -217,6 +217,7 @@ describe('keeping snapshots', () => {
     redis.trouble = undefined
     await until('it is kept there, too', holds(redis, second))
     expect(alarms).toEqual([expect.stringContaining('snapshots on redis')])
+    await until('that is said, too', () => over.length > 0)
     expect(over).toEqual(['snapshots on redis works again'])
   })
 
