@@ -60,7 +60,6 @@ function asked(args) {
   for (let at = 0; at < args.length; at += 1) {
     if (args[at] === '--write') write = true
     else if (args[at] === '--clients') settings.HALYARD_FAULTS_CLIENTS = args[++at]
-    else if (args[at] === '--soak-minutes') settings.HALYARD_FAULTS_SOAK_MINUTES = args[++at]
     else rows.push(args[at])
   }
   return { rows, write, settings }

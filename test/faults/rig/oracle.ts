@@ -6,7 +6,7 @@
 import type { Json } from '@halyard/sdk/core'
 import type { Outcome, Position } from './apps.ts'
 import type { RemoteOutcome } from './evaluations.ts'
-import { NUMBERED, USERS } from './flags.ts'
+import { NUMBERED, PROBES, USERS } from './flags.ts'
 import type { History } from './history.ts'
 import { type Answer, type Find, reference } from './reference.ts'
 import type { Write } from './writer.ts'
@@ -52,6 +52,7 @@ export function judge(seen: Seen, histories: readonly History[]): Verdict {
       )
   }
   for (const outcome of seen.remote) {
+    if (!OWN.has(outcome.flag)) continue
     const fault = remoteFaultIn(outcome, histories, findAt)
     if (fault !== undefined)
       wrongEvaluations.push(`a server at ${outcome.revision}: ${outcome.flag} for ${outcome.user}: ${fault}`)
@@ -66,6 +67,9 @@ export function judge(seen: Seen, histories: readonly History[]): Verdict {
     acknowledged: acknowledged.length,
   }
 }
+
+/** The load's own flags: answers for all flags bring those along that a row has broken. */
+const OWN: ReadonlySet<string> = new Set(PROBES.map(({ flag }) => flag))
 
 const tag = ({ epoch, revision }: Position) => `${epoch}-${revision}`
 
