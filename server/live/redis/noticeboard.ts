@@ -5,12 +5,14 @@ import type { RedisLink } from './connect.ts'
 /** The set outlives what it names; names that lead to nothing are taken out by whoever finds it so. */
 const NAMES_MS = 60 * 60 * 1000
 
-export function redisNoticeboard({ prefix, ask }: Pick<RedisLink, 'prefix' | 'ask'>): Noticeboard {
+/** Beside the hot path: nobody waits for it but who looks, and at a start it waits for the connection. */
+export function redisNoticeboard(redis: Pick<RedisLink, 'prefix' | 'ask' | 'carry'>): Noticeboard {
+  const { prefix, ask, carry } = redis
   const names = `${prefix}instances`
   const keyOf = (name: string): string => `${prefix}instance:${name}`
   return {
     put: (name, text, forMs) =>
-      ask(async (client) => {
+      carry(async (client) => {
         await Promise.all([
           client.set(keyOf(name), text, 'PX', forMs),
           client.sadd(names, name),
@@ -18,7 +20,7 @@ export function redisNoticeboard({ prefix, ask }: Pick<RedisLink, 'prefix' | 'as
         ])
       }),
     all: () =>
-      ask(async (client) => {
+      carry(async (client) => {
         const listed = await client.smembers(names)
         const texts = await Promise.all(listed.map((name) => client.get(keyOf(name))))
         const gone = listed.filter((_, index) => texts[index] === null)
