@@ -11,7 +11,7 @@ import { FILLING } from './rig/flags.ts'
 import { expectGates, milliseconds } from './rig/gates.ts'
 import { readHistory } from './rig/history.ts'
 import { row } from './rig/row.ts'
-import { smallDisk } from './rig/small-disk.ts'
+import { canMountDisks, smallDisk } from './rig/small-disk.ts'
 
 const all = processes()
 /** What a busy machine may add to a bound of the service's own. */
@@ -163,16 +163,16 @@ row(
   },
 )
 
-const disk = smallDisk(48)
 row(
   'postgres-disk-full',
   {
     fault: 'the tablespace of the database is a tmpfs of 48 MB without a byte left, for 8 s',
     pass: 'clear 503, no partial write',
-    waits: disk === undefined ? 'this process may not mount a small disk' : undefined,
+    waits: canMountDisks() ? undefined : 'this process may not mount a small disk',
   },
   async (report) => {
-    if (disk === undefined) return
+    const disk = smallDisk(48)
+    if (disk === undefined) throw new Error('the small disk cannot be mounted')
     onTestFinished(() => disk.remove())
     giveToPostgres(disk.folder)
     const load = await startBaseLoad(all, { tablespace: disk.folder })

@@ -12,6 +12,13 @@ export type SmallDisk = {
   readonly remove: () => void
 }
 
+/** Whether this process may mount one. */
+export function canMountDisks(): boolean {
+  const disk = smallDisk(1)
+  disk?.remove()
+  return disk !== undefined
+}
+
 /** @returns undefined where this process may not mount */
 export function smallDisk(megabytes: number): SmallDisk | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'halyard-disk-'))
