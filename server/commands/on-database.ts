@@ -43,11 +43,14 @@ function refusalOf(error: unknown): Error {
     return new Refusal(text, EXIT.unavailable)
   }
   if (error instanceof BackupError || error instanceof EmbeddedExistsError) return new Refusal(error.message)
+  if (error instanceof Error && sqlState(error.cause) === '42501') {
+    return new Refusal(
+      `The role of DATABASE_URL may not do this; its owner may (${reasonOf(error.cause)}).`,
+      EXIT.usage,
+    )
+  }
   if (error instanceof Problem && error.type === 'unavailable')
     return new Refusal(reasonOf(error), EXIT.unavailable)
-  if (error instanceof Error && sqlState(error.cause) === '42501') {
-    return new Refusal(`The role of DATABASE_URL may not do this; its owner may (${reasonOf(error.cause)}).`)
-  }
   // Of files: their messages name the file.
   const ofFiles = error instanceof Error && 'syscall' in error
   return new Refusal(reasonOf(error), ofFiles ? EXIT.failed : EXIT.bug)

@@ -64,6 +64,13 @@ export async function lockLogs(db: Db, scope: Scope): Promise<readonly LockedRow
   return locked
 }
 
+/** Locks one log, be it closed: its history is still there. */
+export async function lockAnyLog(db: Db, id: LogId): Promise<LockedRow> {
+  const [row] = await lockPath(db, { ids: [id] })
+  if (row === undefined) throw notFound(id, undefined)
+  return withNumbers(row)
+}
+
 // Drivers give 64-bit integers as text.
 const withNumbers = (row: LockedRow): LockedRow => ({
   ...row,

@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import { ROOT } from '../support/build.ts'
 import { plainEnvironment, processes, type Server } from '../support/process.ts'
 import { PROJECT, rest } from '../support/rest.ts'
+import { until } from '../support/until.ts'
 
 const all = processes()
 
@@ -37,8 +38,17 @@ function npm(
   })
 }
 
-/** The newest head of a log that a server logged. */
-function loggedHead(server: Server, environment: string): string {
+/** The head of a log that a server logged at a revision. What it writes comes later than its answers. */
+async function loggedHead(server: Server, environment: string, revision: number): Promise<string> {
+  let head = ''
+  await until('the commit is logged', () => {
+    head = newestHead(server, environment)
+    return head.startsWith(`${revision}:`)
+  })
+  return head
+}
+
+function newestHead(server: Server, environment: string): string {
   const heads = server
     .stderr()
     .split('\n')
@@ -61,7 +71,7 @@ it('verifies a history while the service runs, against a head that it logged, an
   const settings = { DATABASE_URL: database }
   const server = await all.startServer({ database })
   await someEdits(server)
-  const head = loggedHead(server, 'production')
+  const head = await loggedHead(server, 'production', 4)
   expect(head).toMatch(/^4:[0-9a-f]{64}$/)
 
   const whole = await npm('audit:verify', ['--expect', head], settings)
@@ -95,7 +105,7 @@ it('verifies an embedded history once the service was stopped, and says so befor
   expect(busy.code).toBe(75)
   expect(busy.told).toContain('one process at a time: stop the service first')
   await server.stop()
-  const whole = await npm('audit:verify', ['--expect', loggedHead(server, 'production')], settings)
+  const whole = await npm('audit:verify', ['--expect', await loggedHead(server, 'production', 4)], settings)
   expect(whole).toMatchObject({ code: 0, told: '' })
 })
 
@@ -119,5 +129,55 @@ it('asks which log and which database is meant, where there is none', async () =
   const server = await all.startServer({ database })
   const unknown = await npm('audit:verify', ['--log', 'default/prod'], { DATABASE_URL: database })
   expect(unknown).toMatchObject({ code: 64, told: 'halyard: There is no log default/prod.\n' })
+  await server.stop()
+})
+
+it('erases a person beside a service that runs, who has the new state within seconds', async () => {
+  const database = await all.freshDatabase()
+  const settings = { DATABASE_URL: database }
+  const server = await all.startServer({ database })
+  await someEdits(server)
+  const { ask } = rest(server.url, server.adminKey)
+  const flag = `${PROJECT}/environments/production/flags/checkout`
+  await ask('PUT', `${flag}/targets/on`, { units: ['user-42', 'user-7'] }, { 'if-match': '*' })
+  const head = await loggedHead(server, 'production', 5)
+  const where = ['--environment', 'default/production', '--comment', 'DSR-17']
+
+  const naming = [...where.slice(0, 3), 'as user-42 asked', '--identifier', 'user-42']
+  const refused = await npm('history:erase', naming, settings)
+  expect(refused).toMatchObject({ code: 64, said: '' })
+  expect(refused.told).toContain('--comment names the person')
+
+  const tried = await npm(
+    'history:erase',
+    [...where, '--identifier', '-', '--dry-run'],
+    settings,
+    'user-42\n',
+  )
+  expect(tried).toMatchObject({ code: 0, told: '' })
+  expect(tried.said).toContain('Would be: 1 documents edited, 1 versions redacted. Nothing was changed.')
+  const erased = await npm('history:erase', [...where, '--identifier', '-'], settings, 'user-42\n')
+  expect(erased).toMatchObject({ code: 0, told: '' })
+  expect(erased.said).toContain('default/production: 1 documents edited, 1 versions redacted')
+  expect(erased.said).not.toContain('user-42')
+
+  await until('the service has it', async () => {
+    const { body } = await ask<{ targets: object[] }>('GET', flag)
+    return JSON.stringify(body.targets).includes('["user-7"]')
+  })
+  expect(await npm('audit:verify', ['--expect', head], settings)).toMatchObject({ code: 0 })
+
+  // The role of the service may not: by a login that is a member of it, and nothing else.
+  const client = new pg.Client({ connectionString: database })
+  await client.connect()
+  const login = `halyard_login_${Date.now()}`
+  await client.query(`CREATE ROLE ${login} LOGIN IN ROLE halyard_app`)
+  const url = new URL(database)
+  url.username = login
+  const asLogin = await npm('history:erase', [...where, '--identifier', 'user-7'], { DATABASE_URL: url.href })
+  expect(asLogin).toMatchObject({ code: 64, said: '' })
+  expect(asLogin.told).toContain('The role of DATABASE_URL may not do this; its owner may')
+  await client.query(`DROP ROLE ${login}`)
+  await client.end()
   await server.stop()
 })
