@@ -101,7 +101,7 @@ export async function fillDatabase<T>(config: Config, work: (db: Db) => Promise<
 }
 
 /** Its client is a tenth of a second and 25 MB, so that it is loaded where it is used. */
-async function openRedis(config: Config, log: Logger): Promise<RedisLink | undefined> {
+export async function openRedis(config: Config, log: Logger): Promise<RedisLink | undefined> {
   if (config.redis === undefined) return undefined
   const redis = await import('./live/redis/connect.ts')
   return redis.openRedis(config.redis, { log, random: Math.random })

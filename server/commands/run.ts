@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError } from '../config.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { compactCommand } from './compact.ts'
+import { doctorCommand } from './doctor/doctor.ts'
 import { eraseCommand } from './erase.ts'
 import { migrateCommand } from './migrate.ts'
 import { backupCommand, moveCommand, restoreCommand } from './moving.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   backup: backupCommand,
   restore: restoreCommand,
   move: moveCommand,
+  doctor: doctorCommand,
   verify: verifyCommand,
   erase: eraseCommand,
   compact: compactCommand,
