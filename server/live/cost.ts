@@ -7,7 +7,7 @@ import { type Scope, viewOf } from './view.ts'
 
 /**
  * From this estimate on a shared answer is asked for, microseconds. Asking takes as long as a round trip and then
- * some, and often there is no answer: docs/adr/0014 has the measurements.
+ * some, and often there is no answer: docs/adr/0017 has the measurements.
  */
 export const WORTH_SHARING = 1_000
 
