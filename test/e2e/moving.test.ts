@@ -167,6 +167,49 @@ describe('a backup of a Postgres that is written to', () => {
     await restored.stop()
   })
 
+  it('that is older than what apps have seen takes nobody back, and no kill', {
+    timeout: 120_000,
+  }, async () => {
+    const [database, other] = [await all.freshDatabase(), await all.freshDatabase()]
+    const server = await all.startServer({ database })
+    const api = rest(server.url, server.adminKey)
+    await makeHistory(api)
+    const key = await sdkKey(api, 'server')
+    const app = await startSdk(all, { url: server.url, key }, PROBES)
+    const out = join(all.freshFolder(), 'b.gz')
+    expect((await halyard(['backup', '--out', out], { DATABASE_URL: database })).code).toBe(0)
+    await api.must('PUT', `${FLAG}/fallthrough`, split(60), ANY)
+    const { revision } = await api.must<{ revision: number }>('PUT', `${FLAG}/kill`, { comment: 'INC-482' })
+    const killed = await app.see('the kill', (line) => line.revision >= revision)
+    await server.stop()
+
+    expect((await halyard(['restore', out], { DATABASE_URL: other })).code).toBe(0)
+    const restored = await server.again({ database: other })
+    const after = rest(restored.url, restored.adminKey)
+    await until(
+      'the app goes on in a newer epoch',
+      async () => {
+        await sleep(500)
+        return (await app.ask()).epoch > killed.epoch
+      },
+      40_000,
+    )
+    expect(await after.must('GET', FLAG)).toMatchObject({ kill: { comment: 'INC-482' } })
+    await after.must('DELETE', `${FLAG}/kill`)
+    const next = await after.must<{ revision: number; epoch: number }>(
+      'PUT',
+      `${FLAG}/fallthrough`,
+      split(70),
+      ANY,
+    )
+    await app.see('the next edit', ({ epoch, revision }) => epoch === next.epoch && revision >= next.revision)
+    expect(((await app.ask()).results.crowd.value as string[]).length).toBeGreaterThan(600)
+    const states = app.lines().map(({ epoch, revision }) => [epoch, revision] as const)
+    expect(states).toEqual(states.toSorted(([e1, r1], [e2, r2]) => e1 - e2 || r1 - r2))
+    await app.close()
+    await restored.stop()
+  })
+
   it('goes into a file under a name of its own, that only its owner can read', async () => {
     const database = await all.freshDatabase()
     await halyard(['migrate'], { DATABASE_URL: database })

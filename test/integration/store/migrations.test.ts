@@ -97,6 +97,19 @@ describe('migrations', () => {
     )
   })
 
+  it('make tables that a backup can carry: each with a primary key, and no sequences', async () => {
+    const url = await database()
+    await migrate(url)
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    const { rows } = await client.query(
+      `SELECT relname FROM pg_class c WHERE relnamespace = 'halyard'::regnamespace AND (relkind = 'S' OR relkind IN ('r', 'p')
+         AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))`,
+    )
+    await client.end()
+    expect(rows).toEqual([])
+  })
+
   it('are numbered without a gap', () => {
     for (const [index, { name }] of shippedMigrations().entries()) {
       expect(name).toMatch(new RegExp(`^${String(index + 1).padStart(4, '0')}-[a-z0-9-]+$`))

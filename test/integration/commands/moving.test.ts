@@ -1,0 +1,53 @@
+/** Who may back up and restore: the service's login reads everything, and only the owner makes a schema. */
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { command } from '../../support/edge.ts'
+import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
+import { temporaryFolder } from '../../support/postgres-embedded.ts'
+
+const folder = temporaryFolder()
+const out = join(folder.dir, 'b.gz')
+const login = `halyard_web_${randomBytes(4).toString('hex')}`
+let source: FreshDatabase
+let target: FreshDatabase
+
+async function asOwner(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: source.url })
+  await client.connect()
+  await client.query(statement).finally(() => client.end())
+}
+const as = (user: string, { url }: FreshDatabase) =>
+  Object.assign(new URL(url), { username: user, password: 'p' }).href
+
+beforeAll(async () => {
+  source = await freshDatabase()
+  target = await freshDatabase()
+  await command(['migrate'], { DATABASE_URL: source.url })
+  await asOwner(`CREATE ROLE ${login} LOGIN PASSWORD 'p' IN ROLE halyard_app`)
+})
+afterAll(async () => {
+  await target.drop()
+  await asOwner(`DROP ROLE ${login}`)
+  await source.drop()
+  folder.remove()
+})
+
+it('a login that is only a member of the service’s role can back up', async () => {
+  expect(await command(['backup', '--out', out], { DATABASE_URL: as(login, source) })).toMatchObject({
+    code: 0,
+    told: '',
+  })
+  expect(existsSync(out)).toBe(true)
+})
+
+it('and cannot restore: it is told that the owner can', async () => {
+  const refused = await command(['restore', out], { DATABASE_URL: as(login, target) })
+  expect(refused).toMatchObject({ code: 64, said: '' })
+  expect(refused.told).toMatch(
+    /^halyard: The role of DATABASE_URL may not do this; its owner may \(permission denied/,
+  )
+  expect(await command(['restore', out], { DATABASE_URL: target.url })).toMatchObject({ code: 0, told: '' })
+})
