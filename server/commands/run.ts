@@ -123,7 +123,7 @@ function overview(): string {
     '',
     `Without a command it starts the service. Settings are environment variables; see README.`,
     `${NAME} <command> --help tells more of one.`,
-    `Exit codes: ${EXIT.done} done, ${EXIT.failed} not done or something is wrong, ${EXIT.usage} the command line is not understood, ${EXIT.config} the settings are not.`,
+    `Exit codes: ${EXIT.done} done, ${EXIT.failed} not done or something is wrong, ${EXIT.usage} the command line is not understood, ${EXIT.bug} a mistake of ours, ${EXIT.unavailable} a dependency is away, ${EXIT.config} the settings are not understood.`,
   ].join('\n')
 }
 
