@@ -159,11 +159,13 @@ function memberOf({ name, server: first, front, back, side, adminKey, accidents 
   }
 }
 
-/** Lines of a log that must never be written: what nobody handled, and what ends a process. */
+/** Lines of a log that must never be written: what nobody handled, and what ends a process (not Postgres's `FATAL`). */
 function alarming(log: string): readonly string[] {
   return log
     .split('\n')
-    .filter((line) => /unhandled|uncaught|FATAL|out of memory|"level":60|MaxListenersExceeded/i.test(line))
+    .filter((line) =>
+      /unhandled|uncaught|fatal error|out of memory|"level":60|MaxListenersExceeded/i.test(line),
+    )
 }
 
 async function memoryOf(server: Server): Promise<Memory> {
