@@ -7,7 +7,7 @@ import { canonical } from '../domain/canonical.ts'
 import type { Change, LockedLogs, Opening } from '../domain/change.ts'
 import type { LockedRow } from './locking.ts'
 import { minterFrom } from './mint.ts'
-import { type LogPlan, planLog, planMark, planOpening, planRecord, type Signature } from './plan.ts'
+import { type LogPlan, planLog, planOpening, planRecord, type Signature } from './plan.ts'
 import type { CommitRequest, Committed, Loaded, Provenance } from './store.ts'
 import type { Head, Written } from './write.ts'
 
@@ -76,7 +76,7 @@ export function runEdit(
   // What changed nothing must be known again, too: repeated later, it could change something.
   const marked = desks.find((desk) => desk.row.id === request.scope.path.at(-1))
   if (idempotency !== undefined && plans.length + openings.length === 0 && marked !== undefined)
-    plans.push(planMark(baseOf(marked), signature))
+    plans.push(planRecord(baseOf(marked), [], signature))
   const provenance: Provenance = { at: now, by: actor }
   const movedTo = (desk: Desk) =>
     (request.dryRun === true ? undefined : plans.find((plan) => plan.log === desk.row.id))?.delta

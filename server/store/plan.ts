@@ -69,11 +69,6 @@ export function planLog(base: Base, edits: readonly EntryEdit[], signature: Sign
   return plan.versions.length === 0 ? undefined : plan
 }
 
-/** The plan of a record without documents: what an edit that changed nothing leaves where it must be known again. */
-export function planMark(base: Base, signature: Signature): LogPlan {
-  return planRecord(base, [], signature)
-}
-
 /** The plan for the first revision of a new log, which it has even where it starts empty. */
 export function planOpening(opening: Opening, signature: Signature): LogPlan {
   const state = emptyState(opening.project, opening.environment, Math.floor(signature.at / 1000))

@@ -1,4 +1,6 @@
-/** Chance that can be repeated: mulberry32 (Tommy Ettinger, public domain), seeded. */
+/** Chance that can be repeated: what the benchmarks draw their workloads with, in the forms that edits need. */
+import { seeded } from '../../bench/workload.ts'
+
 export type Random = {
   /** A whole number from 0 up to `bound`, without it. */
   below(bound: number): number
@@ -7,13 +9,7 @@ export type Random = {
 }
 
 export function randomFrom(seed: number): Random {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
-  }
+  const next = seeded(seed)
   return {
     below: (bound) => Math.floor(next() * bound),
     chance: (probability) => next() < probability,
