@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url'
 export const WALLS = {
   'sdk/core': ['re2js'],
   'sdk/transport': [],
-  'sdk/node': ['sdk/core', 'sdk/transport', 'node:'],
+  'sdk/flags.ts': [],
+  'sdk/node': ['sdk/core', 'sdk/transport', 'type:sdk/flags.ts', 'node:'],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
   'server/contract': [
     'zod',

@@ -3,7 +3,8 @@
  * it stands; hides when it is ready, stale or refused.
  */
 import { randomUUID } from 'node:crypto'
-import type { FlagKey, Json } from '../core/index.ts'
+import type { Json } from '../core/index.ts'
+import type { FallbackOf, FlagKeyOf } from '../flags.ts'
 import { TransportError } from '../transport/errors.ts'
 import { createAlarm } from './alarm.ts'
 import { type CacheFile, createCacheFile } from './cache-file.ts'
@@ -44,7 +45,7 @@ export type Client = Getters & {
    *
    * @throws Error where the client was not connected with `overrides: true`
    */
-  override(key: FlagKey, value: Json | undefined): void
+  override<K extends FlagKeyOf>(key: K, value: FallbackOf<K> | undefined): void
   /** Closes connections and writes the cache file. Evaluations go on with what is held. Idempotent; never rejects. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -249,7 +250,7 @@ function open(
         throw new Error('override is for development: connect with overrides: true.')
       }
       if (settings.overrides === 'ignored') return
-      evaluation.override(key, value)
+      evaluation.override(key, value as Json | undefined)
       const { epoch, revision } = facts()
       emitter.emit('change', { keys: [key], epoch, revision })
     },

@@ -17,6 +17,7 @@ import {
   type SkippedRule,
   type VariantKey,
 } from '../core/index.ts'
+import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 import type { Source } from './holder.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -39,29 +40,28 @@ export type Details<T> = {
   readonly skippedRules?: readonly SkippedRule[]
 }
 
-/** What is evaluated for; attributes are read, never kept. */
+/** What is evaluated for; attributes are read, never kept. Keys and types are checked once `Flags` has any. */
 export type Getters = {
-  boolean(key: FlagKey, fallback: boolean, context?: Context): boolean
-  string(key: FlagKey, fallback: string, context?: Context): string
-  number(key: FlagKey, fallback: number, context?: Context): number
-  /** The value is frozen, and not checked against `T`: the flag's `valueSchema` is what keeps its shape. */
-  object<T extends object>(key: FlagKey, fallback: T, context?: Context): T
+  boolean(key: FlagKeyOf<'boolean'>, fallback: boolean, context?: Context): boolean
+  string(key: FlagKeyOf<'string'>, fallback: string, context?: Context): string
+  number(key: FlagKeyOf<'number'>, fallback: number, context?: Context): number
+  /** The value is frozen, and not checked against its type: the flag's `valueSchema` is what keeps its shape. */
+  object<T extends FallbackOf<K> & object, K extends FlagKeyOf<'object'> = FlagKeyOf<'object'>>(
+    key: K,
+    fallback: T,
+    context?: Context,
+  ): ValueOf<K, T>
   /** The type that is expected is the default's. */
-  details<T extends Json | object>(key: FlagKey, fallback: T, context?: Context): Details<Widened<T>>
+  details<T extends FallbackOf<K>, K extends FlagKeyOf = FlagKeyOf>(
+    key: K,
+    fallback: T,
+    context?: Context,
+  ): Details<ValueOf<K, T>>
   /** Every step to the decision, by the same evaluator. */
-  explain(key: FlagKey, context?: Context): Explanation
+  explain(key: FlagKeyOf, context?: Context): Explanation
   /** The same calls with a context already in them: for a request that asks for many flags. */
   for(context: Context): Getters
 }
-
-/** `details('a', false)` is about booleans, not about `false`. */
-export type Widened<T> = T extends boolean
-  ? boolean
-  : T extends number
-    ? number
-    : T extends string
-      ? string
-      : T
 
 export type Facts = {
   readonly source: Source
@@ -149,9 +149,13 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
         const { value } = decide(key, context, box.context)
         return typeof value === 'number' ? value : fallback
       },
-      object<T extends object>(key: FlagKey, fallback: T, context?: Context): T {
+      object<T extends FallbackOf<K> & object, K extends FlagKeyOf<'object'>>(
+        key: K,
+        fallback: T,
+        context?: Context,
+      ) {
         const { value } = decide(key, context, box.context)
-        return isObject(value) ? (value as unknown as T) : fallback
+        return (isObject(value) ? value : fallback) as ValueOf<K, T>
       },
       details(key, fallback, context) {
         return detailed(key, fallback, decide(key, context, box.context))
@@ -172,7 +176,7 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
     }
   }
 
-  function detailed<T>(key: FlagKey, fallback: T, answer: Answer): Details<Widened<T>> {
+  function detailed<K extends string, T>(key: K, fallback: T, answer: Answer): Details<ValueOf<K, T>> {
     const { value, variant, reason, errorCode, errorDetails, metadata } = answer
     const { source, epoch, revision, ageMs } = facts()
     const skipped = compiled?.flags.get(key)?.skipped
@@ -186,7 +190,7 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
     }
     if (value === undefined) {
       return {
-        value: fallback as Widened<T>,
+        value: fallback as ValueOf<K, T>,
         reason,
         ...(errorCode !== undefined && { errorCode }),
         ...(errorDetails !== undefined && { errorDetails }),
@@ -197,14 +201,14 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
     const found = typeName(value)
     if (wanted !== found) {
       return {
-        value: fallback as Widened<T>,
+        value: fallback as ValueOf<K, T>,
         reason: 'ERROR',
         errorCode: 'TYPE_MISMATCH',
         errorDetails: `The flag's value is of type ${found}, and the default's type is ${wanted}.`,
         ...common,
       }
     }
-    return { value: value as Widened<T>, ...(variant !== undefined && { variant }), reason, ...common }
+    return { value: value as ValueOf<K, T>, ...(variant !== undefined && { variant }), reason, ...common }
   }
 
   return {
