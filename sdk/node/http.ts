@@ -2,6 +2,7 @@
  * One HTTP exchange with deadlines and bounds, over node:http. It is not `fetch`, because a pending `fetch` keeps the
  * process alive and its socket cannot be had: here sockets are unref'ed, and closing an agent really closes them.
  */
+import { createHash } from 'node:crypto'
 import http from 'node:http'
 import https from 'node:https'
 import type { Readable } from 'node:stream'
@@ -116,7 +117,7 @@ export type BodyBounds = {
 
 /**
  * Reads a body as UTF-8 text, decompressed. Rejects with `TransportError`: `oversize`, `deadline`, `network` where it
- * was cut short, `invalid-answer` where it is not what its headers say.
+ * was cut short, `invalid-answer` where it is not what its headers say; a digest among them is checked.
  */
 export async function readText(answer: Answer, bounds: BodyBounds): Promise<string> {
   const { body } = answer
@@ -125,6 +126,8 @@ export async function readText(answer: Answer, bounds: BodyBounds): Promise<stri
   }, bounds.withinMs).unref()
   try {
     const source = decoded(answer)
+    const expected = sha256Of(answer)
+    const hash = createHash('sha256')
     const chunks: Uint8Array[] = []
     let bytes = 0
     for await (const chunk of source as AsyncIterable<Uint8Array>) {
@@ -132,7 +135,11 @@ export async function readText(answer: Answer, bounds: BodyBounds): Promise<stri
       if (bytes > bounds.mostBytes) {
         throw new TransportError('oversize', `The answer is longer than ${bounds.mostBytes} bytes.`)
       }
+      if (expected !== undefined) hash.update(chunk)
       chunks.push(chunk)
+    }
+    if (expected !== undefined && hash.digest('base64') !== expected) {
+      throw new TransportError('invalid-answer', 'The answer is damaged: its digest does not hold.')
     }
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch (cause) {
@@ -156,6 +163,17 @@ function decoded({ headers, body }: Answer): Readable {
   const decoder = encoding === 'gzip' ? createGunzip() : createBrotliDecompress()
   body.on('error', (error) => decoder.destroy(error))
   return body.pipe(decoder)
+}
+
+/**
+ * What the decoded body must hash to, in base64, where the answer says so in `Unencoded-Digest` (RFC 9530's dictionary
+ * of digests, over the content without its encoding, so that a proxy may encode anew). Other algorithms are not looked
+ * at; a SHA-256 that is not whole holds for nothing.
+ */
+function sha256Of({ headers }: Answer): string | undefined {
+  const members = String(headers['unencoded-digest'] ?? '').split(',')
+  const member = members.map((text) => text.trim()).findLast((text) => /^sha-256(?![\w.*-])/.test(text))
+  return member && (/^sha-256=:([A-Za-z0-9+/]{43}=):(?:;|$)/.exec(member)?.[1] ?? 'nothing')
 }
 
 function bodyError(cause: unknown, { body }: Answer): TransportError {

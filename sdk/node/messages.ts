@@ -25,12 +25,12 @@ export type Message =
 const KNOWN: ReadonlySet<string> = new Set(['delta', 'pending', 'heartbeat', 'reload', 'goodbye'])
 
 /**
- * An `id` is `<epoch>-<revision>-<murmur3 of the data, hexadecimal>`. What changes a state must carry one that holds;
- * where another event carries one, it must hold too.
+ * An `id` is `<epoch>-<revision>-<murmur3 of the data, hexadecimal>`. Every event that is known must carry one that
+ * holds: one that is damaged could as well have lost its id.
  */
 export function messageOf({ type, data, id }: ServerEvent): Message {
   if (!KNOWN.has(type)) return { type: 'unknown' }
-  if (id === undefined ? type === 'delta' || type === 'pending' : !idHolds(id, data)) {
+  if (id === undefined || !idHolds(id, data)) {
     return { type: 'damaged', why: `the id of an event "${type}" does not hold` }
   }
   let content: unknown

@@ -123,6 +123,9 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         if (answer.status === 304) {
           answer.body.resume()
           if (tag === undefined) throw invalid(url, 'it answered 304 to a request without If-None-Match')
+          if (!names(answer.headers.etag, tag)) {
+            throw invalid(url, 'it answered 304 for a state that was not asked about')
+          }
           return undefined
         }
         if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(answer.headers['content-type'] ?? '')) {
@@ -166,6 +169,11 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
 /** Each encoding of a state has a validator of its own, named for both (RFC 9110, 8.8.3.3). */
 function validators(tag: string): string {
   return `"${tag}", "${tag};br", "${tag};gzip"`
+}
+
+/** Whether a validator is of this state: whatever its encoding, and what a proxy that encodes anew makes of it. */
+function names(etag: string | undefined, tag: string): boolean {
+  return etag === undefined || /^(?:W\/)?"([^";]*?)(?:-[a-z]+)?(?:;[^"]*)?"$/.exec(etag)?.[1] === tag
 }
 
 function parsed(text: string, url: URL): State {

@@ -107,9 +107,15 @@ function parameterTable(endpoint: Endpoint): string {
   return rows.length === 0 ? '' : `<h4>Parameters</h4>${table(rows)}`
 }
 
-function answerRow([status, { description, body, mediaType }]: [string, Answer], ref: Ref): string {
+function answerRow(
+  [status, { description, body, mediaType, headers = {} }]: [string, Answer],
+  ref: Ref,
+): string {
   const type = body === undefined ? '' : mediaType === undefined ? typeOf(ref(body)) : escaped(mediaType)
-  return `<tr><td class="status">${status}</td><td class="type">${type}</td><td>${prose(description)}</td></tr>`
+  const said = Object.entries(headers).map(
+    ([name, text]) => `<br><code>${escaped(name)}</code>: ${prose(text)}`,
+  )
+  return `<tr><td class="status">${status}</td><td class="type">${type}</td><td>${prose(description)}${said.join('')}</td></tr>`
 }
 
 type Ref = ReturnType<typeof describeSchemas>['ref']

@@ -32,6 +32,8 @@ export type Answer = {
   readonly body?: z.ZodType
   /** Without it: application/json. */
   readonly mediaType?: string
+  /** What the headers of this answer say, by their names as documents write them. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly example?: unknown
 }
 

@@ -89,16 +89,25 @@ function problemExample(type: ProblemType): Node {
   return { summary: title, description: PROBLEM_DOCS[type], value: { type: problemUri(type), title, status } }
 }
 
+function described(headers: Readonly<Record<string, string>>): Node {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+  )
+}
+
 function responses(endpoint: Endpoint, ref: (schema: z.ZodType) => Node): Node {
   const byStatus = new Map<number, Node>()
-  for (const [status, { description, body, mediaType = 'application/json', example }] of Object.entries(
-    endpoint.answers,
-  )) {
+  for (const [status, answer] of Object.entries(endpoint.answers)) {
+    const { description, body, mediaType = 'application/json', headers, example } = answer
     const content =
       body === undefined
         ? {}
         : { [mediaType]: { schema: ref(body), ...(example === undefined ? {} : { example }) } }
-    byStatus.set(Number(status), { description, ...(body === undefined ? {} : { content }) })
+    byStatus.set(Number(status), {
+      description,
+      ...(headers === undefined ? {} : { headers: described(headers) }),
+      ...(body === undefined ? {} : { content }),
+    })
   }
   for (const type of endpoint.problems) {
     const { status, title } = PROBLEMS[type]

@@ -41,9 +41,12 @@ export function serveSdks(
         return reply.code(304).header('etag', known).send()
       }
       if (request.headers['if-none-match'] !== undefined) live.pressure.refuse('rulesets')
-      const { body, etag } = await live.ruleset(environment.id, encoding)
+      const { body, etag, sha256 } = await live.ruleset(environment.id, encoding)
       metrics.rulesets.sent++
-      reply.header('content-type', 'application/json; charset=utf-8').header('etag', etag)
+      reply
+        .header('content-type', 'application/json; charset=utf-8')
+        .header('etag', etag)
+        .header('unencoded-digest', `sha-256=:${sha256}:`)
       if (encoding !== 'identity') reply.header('content-encoding', encoding)
       return reply.send(body)
     },

@@ -91,6 +91,8 @@ export type Encoded = {
   readonly body: Buffer
   readonly encoding: 'identity' | 'gzip' | 'br'
   readonly etag: string
+  /** Of what `body` is before it is encoded: SHA-256, in base64. */
+  readonly sha256: string
 }
 
 /** The answer to one OFREP evaluation, as it is sent. */

@@ -2,6 +2,7 @@
  * `GET /sdk/v1/ruleset`: the whole of a state as bytes, made once for each encoding and shared by all who download
  * it meanwhile. What was made is let go with its state.
  */
+import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { type State, tagOf } from '@halyard/sdk/core'
@@ -25,9 +26,13 @@ export function createRulesetDownload(metrics: LiveMetrics): RulesetDownload {
   async function make(state: State, encoding: Encoding): Promise<Encoded> {
     metrics.rulesetsBuilt++
     const etag = rulesetEtag(state, encoding)
-    if (encoding === 'identity') return { body: await gathered(rulesetText(state)), encoding, etag }
-    const { body } = await download(state, 'identity')
-    return { body: await compress(body, encoding), encoding, etag }
+    if (encoding === 'identity') {
+      const hash = createHash('sha256')
+      const body = await gathered(rulesetText(state), (part) => hash.update(part))
+      return { body, encoding, etag, sha256: hash.digest('base64') }
+    }
+    const { body, sha256 } = await download(state, 'identity')
+    return { body: await compress(body, encoding), encoding, etag, sha256 }
   }
 
   function download(state: State, encoding: Encoding): Promise<Encoded> {

@@ -30,12 +30,20 @@ export function* rulesetText(state: State): Generator<string> {
   yield `${text}}}`
 }
 
-/** Pieces put together, giving way to everything else in between. */
-export async function gathered(pieces: Iterable<string>): Promise<Buffer> {
+/**
+ * Pieces put together, giving way to everything else in between.
+ * @param each sees every part on its way
+ */
+export async function gathered(
+  pieces: Iterable<string>,
+  each: (part: Buffer) => void = () => {},
+): Promise<Buffer> {
   const parts: Buffer[] = []
   let turnEnds = performance.now() + TURN_MS
   for (const piece of pieces) {
-    parts.push(Buffer.from(piece))
+    const part = Buffer.from(piece)
+    each(part)
+    parts.push(part)
     if (performance.now() < turnEnds) continue
     await new Promise((resolve) => setImmediate(resolve))
     turnEnds = performance.now() + TURN_MS

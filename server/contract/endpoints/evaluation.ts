@@ -162,7 +162,15 @@ export const evaluationEndpoints = {
     }),
     body: undefined,
     answers: {
-      200: { description: 'The ruleset', body: z.looseObject({ schema: z.int(), bucketing: z.string() }) },
+      200: {
+        description: 'The ruleset',
+        body: z.looseObject({ schema: z.int(), bucketing: z.string() }),
+        headers: {
+          ETag: 'Names the state and the encoding',
+          'Unencoded-Digest':
+            '`sha-256=:<base64>:` of the JSON before it was compressed, so that whoever decoded it can tell that nothing was damaged on the way',
+        },
+      },
       304: { description: 'As the ETag in If-None-Match says' },
     },
     problems: keyed,

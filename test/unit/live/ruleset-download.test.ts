@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { stateOf, tagOf } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
@@ -29,6 +30,14 @@ describe('the download of a ruleset', () => {
     expect(metrics.rulesetsBuilt).toBe(2)
     await download(edited(state, { 'flag/a': null }), 'gzip')
     expect(metrics.rulesetsBuilt).toBe(4)
+  })
+
+  it('carries the SHA-256 of the state’s JSON, in every encoding', async () => {
+    const download = createRulesetDownload(createLiveMetrics())
+    const { body, sha256 } = await download(state, 'identity')
+    expect(sha256).toBe(createHash('sha256').update(body).digest('base64'))
+    expect((await download(state, 'gzip')).sha256).toBe(sha256)
+    expect((await download(state, 'br')).sha256).toBe(sha256)
   })
 
   it('has an ETag of the state tag, another for each encoding and each state', async () => {

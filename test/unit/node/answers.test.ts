@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type http from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { rulesetOf } from '@halyard/sdk/core'
@@ -12,6 +13,8 @@ const off = edit(on, [{ key: 'a', definition: booleanFlag(false) }])
 const whole = JSON.stringify(rulesetOf(off))
 
 type Response = http.ServerResponse
+const sha256 = (text: string) => createHash('sha256').update(text).digest('base64')
+const digest = (hash: string) => ({ 'unencoded-digest': `sha-256=:${hash}:` })
 const json = (response: Response, body: string | Buffer, headers = {}) =>
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(body)
 
@@ -50,6 +53,26 @@ describe('an answer that is no state is reported, and the held state serves on',
       'a flag that is left out',
       /digest does not hold/,
       (r) => json(r, JSON.stringify({ ...rulesetOf(off), entries: {} })),
+    ],
+    [
+      'a definition that was changed on the way',
+      /digest does not hold/,
+      (r) => json(r, whole.replace('"enabled":true', '"enabled":null'), digest(sha256(whole))),
+    ],
+    [
+      'a digest that was cut short',
+      /digest does not hold/,
+      (r) => json(r, whole, { 'unencoded-digest': `sha-256=:${sha256(whole).slice(0, 20)}` }),
+    ],
+    [
+      'a body that was changed before it was compressed',
+      /digest does not hold/,
+      (r) => json(r, gzipSync(`${whole} `), { 'content-encoding': 'gzip', ...digest(sha256(whole)) }),
+    ],
+    [
+      '304 for another state',
+      /a state that was not asked about/,
+      (r) => r.writeHead(304, { etag: '"1000-12;br"' }).end(),
     ],
     ['bytes that are no UTF-8', /cannot be decoded/, (r) => json(r, Buffer.from([0x7b, 0xff]))],
     ['gzip that is none', /cannot be decoded/, (r) => json(r, 'plain', { 'content-encoding': 'gzip' })],
@@ -128,6 +151,37 @@ describe('an answer that is no state is reported, and the held state serves on',
     expect(server.rulesets()).toBeGreaterThan(3)
   })
 })
+
+describe('a digest', () => {
+  test.each<[string, http.OutgoingHttpHeaders]>([
+    ['that holds', digest(sha256(whole))],
+    ['that holds, beside others', { 'unencoded-digest': `sha-512=:AA==:, sha-256=:${sha256(whole)}:;by=us` }],
+    ['of an algorithm that is not known', { 'unencoded-digest': 'sha-256-of-tomorrow=:AA==:' }],
+    ['that is missing, as a server before it answers', {}],
+  ])('%s, is no reason to refuse a state', async (_, headers) => {
+    const { flags, errors } = await polling((r) => json(r, whole, headers))
+    await until('it is taken', () => flags.status().revision === 2)
+    expect(errors).toEqual([])
+  })
+
+  test('is of what was sent before a proxy encoded it anew', async () => {
+    const { flags, errors } = await polling((r) =>
+      json(r, gzipSync(whole), { 'content-encoding': 'gzip', ...digest(sha256(whole)) }),
+    )
+    await until('it is taken', () => flags.status().revision === 2)
+    expect(errors).toEqual([])
+  })
+})
+
+test.each(['"1000-1"', 'W/"1000-1;br"', '"1000-1-gzip"', '"1000-1;br-gzip"'])(
+  '304 with the ETag %s confirms',
+  async (etag) => {
+    const { server, errors } = await polling((r) => r.writeHead(304, { etag }).end())
+    const asked = server.rulesets()
+    await until('it has polled on', () => server.rulesets() > asked + 2)
+    expect(errors).toEqual([])
+  },
+)
 
 describe('Retry-After', () => {
   test('is honoured', async () => {

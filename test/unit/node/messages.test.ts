@@ -17,7 +17,7 @@ describe('an event that is whole', () => {
   test('heartbeat and reload name a state', () => {
     const at = { epoch: 7, revision: 3 }
     expect(of('heartbeat', at)).toEqual({ type: 'heartbeat', at })
-    expect(of('reload', { ...at, more: 1 }, null)).toEqual({ type: 'reload', at })
+    expect(of('reload', { ...at, more: 1 })).toEqual({ type: 'reload', at })
   })
   test('pending names kills', () => {
     const pending = { a: [{ id: 'k', by: 'x', at: 'y' }] }
@@ -45,6 +45,9 @@ describe('an event that is not', () => {
     ['a delta whose id does not hold', 'delta', {}, '7-3-0'],
     ['a delta without an id', 'delta', {}, null],
     ['pending kills without an id', 'pending', { pending: {}, endedKills: [] }, null],
+    ['a heartbeat without an id', 'heartbeat', { epoch: 1, revision: 1 }, null],
+    ['a reload without an id', 'reload', { epoch: 1, revision: 1 }, null],
+    ['a goodbye without an id', 'goodbye', { retryMs: 1 }, null],
     ['an id of another form', 'heartbeat', { epoch: 1, revision: 1 }, 'abc'],
     ['no JSON', 'heartbeat', '<html>'],
     ['no object', 'reload', [1]],

@@ -2,6 +2,7 @@
  * A real HTTP server on loopback that speaks the wire as MODEL has it, with core's own functions, and can be told to
  * fail in the ways that servers, networks and proxies do.
  */
+import { createHash } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
@@ -74,7 +75,12 @@ export async function startWireServer(
       return
     }
     response
-      .writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding as string, etag })
+      .writeHead(200, {
+        'content-type': 'application/json',
+        'content-encoding': encoding as string,
+        'unencoded-digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:`,
+        etag,
+      })
       .end(bytes)
   }
 
