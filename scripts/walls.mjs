@@ -13,6 +13,14 @@ export const WALLS = {
   'sdk/transport': [],
   'sdk/flags.ts': [],
   'sdk/node': ['sdk/core', 'sdk/transport', 'type:sdk/flags.ts', 'node:'],
+  'sdk/openfeature': ['type:sdk/core'],
+  'sdk/openfeature/server': [
+    'sdk/openfeature',
+    'sdk/node',
+    'type:sdk/core',
+    'type:sdk/flags.ts',
+    '@openfeature/server-sdk',
+  ],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
   'server/contract': [
     'zod',

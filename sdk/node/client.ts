@@ -138,11 +138,12 @@ function open(
 
   function refused(error: TransportError): void {
     lastError = error
-    if (standing.state() !== 'refused') {
+    const first = standing.state() !== 'refused'
+    standing.refused(true)
+    if (first) {
       logger.error(error.message)
       emitter.emit('error', error)
     }
-    standing.refused(true)
     start()
   }
 

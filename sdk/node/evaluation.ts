@@ -33,6 +33,8 @@ export type Details<T> = {
   /** Of the state that answered; 0 where there was none. */
   readonly revision: number
   readonly epoch: number
+  /** Whose state it is, `<project>/<environment>`; absent where there was none. */
+  readonly flagSetId?: string
   /** Milliseconds since the server last confirmed that state; absent where there was none. */
   readonly ageMs?: number
   readonly source: Source
@@ -185,6 +187,7 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
       epoch,
       revision,
       source,
+      ...(compiled !== undefined && { flagSetId: `${compiled.state.project}/${compiled.state.environment}` }),
       ...(ageMs !== undefined && { ageMs }),
       ...(skipped !== undefined && skipped.length > 0 && { skippedRules: skipped }),
     }

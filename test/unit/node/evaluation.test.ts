@@ -81,6 +81,7 @@ describe('details', () => {
       variant: 'on',
       reason: 'TARGETING_MATCH',
       metadata: { version: 1, rule: 'pro' },
+      flagSetId: 'default/test',
       epoch: 1_000,
       revision: 1,
       ageMs: 5,
