@@ -21,6 +21,7 @@ export const WALLS = {
     'type:sdk/flags.ts',
     '@openfeature/server-sdk',
   ],
+  'sdk/cli': ['sdk/transport', 'yaml', 'csv-parse', 'node:'],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
   'server/contract': [
     'zod',

@@ -13,7 +13,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** What the build reads: files, and folders without what is built or installed in them. */
 const SOURCES = ['package.json', 'tsconfig.base.json', 'scripts', 'migrations', 'server', 'sdk']
 /** What it writes last in each of its steps. */
-const OUTPUTS = ['sdk/dist/node/index.js', 'dist/main.js']
+const OUTPUTS = ['sdk/dist/node/index.js', 'sdk/dist/cli/halyard.js', 'dist/main.js']
 
 /** vitest's global setup: builds where tests of the whole service are about to run. */
 export async function setup(project: TestProject): Promise<void> {

@@ -1,0 +1,22 @@
+/** The commands, in the order of the help. */
+import type { Command } from './command.ts'
+import { explainCommand } from './explain.ts'
+import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
+import { killCommand, unkillCommand } from './kill.ts'
+import { loginCommand, logoutCommand, whoamiCommand } from './login.ts'
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  kill: killCommand,
+  unkill: unkillCommand,
+  explain: explainCommand,
+  'flags list': flagsList,
+  'flags get': flagsGet,
+  'flags create': flagsCreate,
+  'flags enable': switched('enable'),
+  'flags disable': switched('disable'),
+  'flags archive': shelved('archive'),
+  'flags unarchive': shelved('unarchive'),
+  login: loginCommand,
+  logout: logoutCommand,
+  whoami: whoamiCommand,
+}

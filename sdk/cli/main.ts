@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** The process's edge, and the only reader of `process`: arguments, environment, terminal, exit code. */
+import { homedir } from 'node:os'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { run } from './run.ts'
+
+/** Asks on standard error, so that the answer to a command stays clean in a pipe. */
+function ask(question: string, hidden?: 'hidden'): Promise<string> {
+  const muted = new Writable({ write: (_chunk, _encoding, done) => done() })
+  process.stderr.write(question)
+  const reader = createInterface({
+    input: process.stdin,
+    output: hidden === undefined ? process.stderr : muted,
+    terminal: true,
+  })
+  return new Promise((resolve, reject) => {
+    reader.on('SIGINT', () => {
+      process.stderr.write('\n')
+      process.exit(130)
+    })
+    reader.on('close', () => reject(new Error('nothing was answered')))
+    reader.once('line', (line) => {
+      if (hidden !== undefined) process.stderr.write('\n')
+      resolve(line)
+      reader.close()
+    })
+  })
+}
+
+// A reader that has seen enough (`halyard … | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+
+process.exitCode = await run(process.argv.slice(2), {
+  environment: process.env,
+  folder: process.cwd(),
+  home: homedir(),
+  say: (text) => void process.stdout.write(`${text}\n`),
+  tell: (text) => void process.stderr.write(`${text}\n`),
+  input: process.stdin,
+  terminal: process.stdout.isTTY === true,
+  ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : undefined,
+  now: Date.now,
+  random: Math.random,
+  pause: async (ms) => void (await pause(ms)),
+})

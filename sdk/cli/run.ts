@@ -1,0 +1,189 @@
+/**
+ * `halyard`: finds the command, holds its arguments against what it takes, and turns whatever it ends with into an
+ * exit code and a sentence. Never a stack trace.
+ */
+import { parseArgs } from 'node:util'
+import { COMMANDS } from './catalogue.ts'
+import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
+import { nearest } from './nearest.ts'
+import { oneLine, paintFor } from './output.ts'
+import { SERVER_OPTIONS } from './settings.ts'
+
+const NAME = 'halyard'
+const JSON_OPTION: Readonly<Record<string, Option>> = { json: { help: 'answer JSON, for programs' } }
+
+/** All that a command takes. */
+export function optionsOf(command: Command): Readonly<Record<string, Option>> {
+  return { ...command.options, ...(command.local === true ? {} : SERVER_OPTIONS), ...JSON_OPTION }
+}
+
+/**
+ * Runs what the command line asks for.
+ * @param args without the program and the script
+ * @returns the exit code
+ */
+export async function run(args: readonly string[], edge: Edge): Promise<number> {
+  try {
+    const [first] = args
+    if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
+      edge.say(first === 'help' && args.length > 1 ? helpFor(args.slice(1)) : overview())
+      return first === undefined ? EXIT.usage : EXIT.done
+    }
+    const { name, command, rest } = commandIn(args)
+    const words = rest.slice(0, rest.indexOf('--') === -1 ? rest.length : rest.indexOf('--'))
+    if (words.includes('--help') || words.includes('-h')) {
+      edge.say(helpOf(name, command))
+      return EXIT.done
+    }
+    return await command.run(edge, givenOf(name, command, rest))
+  } catch (error) {
+    return told(edge, args, error)
+  }
+}
+
+function told(edge: Edge, args: readonly string[], error: unknown): number {
+  const text = reasonOf(error)
+  const code = error instanceof Refusal ? error.exitCode : EXIT.failed
+  if (args.includes('--json')) {
+    const problem = error instanceof Refusal ? error.problem : undefined
+    edge.say(
+      JSON.stringify({ error: text, exitCode: code, ...(problem !== undefined && { problem }) }, null, 2),
+    )
+  } else {
+    edge.tell(`${paintFor(edge).red('halyard:')} ${text}`)
+  }
+  return code
+}
+
+type Found = { readonly name: string; readonly command: Command; readonly rest: readonly string[] }
+
+/** Names are one word or two: `kill`, `flags list`. */
+function commandIn(args: readonly string[]): Found {
+  for (const words of [2, 1]) {
+    const name = args.slice(0, words).join(' ')
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+    if (command !== undefined && args.length >= words) return { name, command, rest: args.slice(words) }
+  }
+  const [first = '', second] = args
+  const group = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `))
+  if (group.length > 0 && (second === '--help' || second === '-h' || second === undefined)) {
+    throw new Refusal(
+      `${NAME} ${first} takes one of: ${group.map((name) => name.slice(first.length + 1)).join(', ')}.`,
+      EXIT.usage,
+    )
+  }
+  const asked = group.length > 0 ? `${first} ${second ?? ''}` : first
+  const close = nearest(asked, Object.keys(COMMANDS))
+  throw new Refusal(
+    `There is no command ${JSON.stringify(oneLine(asked.trim()))}.${close === undefined ? '' : ` Did you mean ${close}?`} See ${NAME} --help.`,
+    EXIT.usage,
+  )
+}
+
+function givenOf(name: string, command: Command, args: readonly string[]): Given {
+  const options = optionsOf(command)
+  const parsed = parsedOf(name, options, args)
+  const operands = command.operands ?? []
+  const least = operands.filter((operand) => !operand.startsWith('[')).length
+  const most = operands.some((operand) => operand.endsWith('…]')) ? Number.POSITIVE_INFINITY : operands.length
+  const { length } = parsed.positionals
+  if (length < least || length > most) {
+    const problem =
+      length < least
+        ? `${operands[length]} is missing`
+        : `${JSON.stringify(oneLine(parsed.positionals[most] ?? ''))} is too much`
+    throw new Refusal(`${problem}. Usage: ${usageOf(name, command)}`, EXIT.usage)
+  }
+  const values = Object.entries(parsed.values)
+  const texts = Object.fromEntries(
+    values.filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+  for (const [option, { of }] of Object.entries(options)) {
+    const text = texts[option]
+    if (of !== undefined && text !== undefined && !of.includes(text)) {
+      throw new Refusal(`--${option} is one of ${of.join(', ')}.`, EXIT.usage)
+    }
+  }
+  const flags = new Set(values.filter(([, value]) => value === true).map(([option]) => option))
+  return { texts, flags, operands: parsed.positionals }
+}
+
+function parsedOf(name: string, options: Readonly<Record<string, Option>>, args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      strict: true,
+      allowPositionals: true,
+      options: Object.fromEntries(
+        Object.entries(options).map(([option, { value, short }]) => [
+          option,
+          {
+            type: value === undefined ? ('boolean' as const) : ('string' as const),
+            ...(short !== undefined && { short }),
+          },
+        ]),
+      ),
+    })
+  } catch (error) {
+    // Its sentences after the first are for programmers.
+    const said = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new Refusal(`${said}. See ${NAME} ${name} --help.`, EXIT.usage)
+  }
+}
+
+export function usageOf(name: string, { operands = [], options = {} }: Command): string {
+  const own = Object.keys(options).length > 0 ? ['[options]'] : []
+  return [
+    NAME,
+    name,
+    ...operands.map((operand) => (operand.startsWith('[') ? operand : `<${operand}>`)),
+    ...own,
+  ].join(' ')
+}
+
+function helpFor(words: readonly string[]): string {
+  const { name, command } = commandIn(words)
+  return helpOf(name, command)
+}
+
+function overview(): string {
+  return [
+    `Usage: ${NAME} <command> [options]`,
+    '',
+    ...aligned(
+      Object.entries(COMMANDS).map(([name, { summary, operands = [] }]) => [
+        [name, ...operands.map((operand) => (operand.startsWith('[') ? operand : `<${operand}>`))].join(' '),
+        summary,
+      ]),
+    ),
+    '',
+    'Where and who: HALYARD_URL, HALYARD_API_KEY, HALYARD_PROJECT, HALYARD_ENV, or halyard login.',
+    `${NAME} <command> --help tells more of one. --json answers JSON. NO_COLOR takes colours away.`,
+    EXIT_CODES,
+  ].join('\n')
+}
+
+const EXIT_CODES = `Exit codes: ${EXIT.done} done, ${EXIT.failed} not done, ${EXIT.different} there is a difference (plan, refs, types --check), ${EXIT.usage} the command line is not understood, ${EXIT.unavailable} the server is away.`
+
+function helpOf(name: string, command: Command): string {
+  return [
+    `Usage: ${usageOf(name, command)}`,
+    '',
+    `${command.summary}.`,
+    '',
+    ...aligned(
+      Object.entries(optionsOf(command)).map(([option, { value, short, help, of }]) => [
+        `${short === undefined ? '    ' : `-${short}, `}--${option}${value === undefined ? '' : ` <${of?.join('|') ?? value}>`}`,
+        help,
+      ]),
+    ),
+    ...(command.notes === undefined ? [] : ['', command.notes]),
+    '',
+    EXIT_CODES,
+  ].join('\n')
+}
+
+function aligned(rows: readonly (readonly [name: string, text: string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)
+}
