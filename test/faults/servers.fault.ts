@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import { processes } from '../support/process.ts'
-import { ANY, DEVELOPMENT } from '../support/rest.ts'
+import { ANY, DEVELOPMENT, sdkKey } from '../support/rest.ts'
 import { until } from '../support/until.ts'
 import { type BaseLoad, CLIENTS, startBaseLoad, through } from './rig/base-load.ts'
 import { FILLING, KILLED } from './rig/flags.ts'
@@ -163,7 +163,8 @@ row(
     const { epoch, revision } = load.apps.held()[0] ?? { epoch: 0, revision: 0 }
     const storm = startStorm(all, {
       port: server.server().port,
-      key: load.key,
+      // One key has as many streams as half of an instance takes, and the load's own have theirs.
+      key: await sdkKey(load.api, 'server'),
       streams: STREAMS,
       lastEventId: `${epoch}-${revision}`,
     })
