@@ -18,8 +18,20 @@ import type { Bench, Row } from './rig/row.ts'
 import { sdk } from './sdk.ts'
 import { start } from './start.ts'
 import { store } from './store.ts'
+import { streams } from './streams.ts'
 
-const BENCHES: readonly Bench[] = [core, sdk, http, cache, propagation, store, history, start, members]
+const BENCHES: readonly Bench[] = [
+  core,
+  sdk,
+  http,
+  cache,
+  propagation,
+  streams,
+  store,
+  history,
+  start,
+  members,
+]
 
 const args = process.argv.slice(2)
 if (args[0] === '--one') await one(args[1] ?? '')

@@ -21,9 +21,15 @@ if (!args.includes('--no-build')) run('npm', ['run', '--silent', 'build'])
 
 const { build } = await import('esbuild')
 await build({
-  entryPoints: ['main.ts', 'worker-sdks.ts', 'bare-fastify.ts', 'delay-proxy.ts', 'probe.ts'].map((name) =>
-    join(here, name),
-  ),
+  entryPoints: [
+    'main.ts',
+    'worker-sdks.ts',
+    'worker-streams.ts',
+    'bare-fastify.ts',
+    'bare-sse.ts',
+    'delay-proxy.ts',
+    'probe.ts',
+  ].map((name) => join(here, name)),
   outdir: join(here, 'dist'),
   bundle: true,
   packages: 'external',
