@@ -22,6 +22,7 @@ export const WALLS = {
     '@openfeature/server-sdk',
   ],
   'sdk/cli': ['sdk/transport', 'yaml', 'csv-parse', 'node:'],
+  'sdk/testing': ['type:sdk/core', 'type:sdk/flags.ts', 'type:sdk/node'],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
   'server/contract': [
     'zod',
