@@ -150,6 +150,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     },
     adminKey: config.adminKey,
     limits: config,
+    usageRetentionDays: config.usageRetentionDays,
     signs,
     log,
   })

@@ -67,6 +67,7 @@ const variables = z.object({
   HALYARD_MAX_STREAMS_PER_KEY: whole(1, 1_000_000).optional(),
   HALYARD_STREAMS_PER_SECOND: whole(1, 1_000_000).default(500),
   HALYARD_DRAIN_DELAY_MS: whole(0, 600_000).optional(),
+  HALYARD_USAGE_RETENTION_DAYS: whole(1, 3_650).default(90),
   NODE_ENV: z.string().optional(),
 })
 
@@ -96,6 +97,8 @@ export type Config = Readonly<{
   streamsPerSecond: number
   /** Milliseconds from not being ready to closing. */
   drainDelayMs: number
+  /** For how long counts of evaluations are kept. */
+  usageRetentionDays: number
 }>
 
 /** What is wrong with the environment: one line a fault, all of them. Ends the process with exit code 78 (EX_CONFIG). */
@@ -189,6 +192,7 @@ export function parseConfig(
     streamsPerSecond: settings.HALYARD_STREAMS_PER_SECOND,
     // On the embedded database there is no other instance that a balancer could turn to.
     drainDelayMs: settings.HALYARD_DRAIN_DELAY_MS ?? (database === 'embedded' ? 0 : 5_000),
+    usageRetentionDays: settings.HALYARD_USAGE_RETENTION_DAYS,
   })
 }
 

@@ -125,7 +125,7 @@ function article(endpoint: Endpoint, ref: Ref): string {
   const bodyPart =
     body === undefined
       ? ''
-      : `<h4>Body</h4><p class="type">${typeOf(ref(body.json))}${body.optional ? ', may be left out' : ''}${(body.lines ?? []).map((type) => ` or ${escaped(type)}`).join('')}</p>${body.example === undefined ? '' : json(body.example)}`
+      : `<h4>Body</h4><p class="type">${typeOf(ref(body.json))}${body.optional ? ', may be left out' : ''}${[...(body.lines ?? []), ...(body.texts ?? [])].map((type) => ` or ${escaped(type)}`).join('')}</p>${body.example === undefined ? '' : json(body.example)}`
   const answerRows = Object.entries(answers).map((answer) => answerRow(answer, ref))
   const links = [...new Set(problems)].map(
     (type) =>

@@ -37,14 +37,15 @@ export type Answer = {
   readonly example?: unknown
 }
 
-/** `lines`: media types that are read as a stream of lines, besides JSON. */
+/** `lines`: media types that are read as a stream of lines, besides JSON. `texts`: those that are read as that JSON. */
 export type Body = {
   readonly json: z.ZodType
   readonly lines?: readonly string[]
+  readonly texts?: readonly string[]
   /** Without it a body is needed. */
   readonly optional?: true
-  /** What body a guard allows: `management` 8 MiB and depth 64, `context` 16 KiB and depth 8. */
-  readonly size: 'management' | 'context'
+  /** What body a guard allows: `management` 8 MiB and depth 64, `context` 16 KiB and depth 8, `telemetry` 128 KiB and depth 4. */
+  readonly size: 'management' | 'context' | 'telemetry'
   readonly example?: unknown
 }
 
@@ -63,6 +64,7 @@ export const GROUPS = [
   'Management keys',
   'Evaluation',
   'Server SDKs',
+  'Usage',
   'Operations',
 ] as const
 

@@ -12,6 +12,7 @@ import { operationEndpoints } from './endpoints/operations.ts'
 import { projectEndpoints } from './endpoints/projects.ts'
 import { sdkKeyEndpoints } from './endpoints/sdk-keys.ts'
 import { segmentEndpoints } from './endpoints/segments.ts'
+import { usageEndpoints } from './endpoints/usage.ts'
 
 export const endpoints = {
   ...projectEndpoints,
@@ -25,6 +26,7 @@ export const endpoints = {
   ...historyEndpoints,
   ...explainEndpoints,
   ...evaluationEndpoints,
+  ...usageEndpoints,
   ...operationEndpoints,
 } as const
 

@@ -126,7 +126,9 @@ function requestBody(endpoint: Endpoint, ref: (schema: z.ZodType) => Node): Node
   const { body } = endpoint
   if (body === undefined) return {}
   const json = { schema: ref(body.json), ...(body.example === undefined ? {} : { example: body.example }) }
-  const lines = (body.lines ?? []).map((type) => [type, { schema: { type: 'string' } }] as const)
+  const lines = [...(body.lines ?? []), ...(body.texts ?? [])].map(
+    (type) => [type, { schema: { type: 'string' } }] as const,
+  )
   return {
     requestBody: {
       required: body.optional !== true,

@@ -17,6 +17,7 @@ import { type Edge, serveOfrep } from './ofrep.ts'
 import { serveOperations } from './operations.ts'
 import { problemBody, problemOf, sendProblem } from './problems.ts'
 import { serveSdks } from './sdk.ts'
+import { serveTelemetry } from './telemetry.ts'
 import type { HttpDeps } from './types.ts'
 
 export { keepNoConnections } from './connections.ts'
@@ -106,6 +107,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   http.register(async (scope) => serveManagement(scope, management))
   http.register(async (scope) => serveOfrep(scope, edge))
   http.register(async (scope) => serveSdks(scope, edge))
+  http.register(async (scope) => serveTelemetry(scope, edge))
   http.register(async (scope) => serveOperations(scope, { live, metrics, version }))
   return http
 }

@@ -1,11 +1,12 @@
 /** Notes whose key a request carries, and which app says that it is the caller. */
 import type { FastifyRequest } from 'fastify'
+import type { Caller } from '../live/key-uses.ts'
 import type { Live, StreamHandle } from '../live/live.ts'
 
 type Headers = FastifyRequest['headers']
 
-export function noteUse({ keyUses }: Live, keyId: string, headers: Headers): void {
-  keyUses.note(keyId, told(headers['halyard-app']), told(headers['halyard-sdk']))
+export function noteUse({ keyUses }: Live, keyId: string, headers: Headers): Caller {
+  return keyUses.note(keyId, told(headers['halyard-app']), told(headers['halyard-sdk']))
 }
 
 /** An open stream is a use until it ends. */

@@ -34,6 +34,7 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   streamsDropped: ['streams_dropped_total', 'Streams ended because their peer did not read'],
   streamsRevoked: ['streams_revoked_total', 'Streams ended because their key ended'],
   rulesetsBuilt: ['rulesets_built_total', 'Rulesets serialised and compressed'],
+  usageBatches: ['usage_batches_total', 'Batches of evaluation counts that apps sent'],
   snapshotsKept: ['snapshots_kept_total', 'Snapshots of logs written'],
   snapshotFailures: ['snapshot_failures_total', 'Failures to read or write snapshots'],
 }
@@ -95,6 +96,13 @@ export function createMetrics(live: Live): Metrics {
     'reason',
   )
   read('rulesets_total', 'Rulesets asked for', () => rulesets, 'outcome')
+  read(
+    'usage_dropped_total',
+    'Evaluation counts of apps that were dropped, by why',
+    () => live.metrics.usageDropped,
+    'reason',
+  )
+  gauge('usage_waiting', 'Evaluation counts that wait to be saved', () => ({ value: live.usage.waiting() }))
   read(
     'bulk_answers_total',
     'Bulk evaluations, by where the answer came from',

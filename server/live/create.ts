@@ -32,6 +32,7 @@ import { type Signal, storeSignal } from './signal.ts'
 import { createSnapshots, type SnapshotsConfig } from './snapshots/snapshots.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
+import { createUsage } from './usage.ts'
 import { viewOf } from './view.ts'
 
 export type LiveDeps = {
@@ -65,6 +66,10 @@ export type LiveDeps = {
   readonly pollMs?: number
   /** Milliseconds between two savings of who used which key; half a minute by default. */
   readonly saveUsesMs?: number
+  /** Milliseconds between two savings of what apps told of their evaluations; ten seconds by default. */
+  readonly saveUsageMs?: number
+  /** For how many days that is kept; 90 by default. */
+  readonly usageRetentionDays?: number
 }
 
 const TICK_MS = 1_000
@@ -74,7 +79,13 @@ const LOOK_MS = 500
 
 export function createLive(deps: LiveDeps): Live {
   const { store, redis, clock, random, secret, log, adminKey, limits } = deps
-  const { pollMs = 1_000, saveUsesMs = 30_000, signal = storeSignal(store), signs = CALM } = deps
+  const {
+    pollMs = 1_000,
+    saveUsesMs = 30_000,
+    saveUsageMs = 10_000,
+    signal = storeSignal(store),
+    signs = CALM,
+  } = deps
   const metrics = createLiveMetrics()
   const conditions = createConditions(log)
   const pressure = createPressure({ signs, log, random })
@@ -119,6 +130,10 @@ export function createLive(deps: LiveDeps): Live {
   })
   const storeAnswers = () => poll.lastOkAt !== undefined && conditions.of(STORE) === undefined
   const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
+  const usage = createUsage({
+    ...{ store, clock, conditions, metrics, storeAnswers },
+    retentionDays: deps.usageRetentionDays ?? 90,
+  })
   const sdks = createSdks({ directory: directory.current, keyUses, clock })
   const authenticate = createAuthenticate({
     directory: directory.current,
@@ -132,6 +147,7 @@ export function createLive(deps: LiveDeps): Live {
   let draining = false
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
+  let savingUsage: NodeJS.Timeout | undefined
   let looking: NodeJS.Timeout | undefined
 
   function changed(
@@ -249,6 +265,7 @@ export function createLive(deps: LiveDeps): Live {
       ticking ??= setInterval(tick, TICK_MS)
       looking ??= setInterval(pressure.look, LOOK_MS)
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
+      savingUsage ??= setInterval(() => void usage.save(), saveUsageMs)
       presence.start()
       await ladder.start(prepare)
     },
@@ -261,6 +278,7 @@ export function createLive(deps: LiveDeps): Live {
     recognise: authenticate.recognise,
     adminConfigured: adminKey !== undefined,
     keyUses,
+    usage,
     sdks,
     held: hub.held,
     live: hub.environment,
@@ -312,10 +330,11 @@ export function createLive(deps: LiveDeps): Live {
       clearInterval(ticking)
       clearInterval(looking)
       clearInterval(saving)
+      clearInterval(savingUsage)
       streams.endAll()
       ladder.stop()
       await poll.stop()
-      await Promise.all([keyUses.save(), snapshots.close(), presence.stop()])
+      await Promise.all([keyUses.save(), usage.save(), snapshots.close(), presence.stop()])
     },
   }
 }

@@ -7,13 +7,16 @@ import type { Conditions } from './conditions.ts'
 import { inTime } from './in-time.ts'
 import { singleFlight } from './single-flight.ts'
 
+/** Who calls, as far as it told: the same object for the same key and names, for as long as it is remembered. */
+export type Caller = Pick<KeyUse, 'app' | 'version' | 'sdk'>
+
 export type KeyUses = {
   /**
    * A request with this key. On the hottest routes: some comparisons and a number.
    * @param app the header `Halyard-App`, `name/version`, as it came
    * @param sdk the header `Halyard-SDK`
    */
-  note(keyId: string, app: string | undefined, sdk: string | undefined): void
+  note(keyId: string, app: string | undefined, sdk: string | undefined): Caller
   /** A stream with this key: a use for as long as it is open. @returns to be called once, at its end */
   opened(keyId: string, app: string | undefined, sdk: string | undefined): () => void
   /**
@@ -141,7 +144,9 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
 
   return {
     note(keyId, app, sdk) {
-      useOf(keyId, app, sdk).at = clock.now()
+      const use = useOf(keyId, app, sdk)
+      use.at = clock.now()
+      return use
     },
     opened(keyId, app, sdk) {
       const use = useOf(keyId, app, sdk)

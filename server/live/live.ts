@@ -22,6 +22,7 @@ import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
 import type { Sdks } from './sdks.ts'
 import type { Refusal } from './snapshots/form.ts'
+import type { Usage } from './usage.ts'
 
 export type Project = ProjectDocument
 export type Environment = {
@@ -135,6 +136,8 @@ export interface Live {
 
   /** Who uses which key: noted by the edge, shown to administrators. */
   readonly keyUses: KeyUses
+  /** What apps tell of their evaluations. */
+  readonly usage: Pick<Usage, 'take' | 'evaluated' | 'fetched' | 'waiting'>
   /** Which SDKs are out there, and what they understand. */
   readonly sdks: Sdks
 
@@ -258,6 +261,13 @@ export type LiveMetrics = {
   /** Where the answers to bulk evaluations came from. */
   readonly bulkAnswers: Record<BulkAnswer['from'], number>
   evaluationCacheBytes: number
+  /** Batches of apps that were taken. */
+  usageBatches: number
+  /**
+   * Counts of apps that were dropped: they name what their key does not see, or too many names; there was no room; they
+   * waited for days; the database does not take them.
+   */
+  readonly usageDropped: Record<'unknown' | 'full' | 'late' | 'refused', number>
   rulesetsBuilt: number
   /** Snapshots written, each to all shelves that lacked it. */
   snapshotsKept: number

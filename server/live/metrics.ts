@@ -18,6 +18,8 @@ export function createLiveMetrics(): LiveMetrics {
     streamsRevoked: 0,
     bulkAnswers: { memory: 0, redis: 0, computed: 0, unchanged: 0 },
     evaluationCacheBytes: 0,
+    usageBatches: 0,
+    usageDropped: { unknown: 0, full: 0, late: 0, refused: 0 },
     rulesetsBuilt: 0,
     snapshotsKept: 0,
     snapshotFailures: 0,

@@ -33,7 +33,11 @@ const GRANTS = [
   'GRANT UPDATE (superseded_at_revision) ON halyard.entries',
   `GRANT UPDATE (${HEAD}) ON halyard.logs`,
   // No part of the history: rows that newer ones overwrite.
-  'GRANT INSERT, UPDATE, DELETE ON halyard.key_uses',
+  'GRANT INSERT, UPDATE, DELETE ON halyard.key_uses, halyard.flag_reads',
+  'GRANT USAGE ON SCHEMA halyard_usage',
+  'GRANT SELECT, INSERT, UPDATE ON halyard_usage.counts',
+  'GRANT SELECT, INSERT, DELETE ON halyard_usage.batches',
+  'GRANT EXECUTE ON FUNCTION halyard_usage.turn',
 ].map((grant) => `${grant} TO ${ROLE};`)
 
 /**

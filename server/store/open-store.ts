@@ -17,6 +17,7 @@ import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
 import { repeat } from './repeat.ts'
 import type { CommitRequest, Committed, Store } from './store.ts'
+import { readFlagReads, readReaders, readUsage, saveUsage, turnUsage } from './usage.ts'
 
 export type StoreOptions = {
   readonly clock: { now(): number }
@@ -137,6 +138,20 @@ export function createStore(database: Database, options: StoreOptions): Store {
       return database.read((db) => readKeyUses(db, keys, mostEach))
     },
     pruneKeyUses: (before, mostEach) => write((db) => pruneKeyUses(db, before, mostEach)),
+    saveUsage: (batches) => write((db) => saveUsage(db, batches, clock.now())),
+    turnUsage: (oldest) => write((db) => turnUsage(db, clock.now(), oldest)),
+    usage: async (log, flag, query) => {
+      await prepared()
+      return database.read((db) => readUsage(db, log, flag, query))
+    },
+    flagReads: async (logs) => {
+      await prepared()
+      return database.read((db) => readFlagReads(db, logs))
+    },
+    readersOf: async (log, flag, most) => {
+      await prepared()
+      return database.read((db) => readReaders(db, log, flag, most))
+    },
     listen: (onNotice) =>
       database.listen((payload) => {
         const notice = readNotice(payload, instance)

@@ -107,6 +107,20 @@ export const keyUses = halyard.table(
   (table) => [primaryKey({ columns: [table.keyId, table.app, table.version, table.sdk] })],
 )
 
+export const flagReads = halyard.table(
+  'flag_reads',
+  {
+    logId: text('log_id').notNull(),
+    flag: text('flag').notNull(),
+    variant: text('variant').notNull(),
+    app: text('app').notNull(),
+    version: text('version').notNull(),
+    firstAt: instant('first_at').notNull(),
+    lastAt: instant('last_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.logId, table.flag, table.variant, table.app, table.version] })],
+)
+
 export const migrations = halyard.table('migrations', {
   name: text('name').primaryKey(),
   appliedAt: instant('applied_at').notNull(),

@@ -182,6 +182,59 @@ export type KeyUse = {
   readonly at: number
 }
 
+/** What is counted: evaluations by variant; bulk answers, by the kind of key; an app's own events. */
+export type Counted = 'evaluated' | 'fetched' | 'event'
+
+/** So many of something within a minute. */
+export type UsageCount = {
+  readonly what: Counted
+  /** The event's, or the kind of key; else empty. */
+  readonly name: string
+  /** Empty for `fetched`. */
+  readonly flag: string
+  /** Empty: the code default. */
+  readonly variant: string
+  /** The flag's own revision; 0 where it is not known. */
+  readonly version: number
+  /** Since the epoch. */
+  readonly minute: number
+  readonly count: number
+  /** Of the events' values. */
+  readonly sum: number
+}
+
+/** What one app counted, under a name that makes it count once however often it is saved. */
+export type UsageBatch = {
+  readonly log: LogId
+  readonly id: string
+  readonly app: string
+  readonly version: string
+  readonly counts: readonly UsageCount[]
+}
+
+/** Minutes since the epoch, `until` exclusive; and how many of them go together. */
+export type UsageQuery = { readonly from: number; readonly until: number; readonly step: number }
+
+/** All of a kind within a step. */
+export type UsageSum = Pick<UsageCount, 'what' | 'name' | 'variant' | 'minute' | 'count' | 'sum'>
+
+export type FlagUsage = {
+  readonly sums: readonly UsageSum[]
+  /** Evaluations within the time that was asked for, by app; the most first. */
+  readonly apps: readonly { readonly app: string; readonly version: string; readonly count: number }[]
+}
+
+/** When a flag was evaluated to a variant, first and last, by a version of an app. Epoch milliseconds, to the minute. */
+export type FlagRead = {
+  readonly log: LogId
+  readonly flag: string
+  readonly variant: string
+  readonly app: string
+  readonly version: string
+  readonly firstAt: number
+  readonly lastAt: number
+}
+
 export interface Store {
   /**
    * Runs one edit in the single write transaction. Rejects with the edit's `Problem`, or with `Problem`
@@ -208,6 +261,19 @@ export interface Store {
   keyUses(keys: readonly string[], mostEach: number): Promise<readonly KeyUse[]>
   /** Forgets uses before a time (epoch milliseconds), and of each key all but its newest. */
   pruneKeyUses(before: number, mostEach: number): Promise<void>
+  /** Adds what was counted. A batch that was saved before adds nothing. Rejects with `Problem` `unavailable`. */
+  saveUsage(batches: readonly UsageBatch[]): Promise<void>
+  /**
+   * Makes room for the counts of coming days, and lets go of the days before a time (epoch milliseconds), and of what
+   * is known of reads before it. To be called before usage of a new day is saved.
+   */
+  turnUsage(oldest: number): Promise<void>
+  /** What was counted of a flag, and fetched by keys of any kind. Rejects with `Problem` `unavailable`. */
+  usage(log: LogId, flag: string, query: UsageQuery): Promise<FlagUsage>
+  /** When these environments' flags were read, whatever app did. Rejects with `Problem` `unavailable`. */
+  flagReads(logs: readonly LogId[]): Promise<readonly Omit<FlagRead, 'app' | 'version'>[]>
+  /** The apps that read a flag, newest first. Rejects with `Problem` `unavailable`. */
+  readersOf(log: LogId, flag: string, most: number): Promise<readonly FlagRead[]>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
   /** Rejects with the reason where the database does not answer within its deadline. */

@@ -13,6 +13,7 @@ import { reading } from './store.reading.ts'
 import { repeats } from './store.repeats.ts'
 import { type Driver, flag, type Subject, subjectOn, write } from './store.support.ts'
 import { together } from './store.together.ts'
+import { usage } from './store.usage.ts'
 
 export function storeContract(open: () => Promise<Driver>): void {
   let driver: Driver
@@ -43,6 +44,7 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('a new epoch', () => epochs(() => subject))
   describe('a request that comes again', () => repeats(() => subject))
   describe('uses of keys', () => keyUses(() => subject))
+  describe('usage', () => usage(() => subject))
   describe('the past', () => pasts(() => subject))
   describe('changes', () => changes(() => subject))
 }

@@ -79,6 +79,7 @@ export async function startService(changes: Partial<Config> = {}, signs: Signs =
       maxStreamsPerKey: 1_000,
       streamsPerSecond: 1_000_000,
       drainDelayMs: 0,
+      usageRetentionDays: 90,
       ...changes,
     },
     log,

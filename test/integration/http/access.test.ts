@@ -133,6 +133,7 @@ const ROWS: Readonly<Record<EndpointId, keyof typeof NEEDS>> = {
   'ofrep.stream': 'show a token',
   'sdk.ruleset': 'follow the ruleset',
   'sdk.stream': 'follow the ruleset',
+  'sdk.telemetry': 'evaluate',
   'health.live': 'anyone',
   'health.ready': 'anyone',
   metrics: 'anyone',

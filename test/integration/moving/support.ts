@@ -7,7 +7,8 @@ import { type Database, type Db, rowsOf } from '../../../server/store/database.t
 import { embeddedDatabase, makeEmbedded } from '../../../server/store/embedded.ts'
 import { applyMigrations } from '../../../server/store/migrate.ts'
 import { postgresDatabase } from '../../../server/store/postgres.ts'
-import { ANN, edit, flag, openFamily, subjectOn } from '../../contract/store.support.ts'
+import type { UsageBatch } from '../../../server/store/store.ts'
+import { ANN, edit, flag, NOW, openFamily, subjectOn } from '../../contract/store.support.ts'
 import { freshDatabase } from '../../support/postgres.ts'
 import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
 
@@ -84,8 +85,20 @@ export async function makeHistory(place: Place): Promise<void> {
   await store.commit({ scope: { path: [project] }, actor: ANN, edit: edit(project, flag('identity', {})) })
   await store.saveKeyUses([{ key: 'k1', app: 'shop', version: '2.4.0', sdk: 'node/0.1.0', at: Date.now() }])
   await rows("UPDATE halyard.key_uses SET at = '2026-01-02T03:04:05.123456Z'")
+  await store.turnUsage(NOW)
+  await store.saveUsage([usageOf(log)])
   await store.close()
 }
+
+const usageOf = (log: string): UsageBatch => ({
+  ...{ log, id: crypto.randomUUID(), app: 'shop', version: '2.4.0' },
+  counts: [
+    {
+      ...{ what: 'evaluated', name: '', flag: 'f1', variant: 'on', version: 3, count: 41, sum: 0 },
+      minute: Math.floor(NOW / 60_000),
+    },
+  ],
+})
 
 /** A digest of every row of every table, whatever there is, in an order that does not depend on the database. */
 export async function contentsOf(place: Place): Promise<Readonly<Record<string, string>>> {
