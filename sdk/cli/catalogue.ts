@@ -1,4 +1,5 @@
 /** The commands, in the order of the help. */
+import { applyCommand, exportCommand, planCommand } from './code/commands.ts'
 import type { Command } from './command.ts'
 import { explainCommand } from './explain.ts'
 import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
@@ -16,6 +17,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'flags disable': switched('disable'),
   'flags archive': shelved('archive'),
   'flags unarchive': shelved('unarchive'),
+  plan: planCommand,
+  apply: applyCommand,
+  export: exportCommand,
   login: loginCommand,
   logout: logoutCommand,
   whoami: whoamiCommand,

@@ -41,19 +41,17 @@ export function kindOf({ type }: ProblemDetails): string | undefined {
 export function problemText(problem: ProblemDetails, placeOf = (pointer: string) => pointer): string {
   const { title, detail, status, errors = [], didYouMean, instance } = problem
   const said = detail ?? title ?? `The server answered ${status}, and nothing that explains it.`
-  const lines = errors
-    .filter(({ message }) => errors.length > 1 || message !== said)
-    .map(({ pointer, message }) => `  ${pointer === '' ? '' : `${placeOf(pointer)}: `}${message}`)
-  const place =
-    lines.length === 0 && errors[0] !== undefined && errors[0].pointer !== '' ? errors[0].pointer : undefined
+  // Where there are places, each has its own sentence, and the whole repeats the first.
+  const lines =
+    errors.length === 0
+      ? [said]
+      : errors.map(({ pointer, message }) => (pointer === '' ? message : `${placeOf(pointer)}: ${message}`))
+  const meant = didYouMean === undefined || lines.some((line) => line.includes('Did you mean'))
   return [
-    place === undefined ? said : `${placeOf(place)}: ${said}`,
     ...lines,
-    ...(didYouMean === undefined ? [] : [`Did you mean ${didYouMean}?`]),
+    ...(meant ? [] : [`Did you mean ${didYouMean}?`]),
     ...(status >= 500 && instance !== undefined ? [`The server's log names it ${instance}.`] : []),
   ]
-    .map(keepLine)
+    .map(oneLine)
     .join('\n')
 }
-
-const keepLine = (line: string): string => line.slice(0, line.search(/\S|$/)) + oneLine(line.trim())
