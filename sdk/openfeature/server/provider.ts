@@ -1,7 +1,4 @@
-/**
- * OpenFeature's interface over the Node client: an evaluation is the client's own, and how the client stands becomes
- * the provider's events. Hides when a start has failed, and when for good.
- */
+/** OpenFeature's interface over the Node client: an evaluation is the client's own, and asks no server. */
 import {
   ErrorCode,
   type EvaluationContext,
@@ -18,18 +15,12 @@ import type { Context } from '../../core/index.ts'
 import type { FlagKeyOf } from '../../flags.ts'
 import { type Client, type ConnectOptions, connect } from '../../node/index.ts'
 import { contextOf } from '../context.ts'
-import { resolutionOf } from './resolution.ts'
+import { resolutionOf } from '../resolution.ts'
+import { type Following, follow } from '../standing.ts'
 
 /** What the provider needs of a client: the Node client has it, and `testFlags` of `@halyard/sdk/testing`. */
 export type ProviderClient = Pick<Client, 'details' | 'on' | 'status' | 'close'> & {
   track?(event: string, context: Context, details?: { readonly value?: number }): void
-}
-
-/** How the client stands, in OpenFeature's words. */
-type Standing = {
-  readonly event: ProviderEvents.Ready | ProviderEvents.Stale | ProviderEvents.Error
-  readonly message?: string | undefined
-  readonly errorCode?: ErrorCode
 }
 
 /**
@@ -46,8 +37,7 @@ export class HalyardProvider implements Provider {
   readonly #given: ConnectOptions | ProviderClient
   #opening: Promise<ProviderClient> | undefined
   #client: ProviderClient | undefined
-  #unsubscribe: (() => void)[] = []
-  #said: Standing | undefined
+  #following: Following | undefined
 
   /** @param given the options of `connect`; or a client, which stays open when the provider is closed */
   constructor(given: ConnectOptions | ProviderClient = {}) {
@@ -62,30 +52,21 @@ export class HalyardProvider implements Provider {
     })
     if (this.#opening !== opening) return // closed in the meantime
     this.#client = client
-    this.#unsubscribe = [
-      client.on('change', ({ keys }) => {
-        this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [...keys] })
-      }),
-      client.on('ready', () => this.#say()),
-      client.on('stale', () => this.#say()),
-      client.on('error', () => this.#say()),
-    ]
-    const standing = standingOf(client)
-    if (client.status().source === 'default') {
-      this.#said = standing
-      const failure =
-        standing?.errorCode === ErrorCode.PROVIDER_FATAL ? ProviderFatalError : ProviderNotReadyError
-      throw new failure(standing?.message, { cause: client.status().error })
-    }
-    // What serves though nobody has confirmed it is ready first; OpenFeature says so as soon as this resolves.
-    this.#said = { event: ProviderEvents.Ready }
-    setImmediate(() => this.#say())
+    this.#following = follow(
+      client,
+      (event, details) => this.events.emit(event as ProviderEvents, details),
+      (flagsChanged) => this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged }),
+    )
+    const { failure } = this.#following
+    if (failure === undefined) return
+    const Failure = failure.errorCode === 'PROVIDER_FATAL' ? ProviderFatalError : ProviderNotReadyError
+    throw new Failure(failure.message ?? 'No ruleset has arrived yet.', { cause: client.status().error })
   }
 
   async onClose(): Promise<void> {
     const opening = this.#opening
-    for (const end of this.#unsubscribe) end()
-    this.#unsubscribe = []
+    this.#following?.end()
+    this.#following = undefined
     this.#opening = undefined
     this.#client = undefined
     if (isClient(this.#given)) return
@@ -122,49 +103,8 @@ export class HalyardProvider implements Provider {
       client.details(key as FlagKeyOf, fallback as never, contextOf(context)),
     ) as ResolutionDetails<T>
   }
-
-  /** Says how the client stands, where that is news. */
-  #say(): void {
-    const standing = this.#client && standingOf(this.#client)
-    if (standing === undefined) return
-    const { event, message, errorCode } = standing
-    if (event === this.#said?.event && errorCode === this.#said.errorCode) return
-    this.#said = standing
-    this.events.emit(event, {
-      ...(message !== undefined && { message }),
-      ...(errorCode !== undefined && { errorCode }),
-    })
-  }
 }
 
 function isClient(given: ConnectOptions | ProviderClient): given is ProviderClient {
   return 'details' in given
-}
-
-function standingOf(client: ProviderClient): Standing | undefined {
-  const { state, source, error } = client.status()
-  const message = error?.message
-  const serves = source !== 'default'
-  switch (state) {
-    case 'ready':
-      return { event: ProviderEvents.Ready }
-    case 'stale':
-      if (serves) return { event: ProviderEvents.Stale, message }
-      break
-    case 'refused':
-      // With a state that serves on, only what is newer is out of reach.
-      return {
-        event: ProviderEvents.Error,
-        message,
-        errorCode: serves ? ErrorCode.GENERAL : ErrorCode.PROVIDER_FATAL,
-      }
-    case 'closed':
-      return undefined
-  }
-  if (serves) return undefined
-  return {
-    event: ProviderEvents.Error,
-    message: message ?? 'There is no ruleset to evaluate.',
-    errorCode: ErrorCode.PROVIDER_NOT_READY,
-  }
 }
