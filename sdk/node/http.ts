@@ -28,6 +28,8 @@ export function createAgents(): Agents {
 
 export type Call = {
   readonly url: URL
+  /** JSON to be sent by POST; without it the call is a GET. */
+  readonly body?: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly agents: Agents
   /** How long the answer's headers may take, in milliseconds. */
@@ -43,10 +45,10 @@ export type Answer = {
 }
 
 /**
- * Sends a GET and resolves with the answer's head, whatever its status; redirects are not followed, so that a key
+ * Sends a request and resolves with the answer's head, whatever its status; redirects are not followed, so that a key
  * never goes where it was not sent. Rejects with `TransportError` `network` or `deadline`, or the signal's reason.
  */
-export async function get(call: Call): Promise<Answer> {
+export async function send(call: Call): Promise<Answer> {
   try {
     return await attempt(call)
   } catch (error) {
@@ -58,7 +60,7 @@ export async function get(call: Call): Promise<Answer> {
 
 class LostReusedConnection extends TransportError {}
 
-function attempt({ url, headers, agents, headersMs, signal }: Call): Promise<Answer> {
+function attempt({ url, headers, body, agents, headersMs, signal }: Call): Promise<Answer> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason)
@@ -66,7 +68,15 @@ function attempt({ url, headers, agents, headersMs, signal }: Call): Promise<Ans
     }
     const secure = url.protocol === 'https:'
     const request = (secure ? https : http).request(url, {
-      headers,
+      method: body === undefined ? 'GET' : 'POST',
+      headers:
+        body === undefined
+          ? headers
+          : {
+              ...headers,
+              'Content-Type': 'application/json',
+              'Content-Length': String(Buffer.byteLength(body)),
+            },
       agent: secure ? agents.https : agents.http,
     })
     let answered: http.IncomingMessage | undefined
@@ -97,14 +107,14 @@ function attempt({ url, headers, agents, headersMs, signal }: Call): Promise<Ans
         )
       }
     })
-    request.on('response', (body) => {
+    request.on('response', (answer) => {
       clearTimeout(timer)
-      answered = body
+      answered = answer
       // A body that nobody reads yet must not bring the process down when its connection breaks.
-      body.on('error', () => {})
-      resolve({ status: body.statusCode ?? 0, headers: body.headers, body })
+      answer.on('error', () => {})
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer })
     })
-    request.end()
+    request.end(body)
   })
 }
 

@@ -1,11 +1,12 @@
 /**
- * The two requests that an SDK makes, against one of several addresses: `GET /sdk/v1/ruleset` and
- * `GET /sdk/v1/stream`. It resolves with what is certainly a state or a stream; all else is a `TransportError`.
+ * The requests that an SDK makes, against one of several addresses: `GET /sdk/v1/ruleset` and `GET /sdk/v1/stream`,
+ * and what it tells the server. It resolves with what is certainly a state or a stream; all else is a
+ * `TransportError`.
  */
 import { RulesetError, type State, stateOf } from '../core/index.ts'
 import { TransportError } from '../transport/errors.ts'
 import { retryAfterMs } from '../transport/retry-after.ts'
-import { type Answer, brief, createAgents, get, readText } from './http.ts'
+import { type Answer, brief, createAgents, readText, send } from './http.ts'
 import type { Keys } from './keys.ts'
 import { keyId } from './keys.ts'
 import { BOUNDS, type Surroundings } from './timing.ts'
@@ -38,6 +39,12 @@ export type Wire = {
   ruleset(request: RulesetRequest): Promise<State | undefined>
   /** An open stream. Whoever holds it reads it to its end or destroys its body. */
   stream(lastEventId: string): Promise<Answer>
+  /**
+   * Tells the server something: resolves when it has taken it. On a connection of its own beside a stream. Rejects as
+   * `ruleset` does, and tries no other address.
+   * @param path below the address, such as `sdk/v1/acks`
+   */
+  post(path: string, body: object): Promise<void>
   /** After a refusal: whether there may be another key to try than the one that was refused. */
   renewed(): Promise<boolean>
   close(): void
@@ -72,15 +79,18 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
     key: string,
     headers: Record<string, string>,
     headersMs: number,
+    body?: string,
   ): Promise<Answer> {
-    const answer = await get({
+    const answer = await send({
       url,
+      body,
       agents,
       headersMs,
       signal,
       headers: { ...common, ...headers, Authorization: `Bearer ${key}` },
     })
-    if (answer.status === 200 || answer.status === 304) return answer
+    const taken = body === undefined ? [200, 304] : [200, 202, 204]
+    if (taken.includes(answer.status)) return answer
     throw await refusal(answer, url, key)
   }
 
@@ -152,6 +162,13 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         answer.body.destroy()
         throw invalid(url, 'it is no event stream: does a proxy answer in its place?')
       }),
+
+    async post(path, body) {
+      const key = await keys.current()
+      const url = new URL(path, urls[at] ?? urls[0])
+      const answer = await open(url, key, { Connection: 'close' }, timing.headersMs, JSON.stringify(body))
+      answer.body.resume()
+    },
 
     async renewed() {
       try {
