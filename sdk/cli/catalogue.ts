@@ -3,8 +3,11 @@ import { applyCommand, exportCommand, planCommand } from './code/commands.ts'
 import type { Command } from './command.ts'
 import { explainCommand } from './explain.ts'
 import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
+import { changesCommand } from './history.ts'
 import { killCommand, unkillCommand } from './kill.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './login.ts'
+import { promoteCommand } from './promote.ts'
+import { segmentsImport, segmentsList } from './segments/import.ts'
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
   kill: killCommand,
@@ -17,6 +20,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'flags disable': switched('disable'),
   'flags archive': shelved('archive'),
   'flags unarchive': shelved('unarchive'),
+  'segments list': segmentsList,
+  'segments import': segmentsImport,
+  promote: promoteCommand,
+  changes: changesCommand,
   plan: planCommand,
   apply: applyCommand,
   export: exportCommand,
