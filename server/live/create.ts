@@ -2,15 +2,12 @@
  * Puts the room together: the hub and its poll, the directory, streams, downloads and evaluations. Composes, and
  * decides nothing but when they hear of each other.
  */
-import type { State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
-import { type EpochDocument, openingOf } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
 import type { StreamLimits } from './admission.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import { createAuthenticate } from './authenticate.ts'
-import { subjectOf } from './catch-up.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
@@ -18,11 +15,11 @@ import type { HeldEnvironment, HeldLog } from './held-log.ts'
 import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createLadder } from './ladder.ts'
-import type { Environment, Live, LiveStatus } from './live.ts'
+import type { Live } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
 import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
-import { createPresence, type Instance, type Noticeboard, type Self } from './presence.ts'
+import { createPresence, type Noticeboard, type Self } from './presence.ts'
 import { CALM, createPressure, type Signs } from './pressure.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
@@ -30,10 +27,10 @@ import { createRulesetDownload } from './ruleset-download.ts'
 import { createSdks } from './sdks.ts'
 import { type Signal, storeSignal } from './signal.ts'
 import { createSnapshots, type SnapshotsConfig } from './snapshots/snapshots.ts'
+import { createStatus } from './status.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
 import { createUsage } from './usage.ts'
-import { viewOf } from './view.ts'
 
 export type LiveDeps = {
   readonly store: Store
@@ -73,8 +70,6 @@ export type LiveDeps = {
 }
 
 const TICK_MS = 1_000
-/** For how long it shows that the database went back. */
-const SHOWN_SECONDS = 24 * 60 * 60
 const LOOK_MS = 500
 
 export function createLive(deps: LiveDeps): Live {
@@ -143,8 +138,18 @@ export function createLive(deps: LiveDeps): Live {
     storeAnswers,
     refresh: poll.refresh,
   })
-  const presence = createPresence({ board: deps.noticeboard, self: deps.self, environments, clock })
   let draining = false
+  const { status, environments } = createStatus({
+    hub,
+    directory: directory.current,
+    poll,
+    conditions,
+    redis,
+    clock,
+    serves: ladder.serves,
+    draining: () => draining,
+  })
+  const presence = createPresence({ board: deps.noticeboard, self: deps.self, environments, clock })
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
   let savingUsage: NodeJS.Timeout | undefined
@@ -202,60 +207,6 @@ export function createLive(deps: LiveDeps): Live {
     throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again.', {
       retryAfter: 1,
     })
-  }
-
-  function status(): LiveStatus {
-    const error = conditions.of(STORE)
-    const held = [...hub.logs().values()].filter(
-      ({ head }) => head.kind === 'environment',
-    ) as HeldEnvironment[]
-    const missing = [...poll.unloaded().values()].filter(({ kind }) => kind === 'environment')
-    return {
-      ready: ladder.serves() && !draining,
-      draining,
-      store: {
-        ok: poll.loaded && error === undefined,
-        ...(error !== undefined && { error }),
-        ...(poll.lastOkAt !== undefined && { lastOkAt: poll.lastOkAt }),
-      },
-      ...(redis && { redis: redis.status() }),
-      environments: [
-        ...held.map(({ id, state, compiled, source }) => ({
-          environment: viewOf(compiled).flagSetId,
-          epoch: state.epoch,
-          revision: state.revision,
-          ...healthOf(id),
-          source,
-          ...wentBack(state),
-          flagsInError: viewOf(compiled).flagsInError,
-        })),
-        ...missing.map(({ log: id, epoch, revision }) => ({
-          environment: nameOf(directory.current().environmentById(id)) ?? id,
-          epoch,
-          revision,
-          ...healthOf(id),
-          flagsInError: [],
-        })),
-      ],
-    }
-  }
-
-  function environments(): Instance['environments'] {
-    const held = [...hub.logs().values()].filter(({ head }) => head.kind === 'environment')
-    return Object.fromEntries(
-      held.map(({ id, state: { epoch, revision } }) => [id, { epoch, revision }] as const),
-    )
-  }
-
-  /** An epoch is the Unix second at which it was opened. */
-  function wentBack(state: State): { readonly wentBack?: EpochDocument } {
-    const opening = clock.now() / 1_000 - state.epoch < SHOWN_SECONDS ? openingOf(state) : undefined
-    return opening === undefined ? {} : { wentBack: opening }
-  }
-
-  function healthOf(id: LogId): { readonly ok: boolean; readonly error?: string } {
-    const error = conditions.of(subjectOf(id))
-    return error === undefined ? { ok: true } : { ok: false, error }
   }
 
   return {
@@ -337,8 +288,4 @@ export function createLive(deps: LiveDeps): Live {
       await Promise.all([keyUses.save(), usage.save(), snapshots.close(), presence.stop()])
     },
   }
-}
-
-function nameOf(environment: Environment | undefined): string | undefined {
-  return environment && `${environment.project.key}/${environment.key}`
 }
