@@ -34,7 +34,7 @@ export type KeeperDeps = {
   readonly pace?: Partial<Pace>
 }
 
-/** Milliseconds. */
+/** In milliseconds, but for `rest`. */
 export type Pace = {
   /** From a change to its being kept, so that a burst of changes is kept once. */
   readonly soon: number
@@ -44,10 +44,10 @@ export type Pace = {
   readonly look: number
   /** What the end may take. */
   readonly end: number
+  /** How many times as long as keeping a log took it then rests: at 10, one that took a second is kept again in ten. */
+  readonly rest: number
 }
-const PACE: Pace = { soon: 100, apart: 1_000, look: 2_000, end: 2_000 }
-/** A log that took a second to be kept is kept again in ten. */
-const REST = 10
+const PACE: Pace = { soon: 100, apart: 1_000, look: 2_000, end: 2_000, rest: 10 }
 
 /** A shelf as this process knows it: of each log, which state it has. `down`: it failed, and was not seen to work since. */
 type Known = { readonly shelf: Shelf; readonly has: Map<LogId, string>; down: boolean }
@@ -106,7 +106,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     } catch (cause) {
       reports.notMade(log, cause)
     }
-    rest(log, began + REST * (performance.now() - began))
+    rest(log, began + pace.rest * (performance.now() - began))
   }
 
   /** It may have changed again meanwhile. */
