@@ -5,7 +5,7 @@
  */
 import { entryOf, LIMITS, type SegmentKey } from '@halyard/sdk/core'
 import type { Edit, EntryEdit, LockedLogs, LogId, LogView, Moment, Warning } from './change.ts'
-import { draftConfiguration } from './configurations.ts'
+import { draftConfiguration, whyNotHere } from './configurations.ts'
 import { asJson, entriesOf, lockedLog } from './documents.ts'
 import { changes, replaced } from './edits.ts'
 import { at, collectFaults, type Faults, namedFaults, quote, quoteSome } from './faults.ts'
@@ -54,7 +54,7 @@ export function promote(from: LogId, to: LogId, input: PromotionInput): Edit<Pro
     if (from === to) faults.add('/to', 'Name another environment than the one that the flags come from.')
     faults.refuse()
     if (asked.plan !== undefined) refuseMoved(asked.plan, source, target)
-    refuseAbsent(source, target, asked)
+    refuseAbsent(logs, source, target, asked)
 
     const call: Promotion = { logs, moment, source, target, asked, faults }
     const brought = [
@@ -120,12 +120,18 @@ function readAsked(input: unknown, reading: Reading): Asked {
   }
 }
 
-function refuseAbsent({ state }: LogView, target: LogView, { flags, parts }: Asked): void {
+function refuseAbsent(logs: LockedLogs, source: LogView, target: LogView, { flags, parts }: Asked): void {
+  const { state } = source
   const absent = collectFaults()
+  const archived = collectFaults()
   const bare = collectFaults()
   for (const [index, key] of flags.entries()) {
     const pointer = at('/flags', index)
     if (entryOf(state, 'flag', key) === undefined) {
+      if (whyNotHere(logs, source, key)?.type === 'flag-archived') {
+        archived.add(pointer, `The flag ${quote(key)} is archived; unarchive it first.`)
+        continue
+      }
       const unknown = { key, candidates: entriesOf(state, 'flag').keys() }
       absent.add(pointer, `There is no flag ${quote(key)} in ${quote(state.environment)}.`, unknown)
     } else if (!parts.has('variants') && entryOf(target.state, 'flag', key) === undefined) {
@@ -137,6 +143,7 @@ function refuseAbsent({ state }: LogView, target: LogView, { flags, parts }: Ask
     }
   }
   absent.refuse('flag-not-found')
+  archived.refuse('flag-archived')
   bare.refuse()
 }
 

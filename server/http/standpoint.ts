@@ -81,6 +81,27 @@ export function readAt(given: number | string, where: string, pointer: string): 
   return { revision: given }
 }
 
+/** How far the clock of whoever asks may be ahead, milliseconds. */
+const MAY_BE_AHEAD = 10_000
+
+/**
+ * As `readAt`, for what can only have been: nobody who names a time to come means the present by it.
+ * @param now epoch milliseconds
+ */
+export function readPastAt(given: number | string, where: string, pointer: string, now: number): At {
+  const at = readAt(given, where, pointer)
+  if ('time' in at && at.time > now + MAY_BE_AHEAD) {
+    const faults = collectFaults()
+    const here = new Date(now).toISOString()
+    faults.add(
+      pointer,
+      `${given} is still to come: it is ${here} here. Name a time that has been, or a revision.`,
+    )
+    faults.refuse(pointer === '' ? 'invalid-request' : 'invalid-document')
+  }
+  return at
+}
+
 /** A time in epoch milliseconds. @throws Problem as `readAt` */
 export function readTime(given: string, where: string, pointer: string): number {
   const faults = collectFaults()

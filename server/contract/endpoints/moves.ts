@@ -65,6 +65,6 @@ export const moveEndpoints = {
       example: { from: 'staging', to: 'production', flags: ['checkout'], comment: 'Tested in staging' },
     },
     answers: { 200: { description: 'What was brought', body: Promoted } },
-    problems: [...managed, ...bodied, ...environmentParam, ...flagParam, 'plan-stale'],
+    problems: [...managed, ...bodied, ...environmentParam, ...flagParam, 'flag-archived', 'plan-stale'],
   }),
 } as const

@@ -11,7 +11,7 @@ import { allows, allowsPart } from '../grants.ts'
 import { chooseFields, makeCursor, readCursor } from '../listing.ts'
 import { type Extent, showChange, showRecord } from '../shown-changes.ts'
 import { showState } from '../shown-state.ts'
-import { readAt, readTime } from '../standpoint.ts'
+import { readPastAt, readTime } from '../standpoint.ts'
 
 const PAGE = 50
 const KIB = 1024
@@ -183,16 +183,17 @@ export const historyHandlers: Handlers<
     body: await changeAt(systemLog(live, manager), params.revision),
   }),
 
-  'revisions.get': async ({ params, query, manager }, { live }) => {
+  'revisions.get': async ({ params, query, manager }, { live, clock }) => {
     const { id } = findEnvironment(live, manager, params)
     const { revision } = params
     const at =
       revision === 'latest'
         ? { revision: heldLog(live, id).head.revision }
-        : readAt(
+        : readPastAt(
             /^\d{1,15}$/.test(revision) ? Number(revision) : revision,
             'What is neither a number nor latest',
             '',
+            clock.now(),
           )
     return { status: 200, body: showState(await live.past(id, at), query) }
   },

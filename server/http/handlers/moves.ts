@@ -5,16 +5,17 @@ import { revert } from '../../domain/revert.ts'
 import { type DocumentChange, subjectsOf, summaryOf } from '../../domain/words/changes.ts'
 import type { Handlers } from '../call.ts'
 import { findEnvironment, findNamed } from '../find.ts'
-import { readAt } from '../standpoint.ts'
+import { readPastAt } from '../standpoint.ts'
 import { commit, outcomeOf } from '../write.ts'
 
 const MOST_LINES = 1_000
 
 export const moveHandlers: Handlers<'environments.revert' | 'promotions.create'> = {
-  'environments.revert': async (call, { live }) => {
+  'environments.revert': async (call, { live, clock }) => {
     const environment = findEnvironment(live, call.manager, call.params)
     const { toRevision, flags, segments } = call.body
-    const past = await live.past(environment.id, readAt(toRevision, 'What is no revision', '/toRevision'))
+    const at = readPastAt(toRevision, 'What is no revision', '/toRevision', clock.now())
+    const past = await live.past(environment.id, at)
     const committed = await commit(live, call, {
       scope: { path: [environment.project.id, environment.id] },
       edit: revert(environment.id, past.state, { flags, segments }),

@@ -147,6 +147,17 @@ describe('POST …/revert', () => {
     expect((await revert({ toRevision: past })).body).toMatchObject({ revision: past, items: [] })
   })
 
+  it('is refused to a time that is still to come, unless by a clock that is a little ahead', async () => {
+    const fromNow = (ms: number) => new Date(Date.now() + ms).toISOString()
+    const far = await revert({ toRevision: fromNow(60_000) })
+    expect([far.status, far.body.errors[0].pointer]).toEqual([422, '/toRevision'])
+    expect(far.body.errors[0].message).toMatch(/is still to come: it is .* here. Name a time that has been/)
+    expect((await revert({ toRevision: fromNow(2_000) })).body).toMatchObject({ items: [] })
+    const read = await service.ask('GET', `${STAGING}/revisions/${fromNow(60_000)}`)
+    expect([read.status, read.body.type]).toEqual([400, expect.stringContaining('invalid-request')])
+    expect((await service.ask('GET', `${STAGING}/revisions/${fromNow(2_000)}`)).status).toBe(200)
+  })
+
   it('tells of a flag that is archived by now', async () => {
     const key = await flag()
     const past = revisionOf('staging')

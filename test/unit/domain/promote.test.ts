@@ -1,6 +1,7 @@
 import type { FlagConfig, Split } from '@halyard/sdk/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
+  archiveFlag,
   type Change,
   canonical,
   commitAll,
@@ -614,6 +615,23 @@ describe('a promotion', () => {
         ],
       },
     ])
+  })
+
+  it('is refused for a flag that is archived, and says what to do', () => {
+    world.commit(archiveFlag(world.project, 'a'))
+    expect(problemOf(() => world.run(promote(staging, production, { flags: ['a'] })))).toMatchObject({
+      type: 'flag-archived',
+      details: {
+        errors: [{ pointer: '/flags/0', message: 'The flag "a" is archived; unarchive it first.' }],
+      },
+    })
+  })
+
+  it('is refused for a flag without a configuration in the source', () => {
+    world.commit(commitAll(staging, [{ op: 'delete', kind: 'flag', key: 'a' }]))
+    expect(
+      faultsOf(() => world.run(promote(staging, production, { flags: ['a'] })), 'flag-not-found'),
+    ).toEqual(['/flags/0: There is no flag "a" in "staging". Did you mean "b"?'])
   })
 
   it('is refused within one environment', () => {
