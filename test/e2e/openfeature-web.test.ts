@@ -229,7 +229,8 @@ describe('a page whose server is killed', () => {
     expect(client.getNumberValue('limit', 1)).toBe(0)
     expect(new Set(streams().map(({ url }) => url.href)).size).toBe(1)
     await setLimit('many')
-  })
+    // While a server starts, the provider pauses for up to a minute between attempts.
+  }, 120_000)
 })
 
 describe('a page that should not be here', () => {
