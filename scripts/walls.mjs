@@ -12,7 +12,6 @@ export const WALLS = {
   'sdk/core': ['re2js'],
   'sdk/transport': [],
   'sdk/flags.ts': [],
-  'sdk/node': ['sdk/core', 'sdk/transport', 'type:sdk/flags.ts', 'node:'],
   'sdk/openfeature': ['type:sdk/core'],
   'sdk/openfeature/server': [
     'sdk/openfeature',
@@ -23,6 +22,10 @@ export const WALLS = {
   ],
   'sdk/cli': ['sdk/transport', 'yaml', 'csv-parse', 'node:'],
   'sdk/testing': ['type:sdk/core', 'type:sdk/flags.ts', 'type:sdk/node'],
+  'sdk/answers.ts': ['type:sdk/core'],
+  'sdk/node': ['sdk/core', 'sdk/transport', 'type:sdk/flags.ts', 'type:sdk/answers.ts', 'node:'],
+  'sdk/browser': ['type:sdk/core', 'type:sdk/flags.ts', 'type:sdk/answers.ts', 'sdk/transport/version.ts'],
+  'sdk/react': ['sdk/browser', 'type:sdk/flags.ts', 'type:sdk/answers.ts', 'react'],
   'server/domain': ['sdk/core', 'canonicalize', 'ajv', 'fastest-levenshtein', 're2js', 'node:crypto'],
   'server/contract': [
     'zod',

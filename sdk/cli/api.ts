@@ -3,6 +3,7 @@
  * where the server is away for a moment, so that it is done once. What is refused is a `Refused`, in words.
  */
 import { randomUUID } from 'node:crypto'
+import { ReadableStream } from 'node:stream/web'
 import { createBackoff } from '../transport/backoff.ts'
 import { retryAfterMs } from '../transport/retry-after.ts'
 import { type Edge, EXIT, type Given, Refusal, reasonOf } from './command.ts'

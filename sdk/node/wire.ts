@@ -6,11 +6,11 @@
 import { RulesetError, type State, stateOf } from '../core/index.ts'
 import { TransportError } from '../transport/errors.ts'
 import { retryAfterMs } from '../transport/retry-after.ts'
+import { SDK_VERSION } from '../transport/version.ts'
 import { type Answer, brief, createAgents, readText, send } from './http.ts'
 import type { Keys } from './keys.ts'
 import { keyId } from './keys.ts'
 import { BOUNDS, type Surroundings } from './timing.ts'
-import { SDK_VERSION } from './version.ts'
 
 export type WireOptions = {
   /** In the order in which they are tried. */

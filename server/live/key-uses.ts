@@ -75,7 +75,7 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
   const keys = new Map<string, OfKey>()
   let savings = 0
 
-  function useOf(keyId: string, app = '', sdk = ''): Use {
+  function seenOf(keyId: string, app = '', sdk = ''): Use {
     const ofKey = keys.get(keyId)
     const use = ofKey?.recognised.get(app)?.get(sdk)
     return use ?? newCaller(keyId, ofKey ?? kept(keyId), app, sdk)
@@ -144,12 +144,12 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
 
   return {
     note(keyId, app, sdk) {
-      const use = useOf(keyId, app, sdk)
+      const use = seenOf(keyId, app, sdk)
       use.at = clock.now()
       return use
     },
     opened(keyId, app, sdk) {
-      const use = useOf(keyId, app, sdk)
+      const use = seenOf(keyId, app, sdk)
       use.at = clock.now()
       use.open++
       return () => {

@@ -8,6 +8,7 @@ export const ENTRIES: Readonly<Record<string, Entry>> = {
   './core': { trial: 'core', runs: ['node', 'web'] },
   './flags': { trial: 'flags', runs: ['node', 'web'] },
   './node': { trial: 'node', runs: ['node'] },
+  './browser': { trial: 'browser', runs: ['node', 'web'] },
   './openfeature/server': { trial: 'openfeature-server', runs: ['node'] },
   './testing': { trial: 'testing', runs: ['node', 'web'] },
 }
