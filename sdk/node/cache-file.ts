@@ -3,6 +3,7 @@
  * and never in their way: debounced, in small steps, to a temporary file that then takes the old one's place.
  */
 import { createHash, type Hash } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
@@ -75,7 +76,7 @@ export function createCacheFile({ path, keyId, surroundings, warn }: CacheFileOp
   return {
     async read() {
       try {
-        const { size, mtimeMs } = await stat(path)
+        const { size, mtimeMs } = await regular(path)
         if (size > BOUNDS.ruleset) throw new Error(`it is larger than ${BOUNDS.ruleset} bytes`)
         const state = parse(await readFile(path, 'utf8'), keyId())
         present = true
@@ -129,6 +130,9 @@ function parse(text: string, keyId: string | undefined): State {
 
 /** Three lines: header, ruleset, and the SHA-256 of both. The digest of a ruleset does not cover definitions. */
 async function write(path: string, header: Header, state: State): Promise<void> {
+  await regular(path).catch((cause) => {
+    if (!isMissing(cause)) throw cause
+  })
   written += 1
   const temporary = `${path}.${process.pid}-${threadId}-${written}.tmp`
   // `wx` follows no link that somebody may have put there.
@@ -183,6 +187,13 @@ async function writeRuleset(file: FileHandle, hash: Hash, state: State): Promise
 
 function member([key, value]: readonly [string, unknown]): string {
   return `${JSON.stringify(key)}:${JSON.stringify(value)}`
+}
+
+/** A pipe would be waited for, a device read without end, and either replaced by a file. */
+async function regular(path: string): Promise<Stats> {
+  const found = await stat(path)
+  if (!found.isFile()) throw new Error('it is no regular file')
+  return found
 }
 
 function isMissing(cause: unknown): boolean {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -157,6 +158,21 @@ describe('a file that is not to be trusted is ignored with a warning', () => {
     const cache = cacheAt(join(path, '..'))
     expect(await cache.read()).toBeUndefined()
     expect(cache.warnings).toHaveLength(1)
+  })
+
+  test('what is no file, such as a pipe or /dev/null: it is neither waited for nor replaced', async () => {
+    const path = await place()
+    execFileSync('mkfifo', [path])
+    const cache = cacheAt(path)
+    // Whoever opens a pipe waits for somebody at its other end.
+    expect(await cache.read()).toBeUndefined()
+    cache.keep(on)
+    await cache.close()
+    expect((await stat(path)).isFIFO()).toBe(true)
+    expect(cache.warnings).toEqual([
+      expect.stringMatching(/is ignored: it is no regular file/),
+      expect.stringMatching(/cannot be written: it is no regular file/),
+    ])
   })
 
   test('a place that cannot be written is said once, and harms nothing', async () => {
