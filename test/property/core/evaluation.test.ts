@@ -1,8 +1,8 @@
-import { type Context, compile, evaluate, explain, type Json, partOf, type State } from '@halyard/sdk/core'
+import { type Context, compile, evaluate, explain, partOf, type State } from '@halyard/sdk/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { rulesetWith } from '../../unit/core/rulesets.ts'
-import { almostDefinition, anyContext, anyJson, context, flagDefinition, now, state } from './arbitraries.ts'
+import { almostDefinition, anyContext, anyJson, context, now, state } from './arbitraries.ts'
 
 const KEYS = ['a', 'b', 'c', 'd', '__proto__', 'unknown']
 const REASONS = ['STATIC', 'DEFAULT', 'TARGETING_MATCH', 'SPLIT', 'DISABLED', 'ERROR']
@@ -116,40 +116,6 @@ describe('evaluation', () => {
         },
       ),
       { numRuns: 500 },
-    )
-  })
-})
-
-describe('a killed flag', () => {
-  it('serves its off variant, whatever else is in its definition', () => {
-    const value = fc.constantFrom<Json>('OFF', 7, false, { a: [1] })
-    fc.assert(
-      fc.property(
-        fc.oneof(almostDefinition, flagDefinition),
-        value,
-        fc.boolean(),
-        anyContext,
-        (shape, off, pending, anything) => {
-          const type = typeof off
-          const fields =
-            typeof shape === 'object' && shape !== null && !Array.isArray(shape) ? shape : { rules: shape }
-          const definition = { ...fields, type, offVariant: 'off', variants: { off, on: shape } }
-          const kill = { id: 'k1', by: 'ann', at: '2026-01-01T00:00:00Z' }
-          const compiled = compile(
-            rulesetWith(
-              { flag: { f: definition }, ...(!pending && { kill: { f: kill } }) },
-              pending ? { f: [kill] } : {},
-            ),
-          )
-          expect(evaluate(compiled, 'f', anything as Context, 0)).toEqual({
-            value: off,
-            variant: 'off',
-            reason: 'DISABLED',
-            metadata: { version: 1, killed: true },
-          })
-        },
-      ),
-      { numRuns: 1_000 },
     )
   })
 })
