@@ -107,7 +107,8 @@ export function tailOf(compiled: Compiled): string {
   let tail = tails.get(compiled)
   if (tail === undefined) {
     const { flagSetId } = viewOf(compiled)
-    tail = `${JSON.stringify({ revision: compiled.state.revision, flagSetId }).slice(1)}}`
+    const { epoch, revision } = compiled.state
+    tail = `${JSON.stringify({ epoch, revision, flagSetId }).slice(1)}}`
     tails.set(compiled, tail)
   }
   return tail

@@ -153,7 +153,8 @@ export function createEvaluations(deps: EvaluationsDeps): Evaluations {
     let ending = made.get(name)
     if (ending === undefined) {
       const { flagSetId } = viewOf(compiled)
-      const metadata = JSON.stringify({ flagSetId, revision: compiled.state.revision })
+      const { epoch, revision } = compiled.state
+      const metadata = JSON.stringify({ flagSetId, epoch, revision })
       const requestUri = `/ofrep/v1/stream?token=${streamToken(id, keyId, scope)}`
       const eventStreams = JSON.stringify([
         { type: 'sse', endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_SECONDS },

@@ -72,6 +72,7 @@ describe('the provider for servers', () => {
     const { flagMetadata } = await client.getBooleanDetails('checkout', false, ADA)
     expect(flagMetadata).toEqual({
       flagSetId: 'default/development',
+      epoch: expect.any(Number),
       revision: expect.any(Number),
       version: expect.any(Number),
       rule: 'canary-rule',

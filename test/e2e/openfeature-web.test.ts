@@ -101,7 +101,11 @@ describe('a page', () => {
       value: true,
       variant: 'on',
       reason: 'TARGETING_MATCH',
-      flagMetadata: { flagSetId: 'default/development', revision: expect.any(Number) },
+      flagMetadata: {
+        flagSetId: 'default/development',
+        epoch: expect.any(Number),
+        revision: expect.any(Number),
+      },
     })
     expect(client.getStringDetails('theme', 'x')).toMatchObject({ value: '#000', variant: 'dark' })
     expect(client.getNumberDetails('limit', 1)).toMatchObject({ value: 12.5, reason: 'STATIC' })

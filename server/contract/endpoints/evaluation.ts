@@ -23,7 +23,7 @@ const EvaluationRequest = z.looseObject({ context: EvaluationContext })
 
 const Metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).meta({
   description:
-    'revision (the state’s), version (the flag’s), flagSetId (project/environment), killed; to server keys also rule and prerequisite',
+    'epoch and revision (the state’s; a restored database goes on in a new epoch), version (the flag’s), flagSetId (project/environment), killed; to server keys also rule and prerequisite',
 })
 const EvaluationSuccess = z.strictObject({
   key: z.string(),
@@ -102,7 +102,7 @@ export const evaluationEndpoints = {
           value: true,
           variant: 'on',
           reason: 'TARGETING_MATCH',
-          metadata: { flagSetId: 'default/production', revision: 12, version: 9 },
+          metadata: { flagSetId: 'default/production', epoch: 1_800_000_000, revision: 12, version: 9 },
         },
       },
       400: malformed(EvaluationFailure),

@@ -136,6 +136,10 @@ describe('a database that goes back while instances run', () => {
       expect(has(live, environment, 'flag', 'c')).toBe(false)
       expect(live.evaluate(environment, 'b', {})).toMatchObject({ value: true })
       expect(live.evaluate(environment, 'a', {})).toMatchObject({ reason: 'DISABLED', value: false })
+      const answer = JSON.parse(live.answer(environment, 'server', 'b', {}).body)
+      expect(answer.metadata, 'who saw revision 3 before can tell them apart').toMatchObject(
+        tag(live, environment),
+      )
     }
     const told = await until('streams are told', () => peer.events.find(({ event }) => event === 'reload'))
     expect(JSON.parse(told.data)).toEqual(tag(one, environment))

@@ -85,7 +85,7 @@ describe('all flags at once', () => {
   it('come with the flag set, the revision and the stream to listen to', () => {
     const { evaluateAll, environment } = house()
     const answer = JSON.parse(evaluateAll(environment, { scope: 'client', keyId: 'k1' }, {}).body.toString())
-    expect(answer.metadata).toEqual({ flagSetId: 'shop/production', revision: 1 })
+    expect(answer.metadata).toEqual({ flagSetId: 'shop/production', epoch: 1_700_000_000, revision: 1 })
     expect(answer.eventStreams).toEqual([
       {
         type: 'sse',
@@ -258,14 +258,20 @@ describe('one flag', () => {
       value: false,
       variant: 'off',
       reason: 'TARGETING_MATCH',
-      metadata: { version: 1, rule: `${CANARY}-rule`, revision: 1, flagSetId: 'shop/production' },
+      metadata: {
+        version: 1,
+        rule: `${CANARY}-rule`,
+        epoch: 1_700_000_000,
+        revision: 1,
+        flagSetId: 'shop/production',
+      },
     })
     expect(JSON.parse(answer(environment, 'client', 'killed', {}).body)).toEqual({
       key: 'killed',
       value: false,
       variant: 'off',
       reason: 'DISABLED',
-      metadata: { killed: true, version: 1, revision: 1, flagSetId: 'shop/production' },
+      metadata: { killed: true, version: 1, epoch: 1_700_000_000, revision: 1, flagSetId: 'shop/production' },
     })
   })
 
