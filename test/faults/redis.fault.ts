@@ -113,24 +113,3 @@ function mangled() {
     return before
   })
 }
-
-const SNAPSHOTS = 'snapshots in Redis have not landed yet'
-row(
-  'redis-snapshot-back',
-  {
-    fault: '`FLUSHALL`, and `kill -9` with a restart that is empty',
-    pass: 'each environment’s snapshot is back ≤ 5 s',
-    waits: SNAPSHOTS,
-  },
-  async () => {},
-)
-row(
-  'redis-snapshot-poisoned',
-  {
-    fault:
-      'SET of garbage, of an older state and of a forged state in the snapshot’s place; then a boot without Postgres',
-    pass: 'ignored, with an alarm',
-    waits: SNAPSHOTS,
-  },
-  async () => {},
-)

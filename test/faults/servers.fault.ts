@@ -7,7 +7,7 @@ import { ANY, DEVELOPMENT, sdkKey } from '../support/rest.ts'
 import { until } from '../support/until.ts'
 import { type BaseLoad, CLIENTS, startBaseLoad, through } from './rig/base-load.ts'
 import { FILLING, KILLED } from './rig/flags.ts'
-import { type Member, residentOf } from './rig/fleet.ts'
+import { type Member, metricOf, residentOf } from './rig/fleet.ts'
 import { expectGates, milliseconds } from './rig/gates.ts'
 import { haproxyIsHere, startHaproxy } from './rig/haproxy.ts'
 import { row } from './rig/row.ts'
@@ -133,7 +133,7 @@ row(
       // Past 30 s undrained, or 1 MiB behind.
       await until(
         'stuck streams are dropped',
-        async () => (await metric(one(load), 'halyard_streams_dropped_total')) >= 300,
+        async () => (await metricOf(one(load), 'halyard_streams_dropped_total')) >= 300,
         60_000,
       )
     })
@@ -144,7 +144,7 @@ row(
     )
     report.figure(
       'stuck streams dropped',
-      `${await metric(one(load), 'halyard_streams_dropped_total')} of 300`,
+      `${await metricOf(one(load), 'halyard_streams_dropped_total')} of 300`,
     )
     expectGates(load, verdict, report, { latency: Number.POSITIVE_INFINITY })
   },
@@ -211,12 +211,3 @@ row(
     expect(quantile(answers, 0.99)).toBeLessThanOrEqual(1_000)
   },
 )
-
-/** A number of a server's metrics, over all of its labels. */
-async function metric({ url }: Member, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text()
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-}

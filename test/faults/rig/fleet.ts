@@ -65,6 +65,8 @@ export type FleetOptions = {
   readonly redis?: boolean
   /** A folder for all that the database keeps in tables. */
   readonly tablespace?: string
+  /** How each server is started at first, where that is not as this build. */
+  readonly as?: ServerOptions
   /** Node's own options for each server. */
   readonly nodeOptions?: string
 }
@@ -97,9 +99,14 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
     const front = options.proxies?.front ? await tcpProxy(address) : undefined
     const side = redis && options.proxies?.side ? await tcpProxy(redis.url) : undefined
     const server = await all.startServer({
+      ...options.as,
       port,
       adminKey,
-      settings: { ...settings, ...(redis && { REDIS_URL: side?.via(redis.url) ?? redis.url }) },
+      settings: {
+        ...settings,
+        ...options.as?.settings,
+        ...(redis && { REDIS_URL: side?.via(redis.url) ?? redis.url }),
+      },
       database: back?.via(database.url) ?? database.url,
     })
     return memberOf({ name: `server ${index + 1}`, server, front, back, side, adminKey, accidents })
@@ -185,6 +192,15 @@ export function residentOf(pid: number): { readonly now: number; readonly most: 
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const line = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024
   return { now: line('VmRSS'), most: line('VmHWM') }
+}
+
+/** A number of a server's metrics, over all of its labels. */
+export async function metricOf({ url }: Pick<Member, 'url'>, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }
 
 export const RIG = fileURLToPath(new URL('.', import.meta.url))
