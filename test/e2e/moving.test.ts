@@ -9,14 +9,12 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { ROOT } from '../support/build.ts'
-import { plainEnvironment, processes, type Server } from '../support/process.ts'
+import { MAIN, plainEnvironment, processes, type Server } from '../support/process.ts'
 import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
 import { until } from '../support/until.ts'
 
 const all = processes()
-const MAIN = join(ROOT, 'dist/main.js')
 const FLAG = `${DEVELOPMENT}/flags/checkout`
 const PROBES = {
   crowd: { flag: 'checkout', crowd: 1_000 },

@@ -13,6 +13,9 @@ import { freshDatabase } from './postgres.ts'
 import { freePort } from './postgres-process.ts'
 import { until } from './until.ts'
 
+/** The program of the build. */
+export const MAIN = join(ROOT, 'dist/main.js')
+
 export type Ended = {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -38,7 +41,7 @@ export type Server = Running & {
   readonly port: number
   readonly dataDir: string
   readonly adminKey: string
-  /** The same server once more: same port, folder and settings. */
+  /** The same server once more: same port, folder and settings, but for what changes. */
   readonly again: (change?: ServerOptions) => Promise<Server>
 }
 
@@ -49,7 +52,10 @@ export type ServerOptions = {
   readonly dataDir?: string
   /** `null`: none is configured, and the first start makes one. */
   readonly adminKey?: string | null
-  readonly settings?: Readonly<Record<string, string>>
+  /** Over those that every server of a test has; `undefined` leaves one out. */
+  readonly settings?: Readonly<Record<string, string | undefined>>
+  /** The `dist/main.js` of another build. */
+  readonly main?: string | undefined
   /** What to wait for; `ended` is for a start that is meant to fail. */
   readonly until?: 'ready' | 'live' | 'ended'
 }
@@ -87,7 +93,11 @@ export function processes(): Processes {
     return folder
   }
 
-  function run(file: string, args: readonly string[], settings: Readonly<Record<string, string>>): Running {
+  function run(
+    file: string,
+    args: readonly string[],
+    settings: Readonly<Record<string, string | undefined>>,
+  ): Running {
     const one = spawned(process.execPath, [file, ...args], { ...plainEnvironment(), ...settings })
     running.add(one)
     void one.ended.then(() => running.delete(one))
@@ -98,7 +108,7 @@ export function processes(): Processes {
     const port = options.port ?? (await freePort())
     const dataDir = options.dataDir ?? join(freshFolder(), 'data')
     const adminKey = options.adminKey === undefined ? randomBytes(24).toString('hex') : options.adminKey
-    const one = run(join(ROOT, 'dist/main.js'), [], {
+    const one = run(options.main ?? MAIN, [], {
       HALYARD_PORT: String(port),
       HALYARD_DATA_DIR: dataDir,
       HALYARD_LOG_LEVEL: 'info',
@@ -114,7 +124,15 @@ export function processes(): Processes {
       port,
       dataDir,
       adminKey: adminKey ?? '',
-      again: async (change = {}) => await startServer({ ...options, port, dataDir, adminKey, ...change }),
+      again: async (change = {}) =>
+        await startServer({
+          ...options,
+          port,
+          dataDir,
+          adminKey,
+          ...change,
+          settings: { ...options.settings, ...change.settings },
+        }),
     }
     const wanted = options.until ?? 'ready'
     if (wanted === 'ended') await one.ended

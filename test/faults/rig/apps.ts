@@ -6,7 +6,8 @@ import type { Processes, Running } from '../../support/process.ts'
 import { until } from '../../support/until.ts'
 import { PROBES, type Probe, USERS } from './flags.ts'
 
-const SCRIPT = fileURLToPath(new URL('./apps.mjs', import.meta.url))
+/** With the SDK of this build. */
+export const APPS = fileURLToPath(new URL('./apps.mjs', import.meta.url))
 
 export type Position = { readonly epoch: number; readonly revision: number }
 /** One answer, by one state; however often it was given. `unserved`: no state was held, so it is the default. */
@@ -63,6 +64,8 @@ export type AppsOptions = {
   /** Milliseconds between two rounds over all clients of a process; evaluations of each client in one. */
   readonly tickMs?: number
   readonly perTick?: number
+  /** What each process runs, by turns: `apps.mjs`, where it stands beside another release of the SDK. */
+  readonly scripts?: readonly string[]
   /** A module that each process loads first. */
   readonly preload?: string
   /** Options of `connect`. */
@@ -72,7 +75,16 @@ export type AppsOptions = {
 /** Starts them; resolves when every SDK has resolved. */
 export async function startApps(
   { startScript }: Pick<Processes, 'startScript'>,
-  { clients, processes, key, tickMs = 100, perTick = 6, preload, options = {} }: AppsOptions,
+  {
+    clients,
+    processes,
+    key,
+    tickMs = 100,
+    perTick = 6,
+    preload,
+    scripts = [APPS],
+    options = {},
+  }: AppsOptions,
 ): Promise<Apps> {
   const outcomes: Outcome[] = []
   const heard: Hearing[] = []
@@ -106,7 +118,7 @@ export async function startApps(
     const own = clients.filter((_client, client) => client % processes === index)
     const config = { clients: own, key, probes: PROBES, users: USERS, tickMs, perTick, options }
     const settings = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
-    const one = startScript(SCRIPT, settings, [JSON.stringify(config)])
+    const one = startScript(scripts[index % scripts.length] as string, settings, [JSON.stringify(config)])
     if (one.child.stdout === null) throw new Error('the apps have no output')
     createInterface({ input: one.child.stdout }).on('line', (line) => took(index, JSON.parse(line) as Line))
     return one

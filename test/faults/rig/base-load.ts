@@ -31,7 +31,7 @@ export type BaseLoadOptions = FleetOptions & {
   readonly perSecond?: number
   /** What stands before the servers: apps, callers and writers know its address alone. */
   readonly behind?: (ports: readonly number[]) => Promise<string>
-  readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload'>>
+  readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload' | 'scripts'>>
 }
 
 export type BaseLoad = {
