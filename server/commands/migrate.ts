@@ -4,6 +4,7 @@
  */
 import { migrate } from '../store/postgres.ts'
 import { type Command, configOf, EXIT } from './command.ts'
+import { inWords } from './on-database.ts'
 
 export const migrateCommand: Command = {
   summary: 'bring the schema of the Postgres at DATABASE_URL up to this release',
@@ -14,7 +15,7 @@ export const migrateCommand: Command = {
       edge.say('The embedded database migrates itself at the start: nothing to do.')
       return EXIT.done
     }
-    const applied = await migrate(database)
+    const applied = await inWords(() => migrate(database))
     edge.say(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.join(', ')}.`)
     return EXIT.done
   },

@@ -5,8 +5,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
+import { Problem } from '../domain/problem.ts'
 import { letApplicationRoleIn } from './application-role.ts'
 import { type Database, type Db, type Log, rowsOf, silent } from './database.ts'
+import { sqlState } from './faults.ts'
 import { lockMigrations } from './migration-lock.ts'
 
 export type Migration = {
@@ -17,6 +19,9 @@ export type Migration = {
 
 // The same from server/store and from dist/store.
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url))
+/** SQLSTATE, where `lock_timeout` ran out. */
+const LOCK_NOT_AVAILABLE = '55P03'
+const RETRY_AFTER_SECONDS = 5
 const BREAKPOINT = '--> statement-breakpoint'
 
 /** The migrations of this build, in order. */
@@ -45,16 +50,30 @@ export async function applyMigrations(
   const done: string[] = []
   for (const migration of migrations) {
     if (known.has(migration.name)) continue
-    const applied = await database.transact('migration', async (db) => {
-      const keep = await applyOne(db, migration)
-      return { keep, value: keep }
-    })
+    const applied = await database
+      .transact('migration', async (db) => {
+        const keep = await applyOne(db, migration)
+        return { keep, value: keep }
+      })
+      .catch((error: unknown) => {
+        throw inTheWay(error, migration)
+      })
     if (!applied) continue
     done.push(migration.name)
     log.info({ migration: migration.name }, 'the database schema was migrated')
   }
   if (database.hasRoles) await letApplicationRoleIn(database, done.length > 0, log)
   return done
+}
+
+/** Says of a lock that was not free in time whose it may be: what is said of edits is of no use here. */
+function inTheWay(error: unknown, { name }: Migration): unknown {
+  if (!(error instanceof Problem) || sqlState(error.cause) !== LOCK_NOT_AVAILABLE) return error
+  return new Problem(
+    'unavailable',
+    `The migration ${name} needs a table that a long transaction uses, or another migrator is at work (pg_stat_activity shows them). It waits for 2 s at most, since edits wait behind it. Nothing was changed; try again.`,
+    { retryAfter: RETRY_AFTER_SECONDS, cause: error.cause },
+  )
 }
 
 /** The names of this build's migrations that the database has not. */

@@ -60,6 +60,9 @@ describe('migrations', () => {
     const alter = { name: '9999-alter', statements: ['ALTER TABLE halyard.logs ADD COLUMN extra int'] }
     await expect(applyMigrations(driver, [alter])).rejects.toMatchObject({
       type: 'unavailable',
+      message: expect.stringMatching(
+        /^The migration 9999-alter needs a table .*pg_stat_activity.* try again\.$/,
+      ),
       details: { cause: { code: '55P03' } },
     })
     await reader.query('COMMIT')
