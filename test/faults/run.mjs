@@ -1,6 +1,7 @@
 /**
- * `npm run test:faults [-- row … --write --clients 20]`: runs the matrix of faults, or the rows whose names begin so,
- * one after the other, and prints a table of their figures. `--write` keeps the table in docs/faults.md.
+ * `npm run test:faults [-- row … --write --clients 20 --minutes 120]`: runs the matrix of faults, or the rows whose names begin so,
+ * one after the other, and prints a table of their figures. `--write` keeps the table in docs/faults.md; `--minutes` is
+ * for the soak.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -60,6 +61,7 @@ function asked(args) {
   for (let at = 0; at < args.length; at += 1) {
     if (args[at] === '--write') write = true
     else if (args[at] === '--clients') settings.HALYARD_FAULTS_CLIENTS = args[++at]
+    else if (args[at] === '--minutes') settings.HALYARD_FAULTS_MINUTES = args[++at]
     else rows.push(args[at])
   }
   return { rows, write, settings }

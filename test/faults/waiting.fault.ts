@@ -24,18 +24,6 @@ const ROWS: readonly (readonly [name: string, fault: string, pass: string])[] = 
     '4xx with a pointer',
   ],
   ['kill-any-shape', 'any flag, with an evaluator that throws on rules', 'always the off variant'],
-  ['releases-side-by-side', 'the release before and this one on one database', 'zero errors'],
-  ['migration-killed', 'a migration killed half-way; two migrators at once', 'one winner'],
-  [
-    'restored-backup',
-    '`pg_dump`, write on, restore',
-    'clients never below what they saw; kills stay; recorded',
-  ],
-  [
-    'soak',
-    'churn of clients and writes for two hours',
-    'memory slope about zero; timers and listeners constant',
-  ],
   ['memory-back', 'a minute after each fault', 'G6: live memory within 10 % of what it was'],
 ]
 for (const [name, fault, pass] of ROWS) row(name, { fault, pass, waits: NOT_WRITTEN }, async () => {})

@@ -29,6 +29,9 @@ export type BaseLoadOptions = FleetOptions & {
   readonly clients?: number
   readonly pace?: Pace
   readonly perSecond?: number
+  readonly restores?: number
+  /** Servers of a release that keeps no Idempotency-Key take part. */
+  readonly unkeyed?: boolean
   /** What stands before the servers: apps, callers and writers know its address alone. */
   readonly behind?: (ports: readonly number[]) => Promise<string>
   readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload' | 'scripts'>>
@@ -76,6 +79,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     targets: reached.map(({ name, url }) => ({ name, url, many: front !== undefined })),
     key,
     ...(options.perSecond !== undefined && { perSecond: options.perSecond }),
+    ...(options.restores !== undefined && { restores: options.restores }),
   })
   const targets = reached.map(
     ({ name, url }): Target => ({
@@ -103,7 +107,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
       writes: writer.writes,
       wrong: [...apps.wrong, ...evaluations.wrong, ...writer.wrong],
     }
-    return judge(seen, histories)
+    return judge(seen, histories, options.unkeyed)
   }
 
   /** Every client and every server has the newest state. */

@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { freshDatabase, type PostgresProcess, startPostgres } from '../../support/postgres.ts'
 import { freePort } from '../../support/postgres-process.ts'
-import type { Processes, Server, ServerOptions } from '../../support/process.ts'
+import type { Processes, Running, Server, ServerOptions } from '../../support/process.ts'
 import { type RedisProcess, startRedis } from '../../support/redis.ts'
 import { type Rest, rest } from '../../support/rest.ts'
 import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
-const PROBE = new URL('./probe.mjs', import.meta.url)
+/** A module that a process loads first, so that it can be asked what it holds. */
+export const PROBE = new URL('./probe.mjs', import.meta.url).href
 /** Longer than any answer may take. */
 const TIMEOUT_MS = 10_000
 
@@ -41,6 +42,8 @@ export type Memory = {
   readonly heapUsed: number
   readonly external: number
   readonly resources: Readonly<Record<string, number>>
+  /** Of events of the process itself. */
+  readonly listeners: number
 }
 
 export type Fleet = {
@@ -89,7 +92,7 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
   })
   const settings = {
     HALYARD_SECRET: secret,
-    NODE_OPTIONS: [`--import=${PROBE.href}`, options.nodeOptions ?? ''].join(' ').trim(),
+    NODE_OPTIONS: [`--import=${PROBE}`, options.nodeOptions ?? ''].join(' ').trim(),
     ...options.settings,
   }
   const start = async (index: number) => {
@@ -162,7 +165,7 @@ function memberOf({ name, server: first, front, back, side, adminKey, accidents 
       wanted = false
       watch()
     },
-    memory: () => memoryOf(server),
+    memory: () => askProbe(server),
   }
 }
 
@@ -175,7 +178,8 @@ function alarming(log: string): readonly string[] {
     )
 }
 
-async function memoryOf(server: Server): Promise<Memory> {
+/** What a process that has loaded the probe holds. */
+export async function askProbe(server: Running): Promise<Memory> {
   const said = () =>
     server
       .stdout()

@@ -31,8 +31,11 @@ export type Verdict = {
   readonly acknowledged: number
 }
 
-/** @param histories all that the database ever had: more than one where a backup was restored */
-export function judge(seen: Seen, histories: readonly History[]): Verdict {
+/**
+ * @param histories all that the database ever had: more than one where a backup was restored
+ * @param unkeyed a release also wrote that kept no Idempotency-Key: a record without one may be any write's
+ */
+export function judge(seen: Seen, histories: readonly History[], unkeyed = false): Verdict {
   const states = new Set<string>()
   const wrongEvaluations: string[] = []
   const findAt = (position: Position): Find | undefined => {
@@ -61,7 +64,7 @@ export function judge(seen: Seen, histories: readonly History[]): Verdict {
   const acknowledged = seen.writes.filter((write) => write.acknowledged !== undefined)
   return {
     wrongEvaluations,
-    lostWrites: [...lost(acknowledged, histories), ...twice(seen.writes, histories)],
+    lostWrites: [...lost(acknowledged, histories, unkeyed), ...twice(seen.writes, histories)],
     wrong: seen.wrong,
     checked: { local: seen.local.length, remote: seen.remote.length, states: states.size },
     acknowledged: acknowledged.length,
@@ -154,7 +157,11 @@ function againstLedger(seen: Seen): readonly string[] {
   })
 }
 
-function lost(acknowledged: readonly Write[], histories: readonly History[]): readonly string[] {
+function lost(
+  acknowledged: readonly Write[],
+  histories: readonly History[],
+  unkeyed: boolean,
+): readonly string[] {
   return acknowledged.flatMap(({ id, what, expectation, acknowledged: promise }) => {
     if (promise === undefined) return []
     const history = histories.find(({ at }) => at(promise) !== undefined)
@@ -165,7 +172,8 @@ function lost(acknowledged: readonly Write[], histories: readonly History[]): re
     if (!expectation.holds(definition))
       return [`${what} at ${tag(promise)}: the document is ${JSON.stringify(definition)}`]
     const audited = history.records.some(
-      ({ revision, idempotencyKey }) => revision === promise.revision && idempotencyKey === id,
+      ({ revision, idempotencyKey }) =>
+        revision === promise.revision && (idempotencyKey === id || (unkeyed && idempotencyKey === null)),
     )
     return audited || promise.already ? [] : [`${what} at ${tag(promise)}: no change record tells of it`]
   })

@@ -16,7 +16,9 @@ process.on('SIGUSR2', () => {
     const { rss, heapUsed, external } = process.memoryUsage()
     const resources = {}
     for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
-    process.stdout.write(`${JSON.stringify({ probe: { rss, heapUsed, external, resources } })}\n`)
+    const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
+    const probe = { rss, heapUsed, external, resources, listeners }
+    process.stdout.write(`${JSON.stringify({ probe })}\n`)
   }, 200)
 })
 process.on('SIGWINCH', () => {
