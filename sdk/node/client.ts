@@ -3,7 +3,7 @@
  * it stands; hides when it is ready, stale or refused.
  */
 import { randomUUID } from 'node:crypto'
-import type { Json } from '../core/index.ts'
+import type { Context, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf } from '../flags.ts'
 import { TransportError } from '../transport/errors.ts'
 import { createAlarm } from './alarm.ts'
@@ -14,6 +14,7 @@ import { type ClientEvents, createEmitter, type Listener } from './events.ts'
 import { createHolder, type Source } from './holder.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { type ConnectOptions, type Settings, settingsOf } from './options.ts'
+import type { PageData } from './page-data.ts'
 import { type Running, run } from './source.ts'
 import { type ClientState, createStanding } from './standing.ts'
 import { silent } from './telemetry.ts'
@@ -34,6 +35,11 @@ export type Status = {
 }
 
 export type Client = Getters & {
+  /**
+   * The flags that pages may see, for this context and the client's own attributes: what `@halyard/sdk/browser` takes as
+   * `bootstrap`. All of the context travels to the page.
+   */
+  dehydrate(context?: Context): PageData
   status(): Status
   /**
    * Calls back on each such event, until the function that it returns is called. A listener's errors are logged, and
@@ -232,6 +238,7 @@ function open(
 
   const client: Client = {
     ...evaluation.getters,
+    dehydrate: evaluation.dehydrate,
     status() {
       const error = lastError
       const { source, epoch, revision, ageMs } = facts()

@@ -18,7 +18,9 @@ import {
   type VariantKey,
 } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
+import { dehydrate } from './dehydrate.ts'
 import type { Source } from './holder.ts'
+import type { PageData } from './page-data.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export type Details<T> = {
@@ -74,6 +76,8 @@ export type Facts = {
 
 export type Evaluation = {
   readonly getters: Getters
+  /** The flags that pages may see, for this context. Not counted: nobody has read them yet. */
+  dehydrate(context: Context | undefined): PageData
   /** From now on this is evaluated; undefined: nothing is, because of `why`. */
   serve(compiled: Compiled | undefined, why?: string): void
   /** From now on the flag has this value; undefined lets the server's stand again. */
@@ -216,6 +220,8 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
 
   return {
     getters: gettersIn(rooted, base),
+    dehydrate: (context) =>
+      dehydrate(compiled, merged(base, context), (key) => overrides?.get(key)?.value, clock()),
     serve(next, why) {
       compiled = next
       dated = next !== undefined && next.instants.length > 0

@@ -5,6 +5,7 @@
 import type { Context, Decision, FlagKey, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 import type { Client, ClientEvents, ClientState, Details, Getters, Listener } from '../node/index.ts'
+import { pageData } from '../node/page-data.ts'
 
 /** Gives a flag's value for a context; undefined: none, so that the caller's default applies. */
 export type Rule<T> = (context: Context) => T | undefined
@@ -140,6 +141,10 @@ export function testFlags(initial: Values = {}): TestFlags {
 
   return {
     ...gettersFor({}),
+    dehydrate(context = {}) {
+      const answers = [...flags.keys()].sort().map((key) => ({ key, ...(answer(key, context) as object) }))
+      return pageData({ context, etag: `"1-${revision}"`, flags: answers })
+    },
     status: () => ({
       state,
       epoch: 1,

@@ -9,7 +9,11 @@ export async function trial(): Promise<unknown> {
   }
   // What needs a page is not tried without one.
   if (!('document' in globalThis)) return true
-  const bootstrap = { context: { targetingKey: 'ada' }, etag: '"1-1"', flags: [{ key: 'checkout', value: true }] }
+  const bootstrap = {
+    context: { targetingKey: 'ada' },
+    etag: '"1-1"',
+    flags: [{ key: 'checkout', value: true }],
+  }
   const flags: Client = await connect({ url: 'http://127.0.0.1:1', key: 'hly_pub_abc_def', bootstrap })
   const on: boolean = flags.boolean('checkout', false)
   await flags.close()
