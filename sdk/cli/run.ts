@@ -6,17 +6,10 @@ import { parseArgs } from 'node:util'
 import { COMMANDS } from './catalogue.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { nearest } from './nearest.ts'
+import { optionsOf } from './options.ts'
 import { oneLine, paintFor } from './output.ts'
-import { SERVER_OPTIONS } from './settings.ts'
 
 const NAME = 'halyard'
-const JSON_OPTION: Readonly<Record<string, Option>> = { json: { help: 'answer JSON, for programs' } }
-
-/** All that a command takes. */
-export function optionsOf(command: Command): Readonly<Record<string, Option>> {
-  return { ...command.options, ...(command.local === true ? {} : SERVER_OPTIONS), ...JSON_OPTION }
-}
-
 /**
  * Runs what the command line asks for.
  * @param args without the program and the script
