@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { cache } from './cache.ts'
 import { core } from './core.ts'
+import { fleet } from './fleet.ts'
 import { history } from './history.ts'
 import { http } from './http.ts'
 import { members } from './members.ts'
@@ -26,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   http,
   cache,
   propagation,
+  fleet,
   streams,
   store,
   history,

@@ -1,7 +1,7 @@
 /**
- * One process of `propagation`: connects SDKs, and tells the bench when each of them heard of which revision. Times
+ * One process of the benches with SDKs: connects them, and tells the bench when each of them heard of which revision. Times
  * are CLOCK_MONOTONIC, which all processes of one machine share.
- * Arguments: URL, key, how many SDKs.
+ * Arguments: URLs with commas between them, of which each SDK begins with another; key; how many SDKs.
  */
 import { connect } from '@halyard/sdk/node'
 
@@ -12,14 +12,15 @@ export type Heard = {
   readonly at: number
 }
 
-const [url = '', key = '', count = '0'] = process.argv.slice(2)
+const [urls = '', key = '', count = '0'] = process.argv.slice(2)
+const servers = urls.split(',')
 const now = () => Number(process.hrtime.bigint()) / 1e6
 let heard: Heard[] = []
 
 const clients = await Promise.all(
   Array.from({ length: Number(count) }, async (_, sdk) => {
     const flags = await connect({
-      url,
+      url: servers.map((_, turn) => servers[(sdk + turn) % servers.length] as string),
       key,
       app: { name: 'bench', version: '1.0.0' },
       startTimeoutMs: 20_000,
