@@ -8,6 +8,7 @@ import { until } from '../support/until.ts'
 import { type BaseLoad, CLIENTS, startBaseLoad, through } from './rig/base-load.ts'
 import { FILLING, KILLED } from './rig/flags.ts'
 import { type Member, metricOf, residentOf } from './rig/fleet.ts'
+import { flagsToKill, floodedKey, killsIn, startFlood } from './rig/flood.ts'
 import { expectGates, milliseconds } from './rig/gates.ts'
 import { haproxyIsHere, startHaproxy } from './rig/haproxy.ts'
 import { row } from './rig/row.ts'
@@ -20,6 +21,8 @@ const STREAMS = Math.min(10_000, CLIENTS * 100)
 const ROUNDS = CLIENTS >= 100 ? 5 : 2
 
 const one = (load: BaseLoad, index = 0): Member => load.fleet.members[index] as Member
+const FLOOD_SECONDS = 15
+
 const pidOf = (member: Member): number => member.server().child.pid ?? 0
 const MEGABYTE = 2 ** 20
 
@@ -209,5 +212,60 @@ row(
     expect(storm.fastest()).toBeLessThanOrEqual(1_100)
     expect(answers.length).toBeGreaterThan(20)
     expect(quantile(answers, 0.99)).toBeLessThanOrEqual(1_000)
+  },
+)
+
+row(
+  'server-flooded',
+  {
+    fault: `ten times each limit for ${FLOOD_SECONDS} s, with one key and from one address: 10,000 management requests, 10,000 evaluations and 5,000 new streams a second`,
+    pass: 'a kill with the very key that is used up, over a new connection, is answered ≤ 1 s; the rest is refused',
+  },
+  async (report) => {
+    const load = await startBaseLoad(all, {
+      servers: 1,
+      clients: 10,
+      pace: { killEveryMs: 500 },
+      settings: { HALYARD_EVALUATIONS_PER_SECOND: '1000' },
+    })
+    const server = one(load)
+    const managementKey = await floodedKey(load.api)
+    const paths = await flagsToKill(load.api, FLOOD_SECONDS * 2)
+    let kills: Awaited<ReturnType<typeof killsIn>> = []
+    let flooded: ReturnType<ReturnType<typeof startFlood>['last']>
+    const verdict = await through(load, async () => {
+      const flood = startFlood(all, {
+        port: server.server().port,
+        managementKey,
+        sdkKey: await sdkKey(load.api, 'server'),
+        perSecond: { management: 10_000, evaluations: 10_000, streams: 5_000 },
+        path: `${DEVELOPMENT}/flags/${KILLED[0]}`,
+      })
+      onTestFinished(() => flood.end())
+      await until('the flood is there', () => flood.last() !== undefined)
+      const from = now()
+      kills = await killsIn(server.url, managementKey, paths, 400)
+      await sleep(Math.max(0, FLOOD_SECONDS * 1_000 - (now() - from)))
+      flooded = flood.last()
+      await flood.end()
+    })
+    for (const [kind, { sent, unsent, statuses }] of Object.entries(flooded ?? {})) {
+      const answers = Object.entries(statuses).map((pair) => pair.join(': '))
+      report.figure(
+        kind,
+        `${sent} sent, ${Math.round(unsent)} not for lack of an answer; ${answers.join(', ')}`,
+      )
+    }
+    const times = kills.map(({ ms }) => ms)
+    report.figure(
+      'kill with that key',
+      `p50 ${milliseconds(quantile(times, 0.5))}, slowest ${milliseconds(Math.max(...times))} of ${times.length}`,
+    )
+    expectGates(load, verdict, report, { health: 1_000, latency: Number.POSITIVE_INFINITY })
+    expect(kills.filter(({ status }) => status !== 200)).toEqual([])
+    expect(Math.max(...times)).toBeLessThanOrEqual(1_000)
+    expect(flooded?.management.statuses['429']).toBeGreaterThan(0)
+    expect(flooded?.evaluations.statuses['429']).toBeGreaterThan(0)
+    expect(flooded?.streams.statuses['503']).toBeGreaterThan(0)
   },
 )
