@@ -12,6 +12,7 @@ import { core } from './core.ts'
 import { fleet } from './fleet.ts'
 import { history } from './history.ts'
 import { http } from './http.ts'
+import { limits } from './limits.ts'
 import { members } from './members.ts'
 import { propagation } from './propagation.ts'
 import { type Machine, machine } from './rig/machine.ts'
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   propagation,
   fleet,
   streams,
+  limits,
   store,
   history,
   start,

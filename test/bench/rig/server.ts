@@ -31,6 +31,8 @@ export type Running = {
   readonly readyMs: number
   /** After two full collections. */
   readonly memory: () => Promise<Memory>
+  /** By how much its event loop was late since this was last asked, on average, milliseconds; 0 the first time. */
+  readonly delayMs: () => Promise<number>
   /** Processor time used so far, user and system, milliseconds. */
   readonly cpuMs: () => number
   readonly stop: () => Promise<void>
@@ -118,15 +120,17 @@ async function startChild(
     port: Number(new URL(url).port),
     pid,
     readyMs: performance.now() - started,
-    memory: () => memoryOf(child),
+    memory: () => told<Memory>(child, 'memory'),
+    delayMs: () => told<number>(child, 'delay'),
     cpuMs: () => processorMs(pid),
     stop,
   }
 }
 
-async function memoryOf(child: ChildProcess): Promise<Memory> {
-  child.send('memory')
-  const [answer] = (await once(child, 'message')) as [Memory]
+/** What the probe answers. */
+async function told<Answer>(child: ChildProcess, question: 'memory' | 'delay'): Promise<Answer> {
+  child.send(question)
+  const [answer] = (await once(child, 'message')) as [Answer]
   return answer
 }
 
