@@ -8,15 +8,23 @@ import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './co
 const STOP_WITHIN_MS = 15_000
 const DRAIN_WITHIN_MS = 10_000
 
+/**
+ * Connections that wait to be taken; the system's own bound (`net.core.somaxconn`) holds besides. With Node's 511 a storm
+ * of new streams fills it, and a kill that comes over a new connection is thrown away and tried again seconds later.
+ */
+const BACKLOG = 4_096
+
 export const startCommand: Command = {
   summary: 'start the service',
   async run(edge) {
     const config = configOf(edge)
     const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }))
     const service = await compose(config, log)
-    const address = await service.http.listen({ host: config.host, port: config.port }).catch((error) => {
-      throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${reasonOf(error)}`)
-    })
+    const address = await service.http
+      .listen({ host: config.host, port: config.port, backlog: BACKLOG })
+      .catch((error) => {
+        throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${reasonOf(error)}`)
+      })
     const stopped = edge.untilSignal().then((signal) => {
       log.info({ signal }, 'stopping')
       // A person at a terminal has no balancer to wait for.
