@@ -11,7 +11,7 @@ import { kindOf, type ProblemDetails, problemOf, problemText } from './problem-t
 import { type Server, serverOf } from './settings.ts'
 
 const ATTEMPTS = 4
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 15_000
 const LONGEST_PAUSE_MS = 10_000
 /** Members of a large segment take their time. */
 const UPLOAD_TIMEOUT_MS = 600_000

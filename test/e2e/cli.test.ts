@@ -1,0 +1,103 @@
+/** `halyard` as it is installed, a real process each time, from a login to a kill to flags as code. */
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from '../support/build.ts'
+import { plainEnvironment, processes, type Server } from '../support/process.ts'
+
+const all = processes()
+const BIN = join(ROOT, 'sdk/dist/cli/halyard.js')
+
+let server: Server
+let home: string
+beforeAll(async () => {
+  server = await all.startServer()
+  home = all.freshFolder()
+})
+
+type Ended = { readonly code: number | null; readonly out: string; readonly err: string }
+
+/** @param stdin what is piped in */
+function halyard(args: readonly string[], stdin = '', settings: Record<string, string> = {}): Promise<Ended> {
+  const env = { ...plainEnvironment(), HOME: home, XDG_CONFIG_HOME: join(home, 'config'), ...settings }
+  const child = spawn(BIN, args, { cwd: home, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  let [out, err] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+  })
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
+}
+
+describe('the story of a flag', () => {
+  it('from a login to a kill, flags as code and a build that no longer compiles', async () => {
+    const login = await halyard(['login', '--url', server.url], `${server.adminKey}\n`)
+    expect(login).toMatchObject({ code: 0, err: '' })
+    expect(login.out).not.toContain(server.adminKey)
+    const kept = join(home, 'config/halyard/config.json')
+    expect(statSync(kept).mode & 0o777).toBe(0o600)
+
+    expect((await halyard(['flags', 'create', 'checkout'])).out).toContain('Made checkout')
+    expect((await halyard(['flags', 'enable', 'checkout', '--env', 'production'])).code).toBe(0)
+    const killed = await halyard(['kill', 'checkout', '--env', 'production', '--comment', 'INC-481'])
+    expect(killed).toMatchObject({ code: 0, err: '' })
+    expect(killed.out).toMatch(/^Killed checkout in production, revision \d+\.\n {2}serves {4}off = false\n/)
+    const explained = await halyard(['explain', 'checkout', '--env', 'production', '--context', '{}'])
+    expect(explained.out).toContain('✓ killed')
+    expect((await halyard(['unkill', 'checkout', '--env', 'production'])).code).toBe(0)
+
+    expect((await halyard(['export', '-o', 'flags.yaml'])).code).toBe(0)
+    expect(await halyard(['plan', '-f', 'flags.yaml'])).toMatchObject({
+      code: 0,
+      out: 'Nothing to change.\n',
+    })
+    const yaml = readFileSync(join(home, 'flags.yaml'), 'utf8')
+    writeFileSync(join(home, 'flags.yaml'), yaml.replace('enabled: true', 'enabled: false'))
+    expect((await halyard(['plan', '-f', 'flags.yaml'])).code).toBe(2)
+    expect((await halyard(['apply', '-f', 'flags.yaml'])).code).toBe(0)
+    expect((await halyard(['types'])).out).toBe('Wrote 1 flag to halyard-flags.d.ts.\n')
+    writeFileSync(join(home, 'app.ts'), "flags.boolean('chekout', false)\n")
+    const refs = await halyard(['refs', 'app.ts'])
+    expect(refs).toMatchObject({ code: 2, err: '' })
+    expect(refs.out).toContain('did you mean checkout?')
+    await halyard(['flags', 'archive', 'checkout'])
+    expect((await halyard(['types', '--check'])).code).toBe(2)
+    expect((await halyard(['logout'])).code).toBe(0)
+    expect(existsSync(kept)).toBe(false)
+  })
+
+  it('ends with a sentence and no stack, whatever goes wrong', async () => {
+    const settings = { HALYARD_URL: server.url, HALYARD_API_KEY: 'hly_api_nobody_knows' }
+    for (const [args, code] of [
+      [['kill', 'checkout', '--env', 'production'], 1],
+      [['kill', 'checkout'], 64],
+      [['nonsense'], 64],
+      [['flags', 'list', '--url', 'http://127.0.0.1:59999'], 75],
+      [['flags', 'list', '--url', 'ftp://x'], 64],
+    ] as const) {
+      const ended = await halyard(args, '', settings)
+      expect([ended.code, ended.out], args.join(' ')).toEqual([code, ''])
+      expect(ended.err).toMatch(/^halyard: [^\n]+\n$/)
+      expect(ended.err).not.toContain('hly_api_nobody_knows')
+    }
+  })
+
+  it('is done before its reader is: a closed pipe is no error', async () => {
+    const env = { ...plainEnvironment(), HALYARD_URL: server.url, HALYARD_API_KEY: server.adminKey }
+    const child = spawn('bash', ['-c', `set -o pipefail; ${BIN} completion bash | head -1`], {
+      env,
+      stdio: 'pipe',
+    })
+    let err = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect([code, err]).toEqual([0, ''])
+  })
+})
