@@ -22,6 +22,7 @@ export const WALLS = {
   ],
   'sdk/cli': ['sdk/transport', 'yaml', 'csv-parse', 'node:'],
   'sdk/testing': ['type:sdk/core', 'type:sdk/flags.ts', 'type:sdk/node', 'sdk/node/page-data.ts'],
+  'sdk/openfeature/web': ['sdk/openfeature', 'sdk/browser', 'type:sdk/flags.ts', '@openfeature/web-sdk'],
   'sdk/answers.ts': ['type:sdk/core'],
   'sdk/node': ['sdk/core', 'sdk/transport', 'type:sdk/flags.ts', 'type:sdk/answers.ts', 'node:'],
   'sdk/browser': ['type:sdk/core', 'type:sdk/flags.ts', 'type:sdk/answers.ts', 'sdk/transport/version.ts'],

@@ -13,40 +13,33 @@ export type Answered<T> = {
   readonly flagSetId?: string
   readonly ageMs?: number | undefined
   readonly source: string
-  readonly skippedRules?: readonly unknown[]
 }
 
 export type Resolution<T> = {
-  value: T
-  variant?: string
-  reason: string
-  errorCode?: string
-  errorMessage?: string
-  flagMetadata: Record<string, string | number | boolean>
+  readonly value: T
+  readonly variant: string | undefined
+  readonly reason: string
+  readonly errorCode: string | undefined
+  readonly errorMessage: string | undefined
+  /** The names are those of remote evaluation: the same flag tells the same, wherever it is evaluated. */
+  readonly flagMetadata: { readonly [name: string]: unknown }
 }
 
 export function resolutionOf<T>(answered: Answered<T>): Resolution<T> {
   const { value, variant, reason, errorCode, errorDetails } = answered
+  const { metadata, flagSetId, epoch, revision, source, ageMs } = answered
   return {
     value,
+    variant,
     reason,
-    flagMetadata: metadataOf(answered),
-    ...(variant !== undefined && { variant }),
-    ...(errorCode !== undefined && { errorCode }),
-    ...(errorDetails !== undefined && { errorMessage: errorDetails }),
-  }
-}
-
-/** The names are those of remote evaluation: the same flag tells the same, wherever it is evaluated. */
-function metadataOf({ metadata, ...answered }: Answered<unknown>): Resolution<unknown>['flagMetadata'] {
-  const { flagSetId, revision, epoch, source, ageMs, skippedRules } = answered
-  return {
-    ...(metadata as Resolution<unknown>['flagMetadata']),
-    ...(revision > 0 && { revision }),
-    ...(flagSetId !== undefined && { flagSetId }),
-    ...(epoch !== undefined && epoch > 0 && { epoch }),
-    source,
-    ...(ageMs !== undefined && { ageMs }),
-    ...(skippedRules !== undefined && { skippedRules: skippedRules.length }),
+    errorCode,
+    errorMessage: errorDetails,
+    flagMetadata: {
+      ...metadata,
+      revision,
+      source,
+      ...(flagSetId !== undefined && { flagSetId, epoch }),
+      ...(ageMs !== undefined && { ageMs }),
+    },
   }
 }

@@ -6,7 +6,8 @@
 export type Standing = {
   readonly event: 'PROVIDER_READY' | 'PROVIDER_STALE' | 'PROVIDER_ERROR'
   readonly errorCode?: 'GENERAL' | 'PROVIDER_NOT_READY' | 'PROVIDER_FATAL'
-  readonly message?: string
+  /** What failed last, or how the client stands. */
+  readonly message: string
 }
 
 /** What the status of all clients has. */
@@ -29,21 +30,20 @@ export type Following = {
   end(): void
 }
 
-const READY: Standing = { event: 'PROVIDER_READY' }
+export const READY: Standing = { event: 'PROVIDER_READY', message: 'ready' }
 
 /** undefined: as before. */
 export function standingOf({ state, source, error }: Status): Standing | undefined {
   const serves = source !== 'default'
-  const message = error?.message
-  const because = message === undefined ? {} : { message }
+  const message = error?.message ?? state
   if (state === 'ready') return READY
   if (state === 'closed') return undefined
   if (state === 'refused') {
     // What is held serves on, and OpenFeature does not ask a fatal provider for anything.
-    return { event: 'PROVIDER_ERROR', errorCode: serves ? 'GENERAL' : 'PROVIDER_FATAL', ...because }
+    return { event: 'PROVIDER_ERROR', errorCode: serves ? 'GENERAL' : 'PROVIDER_FATAL', message }
   }
-  if (!serves) return { event: 'PROVIDER_ERROR', errorCode: 'PROVIDER_NOT_READY', ...because }
-  return state === 'stale' ? { event: 'PROVIDER_STALE', ...because } : undefined
+  if (!serves) return { event: 'PROVIDER_ERROR', errorCode: 'PROVIDER_NOT_READY', message }
+  return state === 'stale' ? { event: 'PROVIDER_STALE', message } : undefined
 }
 
 /**
@@ -51,11 +51,13 @@ export function standingOf({ state, source, error }: Status): Standing | undefin
  *
  * @param emit emits a provider's event
  * @param changed told of the flags that changed
+ * @param muted what is not to be said for now
  */
 export function follow(
   client: Followed,
   emit: (event: Standing['event'], details: Omit<Standing, 'event'>) => void,
   changed: (keys: string[]) => void,
+  muted: (standing: Standing) => boolean = () => false,
 ): Following {
   const first = standingOf(client.status())
   const failure = client.status().source === 'default' ? first : undefined
@@ -63,7 +65,7 @@ export function follow(
 
   function say(): void {
     const standing = standingOf(client.status())
-    if (standing === undefined) return
+    if (standing === undefined || muted(standing)) return
     const { event, ...details } = standing
     if (event === last.event && details.errorCode === last.errorCode) return
     last = standing

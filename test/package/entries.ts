@@ -10,5 +10,6 @@ export const ENTRIES: Readonly<Record<string, Entry>> = {
   './node': { trial: 'node', runs: ['node'] },
   './browser': { trial: 'browser', runs: ['node', 'web'] },
   './openfeature/server': { trial: 'openfeature-server', runs: ['node'] },
+  './openfeature/web': { trial: 'openfeature-web', runs: ['web'] },
   './testing': { trial: 'testing', runs: ['node', 'web'] },
 }

@@ -21,6 +21,8 @@ export type Browser = {
   readonly evaluations: () => readonly Exchange[]
 }
 
+/** This process's own: a test may give a page's to everybody. */
+const { fetch } = globalThis
 const SAFELISTED_REQUEST = ['accept', 'accept-language', 'content-language', 'last-event-id', 'cache-control']
 const SAFELISTED_RESPONSE = ['cache-control', 'content-language', 'content-length', 'content-type', 'expires']
 

@@ -60,7 +60,7 @@ export class HalyardProvider implements Provider {
     const { failure } = this.#following
     if (failure === undefined) return
     const Failure = failure.errorCode === 'PROVIDER_FATAL' ? ProviderFatalError : ProviderNotReadyError
-    throw new Failure(failure.message ?? 'No ruleset has arrived yet.', { cause: client.status().error })
+    throw new Failure(failure.message, { cause: client.status().error })
   }
 
   async onClose(): Promise<void> {
