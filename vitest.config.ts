@@ -1,15 +1,39 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
-export default defineConfig({
+/** Ours is tested as written, not as built. */
+const sources = {
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
+}
+const each = {
+  // Where the machine is shared and noisy, what fails is tried once more, and the report says so.
+  retry: process.env.CI === undefined ? 0 : 1,
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+}
+/** Files that leave nothing behind in their process. */
+const together = ['test/{unit,property,conformance}/**/*.test.ts', 'test/integration/http/**/*.test.ts']
+/** All others, and one that replaces a module. */
+const alone = ['test/unit/live/key-comparison.test.ts']
+const apart = [
+  'test/!(unit|property|conformance|integration)/**/*.test.ts',
+  'test/integration/!(http)/**/*.test.ts',
+]
+const all = ['test/**/*.test.ts']
+
+export default defineConfig({
+  ...sources,
   test: {
-    include: ['test/**/*.test.ts'],
+    include: all,
     globalSetup: ['test/support/build.ts', 'test/support/postgres.ts', 'test/support/redis.ts'],
-    // Where the machine is shared and noisy, what fails is tried once more, and the report says so.
-    retry: process.env.CI === undefined ? 0 : 1,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Half of the time goes into waiting for processes and clocks, so that every core can have a file.
+    maxWorkers: availableParallelism(),
+    projects: [
+      // Importing the service takes longer than most files do: what was imported is shared.
+      { ...sources, test: { ...each, name: 'together', include: together, exclude: alone, isolate: false } },
+      { ...sources, test: { ...each, name: 'apart', include: [...apart, ...alone] } },
+    ],
     coverage: {
       provider: 'v8',
       include: ['sdk/core/**/*.ts', 'server/domain/**/*.ts'],
