@@ -42,6 +42,10 @@ export const flagFilters = {
   ...fields,
   tag: z.string().optional(),
   owner: z.string().optional(),
+  stale: z
+    .enum(['true', 'false', 'expired', 'unread', 'one-variant'])
+    .meta({ description: 'Flags that nobody needs any more, for any reason or for this one' })
+    .optional(),
 }
 export const listSearch = { ...search, ...fields }
 export const archivedFilter = {

@@ -123,6 +123,7 @@ export function puttable<
   return body.extend(ignored)
 }
 
+const LISTED = ['stale', 'staleIncomplete'] as const
 export const STAMPS = ['epoch', 'revision', 'changedAt', 'changedBy', 'warnings', 'dryRun', 'diff'] as const
 
 // --- projects and environments
@@ -159,6 +160,37 @@ export const EnvironmentPatch = puttable(
 )
 
 // --- flags
+
+export const Stale = z
+  .discriminatedUnion('why', [
+    z.strictObject({
+      why: z.literal('expired'),
+      since: Instant,
+      evidence: z.strictObject({ expiresAt: Instant }),
+    }),
+    z.strictObject({
+      why: z.literal('unread'),
+      since: Instant,
+      evidence: z.strictObject({
+        lastEvaluatedAt: Instant.nullable(),
+        watchedSince: Instant.meta({ description: 'For how long apps have told what they read' }),
+      }),
+    }),
+    z.strictObject({
+      why: z.literal('one-variant'),
+      since: Instant,
+      evidence: z.strictObject({ variant: Key.nullable(), lastEvaluatedAt: Instant }),
+    }),
+  ])
+  .meta({ description: 'Why nobody needs the flag any more, as far as apps tell what they read' })
+/** What an item of a list shows besides its document. */
+export const staleness = {
+  stale: Stale.nullable().optional(),
+  staleIncomplete: z
+    .literal(true)
+    .meta({ description: 'The database did not answer: what apps read is not known here' })
+    .optional(),
+}
 
 const identity = {
   description: z.string(),
@@ -202,7 +234,7 @@ export const FlagPatch = puttable(
     temporary: identity.temporary.nullable().optional(),
     expiresAt: identity.expiresAt.nullable().optional(),
   }),
-  ['key', 'archived', ...STAMPS],
+  ['key', 'archived', ...LISTED, ...STAMPS],
 ).extend({ initial: shown })
 
 // --- configurations
@@ -216,7 +248,7 @@ export const Configuration = z.strictObject({
 /** What a key sees whose role is killer alone. */
 export const KillState = z.strictObject({ key: Key, kill: Kill.nullable() })
 
-export const ConfigurationBody = puttable(ConfigurationInput, ['key', 'kill', ...STAMPS])
+export const ConfigurationBody = puttable(ConfigurationInput, ['key', 'kill', ...LISTED, ...STAMPS])
 export const ConfigurationPatch = puttable(
   z.strictObject({
     type: FlagType.optional(),
@@ -230,7 +262,7 @@ export const ConfigurationPatch = puttable(
     fallthrough: JsonObject.nullable().optional(),
     valueSchema: JsonObject.nullable().optional(),
   }),
-  ['key', 'kill', ...STAMPS],
+  ['key', 'kill', ...LISTED, ...STAMPS],
 )
 export const TargetsBody = z.strictObject({
   by: TargetInput.shape.by,

@@ -6,6 +6,8 @@ export const READ_ONLY_FIELDS = [
   'changedAt',
   'changedBy',
   'kill',
+  'stale',
+  'staleIncomplete',
   'members',
   'archived',
   'warnings',

@@ -74,6 +74,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   }
 
   http.decorateRequest('principal', undefined)
+  http.decorateRequest('caller', undefined)
   http.addHook('onRoute', denyByDefault)
   http.removeAllContentTypeParsers()
   http.setErrorHandler((error, request, reply) => {

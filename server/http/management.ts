@@ -22,6 +22,7 @@ import { moveHandlers } from './handlers/moves.ts'
 import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
 import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
 import { selfHandlers } from './handlers/self.ts'
+import { usageHandlers } from './handlers/usage.ts'
 import { repeatable } from './idempotency.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
 import { noteUse } from './key-use.ts'
@@ -45,6 +46,7 @@ const handlers: Handlers = {
   ...moveHandlers,
   ...historyHandlers,
   ...explainHandlers,
+  ...usageHandlers,
   ...keyHandlers,
   ...apiKeyHandlers,
   ...selfHandlers,

@@ -6,6 +6,7 @@ import { type Context, compareStates, LIMITS } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
+import type { Caller } from '../live/key-uses.ts'
 import type { BulkAnswer, Live, Principal } from '../live/live.ts'
 import { accept, authorise, type Gate, keyIn } from './authorise.ts'
 import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
@@ -87,7 +88,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
   ): SdkPrincipal {
     const { headers } = request
     const admitted = accept(principal, headers, edge.onSecretInBrowser)
-    noteUse(live, admitted.keyId, headers)
+    request.caller = noteUse(live, admitted.keyId, headers)
     authorise(admitted, endpoints['ofrep.evaluate'].access, undefined)
     const by = admitted as SdkPrincipal
     if (headers.origin !== undefined) reply.headers(corsHeaders(by.environment, headers.origin))
@@ -125,7 +126,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
         reply.code(400).send(JSON.stringify({ key, errorCode: 'INVALID_CONTEXT', errorDetails: context }))
         return
       }
-      const answer = live.answer(environment.id, kind, key, context)
+      const answer = live.answer(environment.id, kind, key, context, countedFor(request))
       metrics.evaluations.single++
       reply.code(answer.status).send(answer.body)
     }),
@@ -162,6 +163,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     context: Context,
   ): void {
     const known = request.headers['if-none-match']
+    if (request.caller !== undefined) live.usage.fetched(environment.id, kind, request.caller)
     // Who holds the answer already is told so before anything is computed.
     const knows = known === undefined ? undefined : (etag: string) => matchesEtag(known, etag)
     const answer = live.evaluateAll(environment.id, { scope: kind, keyId }, context, knows)
@@ -223,6 +225,11 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     const environment = live.environment(state.project, state.environment)
     return environment === undefined ? {} : corsHeaders(environment, origin)
   }
+}
+
+/** Whose evaluation is counted here: SDKs of ours tell themselves what apps read of the answers that they hold. */
+function countedFor({ caller, headers }: FastifyRequest): Caller | undefined {
+  return headers['halyard-sdk'] === undefined ? caller : undefined
 }
 
 /** Whether If-None-Match names this ETag (RFC 9110, 13.1.2: weakly compared). */

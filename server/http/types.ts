@@ -1,5 +1,6 @@
 /** What the HTTP edge is given, and what it hangs on Fastify's requests and routes. */
 import type { Endpoint } from '../contract/endpoint.ts'
+import type { Caller } from '../live/key-uses.ts'
 import type { Live, Principal } from '../live/live.ts'
 import type { MakeQuota } from '../live/quota.ts'
 import type { LimitsDeps } from './limits.ts'
@@ -32,6 +33,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set where the endpoint asks for a key. */
     principal: Principal | undefined
+    /** Set where it is counted who asks. */
+    caller: Caller | undefined
   }
   interface FastifyContextConfig {
     /** What the contract says of the route; a route without it, or `open`, is not registered. */

@@ -11,6 +11,7 @@ import { createAuthenticate } from './authenticate.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
+import { createFlagReads } from './flag-reads.ts'
 import type { HeldEnvironment, HeldLog } from './held-log.ts'
 import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
@@ -116,19 +117,21 @@ export function createLive(deps: LiveDeps): Live {
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)
-  const evaluations = createEvaluations({
-    clock,
-    metrics,
-    streamToken: tokens.mint,
-    cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
-    shared: deps.answers,
-  })
   const storeAnswers = () => poll.lastOkAt !== undefined && conditions.of(STORE) === undefined
-  const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
   const usage = createUsage({
     ...{ store, clock, conditions, metrics, storeAnswers },
     retentionDays: deps.usageRetentionDays ?? 90,
   })
+  const flagReads = createFlagReads({ store, clock, storeAnswers })
+  const evaluations = createEvaluations({
+    clock,
+    metrics,
+    counted: usage.evaluated,
+    streamToken: tokens.mint,
+    cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
+    shared: deps.answers,
+  })
+  const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
   const sdks = createSdks({ directory: directory.current, keyUses, clock })
   const authenticate = createAuthenticate({
     directory: directory.current,
@@ -230,6 +233,9 @@ export function createLive(deps: LiveDeps): Live {
     adminConfigured: adminKey !== undefined,
     keyUses,
     usage,
+    flagUsage: store.usage,
+    readersOf: store.readersOf,
+    flagReads,
     sdks,
     held: hub.held,
     live: hub.environment,
@@ -256,8 +262,8 @@ export function createLive(deps: LiveDeps): Live {
     streams: streams.counts,
     evaluate: (environment, flag, context) =>
       evaluations.evaluate(liveEnvironment(environment), flag, context),
-    answer: (environment, scope, flag, context) =>
-      evaluations.answer(liveEnvironment(environment), scope, flag, context),
+    answer: (environment, scope, flag, context, caller) =>
+      evaluations.answer(liveEnvironment(environment), scope, flag, context, caller),
     evaluateAll: (environment, principal, context, knows) =>
       evaluations.evaluateAll(liveEnvironment(environment), principal, context, knows),
     streamToken: tokens.mint,

@@ -11,14 +11,22 @@ import type { AnswerCache } from './answer-cache.ts'
 import { answerOf, bytesOf, notFound, tailOf } from './answers.ts'
 import { costOf, WORTH_SHARING } from './cost.ts'
 import { createDoorkeeper } from './doorkeeper.ts'
+import type { Caller } from './key-uses.ts'
 import type { Answer, BulkAnswer, LiveEnvironment, LiveMetrics } from './live.ts'
 import { type Project, projectionOn } from './projection.ts'
 import { WINDOW_MS, windowAt } from './stream-token.ts'
+import type { Usage } from './usage.ts'
 import { intervalAt, type Scope, sees, viewOf } from './view.ts'
 
 export type Evaluations = {
   evaluate(environment: LiveEnvironment, flag: FlagKey, context: Context): Decision
-  answer(environment: LiveEnvironment, scope: Scope, flag: FlagKey, context: Context): Answer
+  answer(
+    environment: LiveEnvironment,
+    scope: Scope,
+    flag: FlagKey,
+    context: Context,
+    caller?: Caller | undefined,
+  ): Answer
   evaluateAll(
     environment: LiveEnvironment,
     principal: { readonly scope: Scope; readonly keyId: string },
@@ -30,6 +38,8 @@ export type Evaluations = {
 export type EvaluationsDeps = {
   readonly clock: { now(): number }
   readonly metrics: LiveMetrics
+  /** Told of each single evaluation that has a caller. */
+  readonly counted?: Usage['evaluated'] | undefined
   readonly streamToken: (environment: LogId, keyId: string, scope: Scope) => string
   /** Bound of all cached answers together, keys included. An answer is cached when it is asked for again. */
   readonly cacheBytes: number
@@ -63,7 +73,15 @@ const projections = new WeakMap<Compiled, Project>()
 const endings = new WeakMap<Compiled, Map<string, Buffer>>()
 
 export function createEvaluations(deps: EvaluationsDeps): Evaluations {
-  const { clock, metrics, streamToken, cacheBytes, shared, worthSharing = WORTH_SHARING } = deps
+  const {
+    clock,
+    metrics,
+    counted: told,
+    streamToken,
+    cacheBytes,
+    shared,
+    worthSharing = WORTH_SHARING,
+  } = deps
   const cache = new LRUCache<string, Cached>({
     maxSize: cacheBytes,
     maxEntrySize: Math.ceil(cacheBytes / 8),
@@ -167,9 +185,12 @@ export function createEvaluations(deps: EvaluationsDeps): Evaluations {
 
   return {
     evaluate: ({ compiled }, flag, context) => evaluate(compiled, flag, context, clock.now()),
-    answer({ compiled }, scope, flag, context) {
-      if (!sees(scope, compiled.flags.get(flag))) return notFound(flag)
-      return answerOf(evaluate(compiled, flag, context, clock.now()), flag, scope, compiled)
+    answer({ id, compiled }, scope, flag, context, caller) {
+      const known = compiled.flags.get(flag)
+      if (known === undefined || !sees(scope, known)) return notFound(flag)
+      const decision = evaluate(compiled, flag, context, clock.now())
+      if (caller !== undefined) told?.(id, caller, known.key, decision)
+      return answerOf(decision, flag, scope, compiled)
     },
     evaluateAll(environment, principal, context, knows) {
       const now = clock.now()

@@ -14,9 +14,11 @@ import type {
   Committed,
   Head,
   Provenance,
+  Store,
   Past as StoredPast,
 } from '../store/store.ts'
-import type { KeyUses } from './key-uses.ts'
+import type { FlagReads } from './flag-reads.ts'
+import type { Caller, KeyUses } from './key-uses.ts'
 import type { Instance } from './presence.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
@@ -137,7 +139,13 @@ export interface Live {
   /** Who uses which key: noted by the edge, shown to administrators. */
   readonly keyUses: KeyUses
   /** What apps tell of their evaluations. */
-  readonly usage: Pick<Usage, 'take' | 'evaluated' | 'fetched' | 'waiting'>
+  readonly usage: Usage
+  /** What was saved of it of a flag. Rejects with `Problem` `unavailable`. */
+  readonly flagUsage: Store['usage']
+  /** The apps that read a flag, newest first. Rejects with `Problem` `unavailable`. */
+  readonly readersOf: Store['readersOf']
+  /** When the flags of environments were read. */
+  readonly flagReads: FlagReads
   /** Which SDKs are out there, and what they understand. */
   readonly sdks: Sdks
 
@@ -170,8 +178,17 @@ export interface Live {
   streams(): { readonly server: number; readonly refetch: number }
 
   evaluate(environment: LogId, flag: FlagKey, context: Context): Decision
-  /** One flag as `scope` sees it, serialised. Equal to the flag's part of `evaluateAll`. */
-  answer(environment: LogId, scope: 'server' | 'client', flag: FlagKey, context: Context): Answer
+  /**
+   * One flag as `scope` sees it, serialised. Equal to the flag's part of `evaluateAll`.
+   * @param caller whose evaluation it is counted as
+   */
+  answer(
+    environment: LogId,
+    scope: 'server' | 'client',
+    flag: FlagKey,
+    context: Context,
+    caller?: Caller | undefined,
+  ): Answer
   /**
    * All flags that `scope` sees, cached under the key that the API describes.
    * @param knows whether the caller has the answer of that ETag; then nothing is computed

@@ -28,6 +28,7 @@ import {
   pageOf,
   RuleBody,
   RulePatch,
+  staleness,
   TargetsBody,
   written,
 } from '../resources.ts'
@@ -86,7 +87,12 @@ export const configurationEndpoints = {
     query: listQuery(1_000).extend(flagFilters),
     headers: noHeaders,
     body: undefined,
-    answers: { 200: { description: 'A page of configurations', body: pageOf(Configuration.partial()) } },
+    answers: {
+      200: {
+        description: 'A page of configurations',
+        body: pageOf(Configuration.partial().extend(staleness)),
+      },
+    },
     problems: [...managed, ...environmentParam],
   }),
   'configurations.get': endpoint({

@@ -19,7 +19,7 @@ import {
   projectParam,
   writeHeaders,
 } from '../parts.ts'
-import { ActionBody, Deleted, Flag, FlagInput, FlagPatch, pageOf, written } from '../resources.ts'
+import { ActionBody, Deleted, Flag, FlagInput, FlagPatch, pageOf, staleness, written } from '../resources.ts'
 
 const write = z.strictObject(dryRun)
 const path = '/api/v1/projects/:project/flags'
@@ -37,7 +37,7 @@ export const flagEndpoints = {
     query: listQuery(1_000).extend(flagFilters).extend(archivedFilter),
     headers: noHeaders,
     body: undefined,
-    answers: { 200: { description: 'A page of flags', body: pageOf(Flag.partial()) } },
+    answers: { 200: { description: 'A page of flags', body: pageOf(Flag.partial().extend(staleness)) } },
     problems: [...managed, ...projectParam],
   }),
   'flags.create': endpoint({

@@ -1,8 +1,17 @@
-/** What apps tell of their evaluations. */
+/** What apps tell of their evaluations, and what is known of a flag by that. */
 import { z } from 'zod'
-import { Key } from '../documents.ts'
+import { Instant, Key } from '../documents.ts'
 import { endpoint } from '../endpoint.ts'
-import { bodied, callerHeaders, NONE } from '../parts.ts'
+import {
+  atConfiguration,
+  bodied,
+  callerHeaders,
+  environmentParam,
+  flagParam,
+  managed,
+  NONE,
+  noHeaders,
+} from '../parts.ts'
 
 export const TELEMETRY_BYTES = 128 * 1024
 const MOST_COUNTS = 1_000
@@ -53,7 +62,75 @@ const Telemetry = z.strictObject({
   sdk: told.meta({ description: 'As the header Halyard-SDK' }).optional(),
 })
 
+/** Steps of time, in minutes. */
+export const USAGE_STEPS = { '1m': 1, '5m': 5, '15m': 15, '1h': 60, '6h': 360, '1d': 1_440 } as const
+
+const time = Instant.meta({ examples: ['2026-07-25T00:00:00Z'] })
+const usageQuery = z.strictObject({
+  from: time.meta({ description: 'Without it: a day before `to`' }).optional(),
+  to: time.meta({ description: 'Without it: now' }).optional(),
+  step: z
+    .enum(Object.keys(USAGE_STEPS) as [keyof typeof USAGE_STEPS])
+    .meta({ description: 'How much time goes together; 1,500 steps at most. Without it: some 200 of them' })
+    .optional(),
+})
+const variant = Key.nullable().meta({ description: 'null: the code default' })
+const counted = z.int().min(0)
+const variants = z.array(z.strictObject({ variant, count: counted }))
+
+const FlagUsage = z.strictObject({
+  flag: Key,
+  from: Instant.meta({ description: 'Where the first step begins' }),
+  to: Instant,
+  step: usageQuery.shape.step.unwrap(),
+  lastEvaluatedAt: Instant.nullable().meta({ description: 'To the minute, whenever it was; null: never' }),
+  evaluations: z.strictObject({
+    total: counted,
+    variants,
+    series: z
+      .array(z.strictObject({ at: Instant, variants }))
+      .meta({ description: 'Steps in which there were any' }),
+  }),
+  apps: z
+    .array(
+      z.strictObject({
+        app: z.string().nullable(),
+        version: z.string().nullable(),
+        evaluations: counted.meta({ description: 'Within the time that was asked for' }),
+        lastEvaluatedAt: Instant,
+      }),
+    )
+    .meta({ description: 'Who reads it: 100 at most, the newest first. null: it did not tell its name' }),
+  fetched: z
+    .strictObject({ total: counted, series: z.array(z.strictObject({ at: Instant, count: counted })) })
+    .meta({ description: 'Answers of all flags that would hold this one as it is now, read or not' }),
+  events: z
+    .array(
+      z.strictObject({
+        event: z.string(),
+        variants: z.array(z.strictObject({ variant, count: counted, sum: z.number(), mean: z.number() })),
+      }),
+    )
+    .meta({ description: 'Of apps, by the variant that was served to whom they happened' }),
+})
+
 export const usageEndpoints = {
+  'flags.usage': endpoint({
+    id: 'flags.usage',
+    group: 'Usage',
+    method: 'GET',
+    path: '/api/v1/projects/:project/environments/:env/flags/:flag/usage',
+    access: { by: 'management', on: 'environment', to: 'read' },
+    summary: 'See how a flag is used',
+    description:
+      'Evaluations by variant over time, who reads it and when it was read last, and events by variant, as apps tell of them: ten to twenty seconds late. Counts are kept for as long as the service is set to.',
+    params: atConfiguration,
+    query: usageQuery,
+    headers: noHeaders,
+    body: undefined,
+    answers: { 200: { description: 'Its usage', body: FlagUsage } },
+    problems: [...managed, ...environmentParam, ...flagParam],
+  }),
   'sdk.telemetry': endpoint({
     id: 'sdk.telemetry',
     group: 'Usage',

@@ -23,6 +23,7 @@ import { allows } from '../grants.ts'
 import { chooseFields, pageOf, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
 import { etagOf, killOf, type Stamp, showConfiguration, shownEntry } from '../shown.ts'
+import { staleness } from '../staleness.ts'
 import { agreeOnKey, commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
 import { flagFilter, identityOf } from './flags.ts'
 
@@ -90,18 +91,21 @@ export const configurationHandlers: Handlers<
   | 'configurations.rules.patch'
   | 'configurations.rules.delete'
 > = {
-  'configurations.list': ({ params, query, manager }, { live }) => {
+  'configurations.list': async ({ params, query, manager }, { live, clock }) => {
     const { id, project } = findEnvironment(live, manager, params)
     const held = heldLog(live, id)
     const identities = heldLog(live, project.id)
     const passes = flagFilter(query)
-    const choose = chooseFields(readsAll(manager, params) ? query.fields : 'key,kill')
+    const fields = readsAll(manager, params) ? query.fields : 'key,kill'
+    const choose = chooseFields(fields)
+    const staleOf = await staleness({ live, clock }, [{ id }], identities, { ...query, fields })
     const entries = held.state.entries.get('flag')
     const body = pageOf(sortedKeys(entries), query, (key) => {
       const entry = entries?.get(key)
       const identity = identityOf(identities, key)
       if (entry === undefined || (identity !== undefined && !passes(identity))) return undefined
-      return choose(shownEntry(showConfiguration, held, key, entry))
+      const stale = staleOf(identity)
+      return stale && choose({ ...shownEntry(showConfiguration, held, key, entry), ...stale })
     })
     return { status: 200, body }
   },

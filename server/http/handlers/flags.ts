@@ -9,6 +9,7 @@ import { findProject, heldLog, keysOf } from '../find.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
 import { etagOf, type Stamp, showFlag, shownEntry } from '../shown.ts'
+import { staleness } from '../staleness.ts'
 import { commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
 
 const flagAt = (log: string, key: string): Target => ({ log, kind: 'identity', key, show: showFlag })
@@ -49,18 +50,21 @@ export const flagHandlers: Handlers<
   | 'flags.unarchive'
   | 'flags.delete'
 > = {
-  'flags.list': ({ params, query, manager }, { live }) => {
-    const held = heldLog(live, findProject(live, manager, params.project).id)
+  'flags.list': async ({ params, query, manager }, { live, clock }) => {
+    const project = findProject(live, manager, params.project)
+    const held = heldLog(live, project.id)
     const { archived = 'false' } = query
     const passes = flagFilter(query)
     const choose = chooseFields(query.fields)
+    const staleOf = await staleness({ live, clock }, live.environments(project), held, query)
     const entries = held.state.entries.get('identity')
     const body = pageOf(sortedKeys(entries), query, (key) => {
       const entry = entries?.get(key)
       const identity = identityOf(held, key)
       if (entry === undefined || identity === undefined || !passes(identity)) return undefined
       if (archived !== 'any' && (identity.archived !== null) !== (archived === 'true')) return undefined
-      return choose(shownEntry(showFlag, held, key, entry))
+      const stale = staleOf(identity)
+      return stale && choose({ ...shownEntry(showFlag, held, key, entry), ...stale })
     })
     return { status: 200, body }
   },

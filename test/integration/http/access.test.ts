@@ -113,6 +113,7 @@ const ROWS: Readonly<Record<EndpointId, keyof typeof NEEDS>> = {
   'changes.of-service.list': 'read the service',
   'changes.of-service.get': 'read the service',
   'revisions.get': 'read the environment',
+  'flags.usage': 'read the environment',
   'flags.explain': 'read the environment',
   'flags.compare': 'read staging and production',
   'environments.revert': 'edit the environment',

@@ -264,7 +264,18 @@ describe('each problem that an endpoint declares can be met there', () => {
 
   describe('where the live room fails', () => {
     const fails = [
-      ...['changes', 'live', 'commit', 'held', 'past', 'answer', 'evaluateAll', 'ruleset', 'openStream'],
+      ...[
+        'changes',
+        'flagUsage',
+        'live',
+        'commit',
+        'held',
+        'past',
+        'answer',
+        'evaluateAll',
+        'ruleset',
+        'openStream',
+      ],
       ...['verifyStreamToken', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
