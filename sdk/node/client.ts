@@ -17,8 +17,9 @@ import { type ConnectOptions, type Settings, settingsOf } from './options.ts'
 import type { PageData } from './page-data.ts'
 import { type Running, run } from './source.ts'
 import { type ClientState, createStanding } from './standing.ts'
-import { silent } from './telemetry.ts'
+import { createTelemetry, silent } from './telemetry.ts'
 import { SURROUNDINGS, type Surroundings } from './timing.ts'
+import { createTrack, type Track } from './track.ts'
 import { createWire } from './wire.ts'
 
 export type Status = {
@@ -46,6 +47,11 @@ export type Client = Getters & {
    * harm nothing.
    */
   on<N extends keyof ClientEvents>(event: N, listener: Listener<N>): () => void
+  /**
+   * Tells that something happened, such as a purchase: it is counted by the variants that this context gets now of the
+   * flags that this app has read lately. Never throws, and keeps nothing of the context. `details.value` is added up.
+   */
+  readonly track: Track
   /**
    * Gives a flag this value in this process; undefined takes it back. For development.
    *
@@ -95,7 +101,7 @@ function open(
 ): { readonly client: Client; readonly started: Promise<void> } {
   const { logger, server } = settings
   const { clock, monotonic, timing } = surroundings
-  const telemetry = silent
+  const telemetry = server !== undefined && settings.telemetry ? createTelemetry(surroundings) : silent
   const abort = new AbortController()
   const emitter = createEmitter((message, cause) => logger.error(message, cause))
   const evaluation = createEvaluation({ base: settings.context, clock, facts, telemetry })
@@ -193,6 +199,7 @@ function open(
     if (abort.signal.aborted) return
     const instance = randomUUID()
     const wire = createWire({ urls, keys, app: settings.app, instance, surroundings, signal: abort.signal })
+    telemetry.start(wire)
     running = run({
       ...settings,
       wire,
@@ -213,6 +220,7 @@ function open(
       },
     })
     await running.ended
+    await telemetry.close()
     wire.close()
   }
 
@@ -227,7 +235,7 @@ function open(
     standing.close()
     start()
     await ran
-    await Promise.all([cache?.close(), telemetry.flush()])
+    await Promise.all([cache?.close(), telemetry.close()])
     emitter.clear()
     clearTimeout(hold)
   }
@@ -253,6 +261,7 @@ function open(
       }
     },
     on: emitter.on,
+    track: createTrack(telemetry, evaluation, logger),
     override(key, value) {
       if (settings.overrides === 'refused') {
         throw new Error('override is for development: connect with overrides: true.')

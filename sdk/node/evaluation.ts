@@ -80,6 +80,12 @@ export type Evaluation = {
   dehydrate(context: Context | undefined): PageData
   /** From now on this is evaluated; undefined: nothing is, because of `why`. */
   serve(compiled: Compiled | undefined, why?: string): void
+  /** What each of these flags gives this context now, uncounted. Overridden ones, and those that are unknown, are left out. */
+  attribute(
+    keys: Iterable<FlagKey>,
+    context: Context | undefined,
+    to: (key: FlagKey, decision: Decision) => void,
+  ): void
   /** From now on the flag has this value; undefined lets the server's stand again. */
   override(key: FlagKey, value: Json | undefined): void
 }
@@ -227,6 +233,16 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
       dated = next !== undefined && next.instants.length > 0
       rooted.context = next === undefined ? base : relevant(base, next.reads)
       if (why !== undefined) unserved = unservedBecause(why)
+    },
+    attribute(keys, context, to) {
+      const current = compiled
+      if (current === undefined) return
+      const now = dated ? clock() : 0
+      const whole = merged(rooted.context, context)
+      for (const key of keys) {
+        if (current.flags.has(key) && overrides?.has(key) !== true)
+          to(key, evaluate(current, key, whole, now))
+      }
     },
     override(key, value) {
       const next = new Map(overrides)

@@ -35,6 +35,8 @@ export type ConnectOptions = {
   readonly onStale?: 'hold' | 'default' | undefined
   /** Default: warnings and errors on standard error. */
   readonly logger?: Logger | undefined
+  /** `false`: the server is not told how often which flag gave which variant, and `track` does nothing. */
+  readonly telemetry?: boolean | undefined
   /** Allows `override`, for development; without effect where `NODE_ENV` is `production`. */
   readonly overrides?: boolean | undefined
 }
@@ -53,6 +55,7 @@ export type Settings = {
   readonly staleAfterMs: number
   readonly onStale: 'hold' | 'default'
   readonly logger: Required<Logger>
+  readonly telemetry: boolean
   /** `ignored`: asked for, in production. */
   readonly overrides: 'allowed' | 'ignored' | 'refused'
 }
@@ -72,6 +75,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'maxStalenessMs',
   'onStale',
   'logger',
+  'telemetry',
   'overrides',
 ] satisfies (keyof ConnectOptions)[])
 
@@ -112,6 +116,9 @@ export function settingsOf(options: ConnectOptions, environment: Environment, po
   if (options.overrides !== undefined && typeof options.overrides !== 'boolean') {
     throw new TypeError('overrides must be true or false.')
   }
+  if (options.telemetry !== undefined && typeof options.telemetry !== 'boolean') {
+    throw new TypeError('telemetry must be true or false.')
+  }
   const urls = urlsOf(options.url ?? environment.HALYARD_URL?.split(',').map((url) => url.trim()))
   const key = keyOf(options.key ?? environment.HALYARD_SDK_KEY)
   const reachable = urls !== undefined && key !== undefined
@@ -140,6 +147,7 @@ export function settingsOf(options: ConnectOptions, environment: Environment, po
     staleAfterMs: staleAfter(options.maxStalenessMs, mode, pollIntervalMs, reachable),
     onStale,
     logger,
+    telemetry: options.telemetry ?? true,
     overrides: overridesOf(options.overrides ?? false, environment, logger),
   }
 }

@@ -23,6 +23,10 @@ export type Timing = Omit<BackoffOptions, 'random'> & {
   readonly cacheDelayMs: number
   /** How often, at most, the cache file is marked as still current. */
   readonly cacheTouchMs: number
+  /** Between two times that what was counted is told. */
+  readonly telemetryMs: number
+  /** How long `close` waits for that. */
+  readonly closeMs: number
 }
 
 export const TIMING: Timing = {
@@ -39,6 +43,8 @@ export const TIMING: Timing = {
   bodyMs: 60_000,
   cacheDelayMs: 1_000,
   cacheTouchMs: 60_000,
+  telemetryMs: 10_000,
+  closeMs: 2_000,
 }
 
 /** Bytes or characters. A ruleset is at most 32 MiB; its JSON may escape. */

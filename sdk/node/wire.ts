@@ -43,8 +43,9 @@ export type Wire = {
    * Tells the server something: resolves when it has taken it. On a connection of its own beside a stream. Rejects as
    * `ruleset` does, and tries no other address.
    * @param path below the address, such as `sdk/v1/acks`
+   * @param until aborts this request, instead of what aborts all others
    */
-  post(path: string, body: object): Promise<void>
+  post(path: string, body: object, until?: AbortSignal): Promise<void>
   /** After a refusal: whether there may be another key to try than the one that was refused. */
   renewed(): Promise<boolean>
   close(): void
@@ -80,13 +81,14 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
     headers: Record<string, string>,
     headersMs: number,
     body?: string,
+    until: AbortSignal = signal,
   ): Promise<Answer> {
     const answer = await send({
       url,
       body,
       agents,
       headersMs,
-      signal,
+      signal: until,
       headers: { ...common, ...headers, Authorization: `Bearer ${key}` },
     })
     const taken = body === undefined ? [200, 304] : [200, 202, 204]
@@ -163,10 +165,17 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         throw invalid(url, 'it is no event stream: does a proxy answer in its place?')
       }),
 
-    async post(path, body) {
+    async post(path, body, until) {
       const key = await keys.current()
       const url = new URL(path, urls[at] ?? urls[0])
-      const answer = await open(url, key, { Connection: 'close' }, timing.headersMs, JSON.stringify(body))
+      const answer = await open(
+        url,
+        key,
+        { Connection: 'close' },
+        timing.headersMs,
+        JSON.stringify(body),
+        until,
+      )
       answer.body.resume()
     },
 

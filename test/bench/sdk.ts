@@ -25,7 +25,7 @@ export const sdk: Bench = {
       const [ours, ...theirs] = contenders.map(({ name }) => measured.get(name) ?? raise(name))
       if (!ours) throw new Error('nothing was measured')
       const byTime = [...theirs].sort((a, b) => a.ns - b.ns)
-      return byTime.map((peer, place): Row => {
+      const rows = byTime.map((peer, place): Row => {
         const row = {
           name: `flags.boolean, ${peer.name}${place === 0 ? ' (the fastest peer)' : ''}`,
           measured: ours.ns,
@@ -35,10 +35,37 @@ export const sdk: Bench = {
         }
         return place === 0 ? judged(row, { of: 'ratio', atLeast: 4 }) : row
       })
+      return [...rows, await counting(shapes, ask)]
     } finally {
       for (const peer of contenders) peer.close()
     }
   },
+}
+
+/** The same calls by two clients, of which one counts each for telemetry. */
+async function counting(shapes: readonly FlagShape[], ask: readonly Question[]): Promise<Row> {
+  // Both have a server that is never there: without one nothing is counted.
+  const nowhere = { url: 'http://127.0.0.1:9', key: 'hly_srv_nowhere_secret', startTimeoutMs: 0 }
+  const quiet = { warn() {}, error() {} }
+  const clients = [
+    await halyard(shapes, ask, { ...nowhere, logger: quiet, telemetry: false }),
+    { ...(await halyard(shapes, ask, { ...nowhere, logger: quiet })), name: 'counting' },
+  ]
+  try {
+    const measured = await interleave(clients.map((client) => ({ ...client, size: ask.length })))
+    const [without, counted] = clients.map(({ name }) => measured.get(name) ?? raise(name))
+    if (!without || !counted) throw new Error('nothing was measured')
+    const row = {
+      name: 'flags.boolean, with telemetry counting',
+      measured: counted.ns,
+      unit: 'ns' as const,
+      baseline: { name: 'without', value: without.ns },
+      ratio: ratioOf(counted.rounds, without.rounds),
+    }
+    return judged(row, { of: 'ratio', atMost: 1.5 })
+  } finally {
+    for (const client of clients) client.close()
+  }
 }
 
 async function all(shapes: readonly FlagShape[], ask: readonly Question[]): Promise<readonly Peer[]> {
@@ -91,8 +118,12 @@ function verify(
   }
 }
 
-async function halyard(shapes: readonly FlagShape[], ask: readonly Question[]): Promise<Peer> {
-  const flags = await connect({ bootstrap: ruleset(shapes) })
+async function halyard(
+  shapes: readonly FlagShape[],
+  ask: readonly Question[],
+  options: Parameters<typeof connect>[0] = {},
+): Promise<Peer> {
+  const flags = await connect({ bootstrap: ruleset(shapes), ...options })
   return {
     name: 'Halyard',
     pass: () => {

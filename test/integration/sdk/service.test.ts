@@ -56,6 +56,44 @@ async function client(options: Parameters<typeof connect>[0] = {}) {
   return made
 }
 
+test('what an app evaluated, and what happened to whom, is known by variant and by app', async () => {
+  await change('POST', '/rules', {
+    ...{ id: 'pro', when: { attribute: 'plan', op: 'in', values: ['pro'] }, serve: { variant: 'off' } },
+  })
+  await change('POST', '/enable')
+  const usageOf = async (name: string) => {
+    await service.live.usage.save()
+    return (await service.ask('GET', `${ENVIRONMENT}/flags/${name}/usage`)).body
+  }
+  const app = await client({ app: { name: 'shop', version: '2.4.0' } })
+  for (let time = 0; time < 5; time++) app.boolean(flag, false, { targetingKey: 'ada' })
+  app.for({ plan: 'pro' }).details(flag, false)
+  app.track('purchase', { plan: 'pro' }, { value: 19.5 })
+  app.track('purchase', { plan: 'pro' }, { value: 20.5 })
+  app.track('purchase', {})
+  const silent = await client({ telemetry: false })
+  silent.boolean(flag, false)
+  await Promise.all([app.close(), silent.close()])
+  app.boolean(flag, false)
+  const usage = await usageOf(flag)
+  expect(usage.evaluations.variants).toEqual([
+    { variant: 'off', count: 1 },
+    { variant: 'on', count: 5 },
+  ])
+  expect(usage.apps).toEqual([
+    { app: 'shop', version: '2.4.0', evaluations: 6, lastEvaluatedAt: usage.lastEvaluatedAt },
+  ])
+  expect(usage.events).toEqual([
+    {
+      event: 'purchase',
+      variants: [
+        { variant: 'off', count: 2, sum: 40, mean: 20 },
+        { variant: 'on', count: 1, sum: 0, mean: 0 },
+      ],
+    },
+  ])
+})
+
 test('edits, a kill and its end arrive on a stream', async () => {
   const app = await client()
   await until('the stream works', () => app.status().connected)
