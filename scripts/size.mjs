@@ -18,6 +18,7 @@ const KB = 1024
 export const BUDGETS = [
   { entry: 'browser', most: 3 * KB },
   { entry: 'openfeature/web', external: ['@openfeature/web-sdk'], most: 4 * KB },
+  { entry: 'react', on: 'browser', external: ['react'], most: 0.7 * KB },
 ]
 
 /** Where rules are evaluated, or what that needs: none of it belongs into a page. */

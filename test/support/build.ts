@@ -20,7 +20,7 @@ export async function setup(project: TestProject): Promise<void> {
   // What was named on the command line; vitest does not declare it. Without it, all files.
   const { filenamePattern: named } = project.vitest as { filenamePattern?: string[] }
   const { testFiles } = await project.globTestFiles(named)
-  if (testFiles.some((file) => /\/test\/(e2e|faults)\//.test(file))) buildIfStale()
+  if (testFiles.some((file) => /\/test\/(e2e|faults|browser)\//.test(file))) buildIfStale()
 }
 
 export function buildIfStale(): void {

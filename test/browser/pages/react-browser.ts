@@ -1,0 +1,4 @@
+import { createRoot, hydrateRoot } from 'react-dom/client'
+import { App, connect, createElement, renders } from './react.ts'
+
+Object.assign(globalThis, { App, connect, createElement, createRoot, hydrateRoot, renders })
