@@ -5,10 +5,11 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { mintKey } from '../../server/domain/keys.ts'
 import { type DatabaseProxy, databaseProxy } from '../support/database-proxy.ts'
 import { processes, type Server } from '../support/process.ts'
+import { canStartRedis, startRedis } from '../support/redis.ts'
 import { ANY, DEVELOPMENT, PROJECT, type Rest, rest, sdkKey } from '../support/rest.ts'
 import { startSdk } from '../support/sdk-process.ts'
 import { until } from '../support/until.ts'
@@ -242,6 +243,48 @@ describe('a server that starts while its Postgres is away', () => {
     )
   }
 })
+
+it.runIf(canStartRedis())(
+  'one with nothing on its disk serves what another has kept in Redis, and moves on when Postgres is back',
+  async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.remove())
+    const proxy = await databaseProxy(await all.freshDatabase())
+    onTestFinished(() => proxy.close())
+    const settings = { HALYARD_SECRET: SECRET, REDIS_URL: redis.url }
+    const first = await all.startServer({ database: proxy.url, settings })
+    const api = rest(first.url, first.adminKey)
+    await api.must('POST', `${PROJECT}/flags`, { key: 'checkout', type: 'boolean' })
+    const key = await sdkKey(api, 'server')
+    const { revision } = await api.must<{ revision: number }>('POST', `${FLAG}/enable`)
+    // Its last act is to keep what was not kept yet.
+    await first.stop()
+    await proxy.takeAway()
+
+    const { adminKey } = first
+    const second = await all.startServer({ database: proxy.url, settings, adminKey, until: 'live' })
+    await until('it serves', async () => (await readiness(second)).status === 200, SERVES_WITHIN_MS)
+    const { body } = await readiness(second)
+    expect(body).toMatchObject({ status: 'degraded', store: { ok: false } })
+    expect(development(body)).toMatchObject({ ok: true, revision, source: 'redis' })
+    const app = await startSdk(
+      all,
+      { url: second.url, key },
+      { ada: { flag: 'checkout', otherwise: true, context: { targetingKey: 'ada' } } },
+    )
+    expect(await app.ask()).toMatchObject({ state: 'ready', revision, results: { ada: { value: false } } })
+
+    await proxy.giveBack()
+    await until(
+      'it is whole again',
+      async () => development((await readiness(second)).body)?.source === 'database',
+      RECOVERS_WITHIN_MS,
+    )
+    await rest(second.url, adminKey).must('PUT', `${FLAG}/fallthrough`, { variant: 'on' }, ANY)
+    expect((await app.see('the change', ({ revision: at }) => at > revision)).results.ada.value).toBe(true)
+    await app.close()
+  },
+)
 
 it('one on the embedded database keeps snapshots, too, and starts on what it has', async () => {
   const server = await all.startServer()
