@@ -1,7 +1,8 @@
 /**
- * `npm run test:faults [-- row … --write --clients 20 --minutes 120]`: runs the matrix of faults, or the rows whose names begin so,
- * one after the other, and prints a table of their figures. `--write` keeps the table in docs/faults.md; `--minutes` is
- * for the soak.
+ * `npm run test:faults [-- row … --write --clients 20 --minutes 120 --memory]`: runs the matrix of faults, or the rows
+ * whose names begin so, one after the other, and prints a table of their figures. `--write` keeps the table in
+ * docs/faults.md; `--minutes` is for the soak; `--memory` has each row wait for a minute after its fault, and look at
+ * what memory servers still hold.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -60,6 +61,7 @@ function asked(args) {
   let write = false
   for (let at = 0; at < args.length; at += 1) {
     if (args[at] === '--write') write = true
+    else if (args[at] === '--memory') settings.HALYARD_FAULTS_MEMORY = '1'
     else if (args[at] === '--clients') settings.HALYARD_FAULTS_CLIENTS = args[++at]
     else if (args[at] === '--minutes') settings.HALYARD_FAULTS_MINUTES = args[++at]
     else rows.push(args[at])

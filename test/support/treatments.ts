@@ -66,6 +66,19 @@ export function corrupting(share: number, random: () => number): Treatment {
   })
 }
 
+/** After so many bytes of each connection the server falls silent, in the middle of what it says. */
+export function stoppingAfter(bytes: number): Treatment {
+  return () => {
+    let left = bytes
+    return {
+      down: (answered, pass) => {
+        if (left > 0) pass(answered.subarray(0, left))
+        left -= answered.length
+      },
+    }
+  }
+}
+
 /** Answers each request with this page and status 200, as a captive portal or an error page of a balancer does. */
 export function answeringWith(page: string): Treatment {
   const text = `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${Buffer.byteLength(page)}\r\n\r\n${page}`

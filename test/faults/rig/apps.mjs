@@ -16,6 +16,7 @@ let wrong = []
 let evaluations = 0
 let paces = []
 let lags = []
+let connects = []
 const told = new Set()
 const held = clients.map(() => ({ epoch: 0, revision: 0 }))
 
@@ -30,6 +31,7 @@ function holds(client, { epoch, revision }) {
 
 const apps = await Promise.all(
   clients.map(async ({ urls, ...more }, client) => {
+    const from = performance.now()
     const flags = await connect({
       url: urls,
       key,
@@ -38,6 +40,7 @@ const apps = await Promise.all(
       ...options,
       ...more,
     })
+    connects.push([client, Math.round(performance.now() - from)])
     flags.on('change', () => holds(client, flags.status()))
     return flags
   }),
@@ -83,12 +86,13 @@ const states = () => {
 }
 
 function tell() {
-  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, lags, held, ...states() }
+  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, lags, connects, held, ...states() }
   heard = []
   outcomes = []
   wrong = []
   paces = []
   lags = []
+  connects = []
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 

@@ -34,6 +34,8 @@ export type Apps = {
   readonly paces: readonly { readonly at: number; readonly ns: number }[]
   /** How late timers were in milliseconds: what a process of this machine has to wait for a core. */
   readonly lags: readonly { readonly at: number; readonly ms: number }[]
+  /** How long `connect` took, in the order of the clients where there is one process. */
+  readonly connects: readonly { readonly client: string; readonly ms: number }[]
   /** What the clients hold now, as they said last. */
   readonly held: () => readonly Position[]
   /** By the SDK's own state, and how many have a working stream. */
@@ -51,16 +53,25 @@ type Line = {
   readonly evaluations: number
   readonly paces: readonly number[]
   readonly lags: readonly number[]
+  readonly connects: readonly [client: number, ms: number][]
   readonly held: readonly Position[]
   readonly counts: Readonly<Record<string, number>>
   readonly connected: number
 }
 
+/** A client's addresses in the order in which it tries them, and what it has of its own among the options of `connect`. */
+export type AppOptions = {
+  readonly urls: readonly string[]
+  readonly cacheFile?: string
+  readonly startTimeoutMs?: number
+}
+
 export type AppsOptions = {
-  /** Each client's addresses in the order in which it tries them. */
-  readonly clients: readonly { readonly urls: readonly string[] }[]
+  readonly clients: readonly AppOptions[]
   readonly processes: number
   readonly key: string
+  /** What they ask; the load's own questions unless it is given. */
+  readonly probes?: readonly Probe[]
   /** Milliseconds between two rounds over all clients of a process; evaluations of each client in one. */
   readonly tickMs?: number
   readonly perTick?: number
@@ -79,6 +90,7 @@ export async function startApps(
     clients,
     processes,
     key,
+    probes = PROBES,
     tickMs = 100,
     perTick = 6,
     preload,
@@ -91,6 +103,7 @@ export async function startApps(
   const wrong: string[] = []
   const paces: { at: number; ns: number }[] = []
   const lags: { at: number; ms: number }[] = []
+  const connects: { client: string; ms: number }[] = []
   const connections: { at: number; connected: number; stale: number }[] = []
   const last: (Line | undefined)[] = Array.from({ length: processes })
 
@@ -100,11 +113,12 @@ export async function startApps(
       heard.push({ client: `${index}/${client}`, epoch, revision, at })
     for (const [probe, epoch, revision, value, variant, reason, errorCode, unserved] of line.outcomes) {
       const at = { epoch, revision }
-      outcomes.push({ probe: PROBES[probe] as Probe, at, value, variant, reason, errorCode, unserved })
+      outcomes.push({ probe: probes[probe] as Probe, at, value, variant, reason, errorCode, unserved })
     }
     wrong.push(...line.wrong)
     for (const ns of line.paces) paces.push({ at: line.at, ns })
     for (const ms of line.lags) lags.push({ at: line.at, ms })
+    for (const [client, ms] of line.connects) connects.push({ client: `${index}/${client}`, ms })
     connections.push({
       at: line.at,
       connected: sum((one) => one.connected),
@@ -116,7 +130,7 @@ export async function startApps(
 
   const running = Array.from({ length: processes }, (_, index) => {
     const own = clients.filter((_client, client) => client % processes === index)
-    const config = { clients: own, key, probes: PROBES, users: USERS, tickMs, perTick, options }
+    const config = { clients: own, key, probes, users: USERS, tickMs, perTick, options }
     const settings = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
     const one = startScript(scripts[index % scripts.length] as string, settings, [JSON.stringify(config)])
     if (one.child.stdout === null) throw new Error('the apps have no output')
@@ -136,6 +150,7 @@ export async function startApps(
     wrong,
     paces,
     lags,
+    connects,
     connections,
     evaluations: () => sum((line) => line.evaluations),
     held: () => last.flatMap((line) => line?.held ?? []),

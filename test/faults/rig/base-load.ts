@@ -18,6 +18,9 @@ import { type Pace, startWriter, type Target, type Tried, type Writer } from './
 
 const BASELINE_MS = 6_000
 const AFTER_MS = 4_000
+/** RELIABILITY, G6: a minute later. Rows are asked for it one by one, since it costs each of them a minute. */
+const MEMORY_AFTER_MS = 60_000
+export const MEMORY_ASKED_FOR = process.env.HALYARD_FAULTS_MEMORY === '1'
 /** SDK clients: fewer while a row is being written. */
 export const CLIENTS = Number(process.env.HALYARD_FAULTS_CLIENTS ?? 100)
 const PROCESSES = 2
@@ -28,6 +31,8 @@ const SETTLES_WITHIN_MS = 20_000
 export type BaseLoadOptions = FleetOptions & {
   readonly clients?: number
   readonly pace?: Pace
+  /** Done before anybody evaluates or writes: servers may be restarted here. */
+  readonly prepare?: (fleet: Fleet) => Promise<void>
   readonly perSecond?: number
   readonly restores?: number
   /** Servers of a release that keeps no Idempotency-Key take part. */
@@ -37,12 +42,16 @@ export type BaseLoadOptions = FleetOptions & {
   readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload' | 'scripts'>>
 }
 
+export type MoreApps = Pick<AppsOptions, 'clients' | 'options' | 'probes'> & { readonly key?: string }
+
 export type BaseLoad = {
   readonly fleet: Fleet
   readonly api: Rest
   /** A server key of the environment that the load is on. */
   readonly key: string
   readonly apps: Apps
+  /** Starts apps of the row's own, beside those of the load: what they were answered is judged with the rest. */
+  readonly startMore: (options: MoreApps) => Promise<Apps>
   readonly evaluations: Evaluations
   readonly writer: Writer
   readonly timeline: Timeline
@@ -61,6 +70,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   if (first === undefined) throw new Error('a load needs a server')
   const api = first.api
   await makeFlags(api)
+  await options.prepare?.(fleet)
   const key = await sdkKey(api, 'server')
   const front = await options.behind?.(fleet.members.map(({ server }) => server().port))
   const reached = front === undefined ? fleet.members : [{ name: 'the proxy', url: front }]
@@ -91,6 +101,12 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   )
   const writer = startWriter(targets, options.pace)
   onTestFinished(() => writer.stop().catch(() => {}))
+  const others: Apps[] = []
+  async function startMore(more: MoreApps): Promise<Apps> {
+    const apps = await startApps(all, { key, processes: 1, ...more })
+    others.push(apps)
+    return apps
+  }
   const histories: History[] = []
   const remember = async () => {
     histories.unshift(await readHistory(fleet.databaseUrl))
@@ -100,12 +116,13 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     await writer.stop()
     await remember()
     await settled(histories[0] as History)
-    await Promise.all([apps.close(), evaluations.close()])
+    const everybody = [apps, ...others]
+    await Promise.all([...everybody.map(({ close }) => close()), evaluations.close()])
     const seen = {
-      local: apps.outcomes,
+      local: everybody.flatMap(({ outcomes }) => outcomes),
       remote: evaluations.outcomes,
       writes: writer.writes,
-      wrong: [...apps.wrong, ...evaluations.wrong, ...writer.wrong],
+      wrong: [...everybody.flatMap(({ wrong }) => wrong), ...evaluations.wrong, ...writer.wrong],
     }
     return judge(seen, histories, options.unkeyed)
   }
@@ -113,7 +130,11 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
   /** Every client and every server has the newest state. */
   async function settled({ head }: History): Promise<void> {
     const newest = `${head.epoch}-${head.revision}`
-    const behind = () => apps.held().filter(({ epoch, revision }) => `${epoch}-${revision}` !== newest)
+    const open = [apps, ...others].filter(({ running }) =>
+      running.every(({ child }) => child.exitCode === null),
+    )
+    const behind = () =>
+      open.flatMap(({ held }) => held()).filter(({ epoch, revision }) => `${epoch}-${revision}` !== newest)
     await until(`every client holds ${newest}`, () => behind().length === 0, SETTLES_WITHIN_MS).catch(
       (cause: unknown) => {
         throw new Error(`${cause}; ${behind().length} do not, such as ${JSON.stringify(behind()[0])}`)
@@ -125,7 +146,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     }
   }
 
-  return { fleet, api, key, apps, evaluations, writer, timeline: createTimeline(), remember, end }
+  return { fleet, api, key, apps, startMore, evaluations, writer, timeline: createTimeline(), remember, end }
 }
 
 function evaluateAt(url: string, key: string): Target['evaluate'] {
@@ -147,13 +168,40 @@ async function stateOf(url: string, key: string): Promise<string> {
   return `${epoch}-${revision}`
 }
 
-/** Health, the fault, health again; then the verdict. */
-export async function through(load: BaseLoad, fault: () => Promise<void>): Promise<Verdict> {
+/** Live memory of a server in bytes, after full collections. */
+export type Memories = readonly { readonly name: string; readonly before: number; readonly after: number }[]
+/** `memory`: where it was asked for. */
+export type Judged = Verdict & { readonly memory?: Memories }
+
+/**
+ * Health, the fault, health again; then the verdict.
+ * @param warmMs how long a health before that is to last in which memory comes to be what it is
+ */
+export async function through(
+  load: BaseLoad,
+  fault: () => Promise<void>,
+  { memory = MEMORY_ASKED_FOR, warmMs = 0 }: { readonly memory?: boolean; readonly warmMs?: number } = {},
+): Promise<Judged> {
   const { timeline } = load
+  await sleep(warmMs)
   await timeline.during('baseline', () => sleep(BASELINE_MS))
+  const before = memory ? await liveMemoryOf(load) : undefined
   await timeline.during('fault', fault)
   await timeline.during('after', () => sleep(AFTER_MS))
-  return await load.end()
+  if (before === undefined) return await load.end()
+  await sleep(MEMORY_AFTER_MS - AFTER_MS)
+  const after = await liveMemoryOf(load)
+  const grown = [...before].map(([name, bytes]) => ({ name, before: bytes, after: after.get(name) ?? 0 }))
+  return { ...(await load.end()), memory: grown }
+}
+
+async function liveMemoryOf({ fleet }: BaseLoad): Promise<ReadonlyMap<string, number>> {
+  const all = new Map<string, number>()
+  for (const { name, memory } of fleet.members) {
+    const { heapUsed, external } = await memory()
+    all.set(name, heapUsed + external)
+  }
+  return all
 }
 
 /** @returns milliseconds from now until a write that is sent from now on is answered 2xx */

@@ -3,8 +3,7 @@
  * the same seconds, so that what the machine does to both is nobody's fault.
  */
 import { expect } from 'vitest'
-import type { BaseLoad } from './base-load.ts'
-import type { Verdict } from './oracle.ts'
+import type { BaseLoad, Judged } from './base-load.ts'
 import type { Report } from './row.ts'
 import { type Phase, quantile } from './timeline.ts'
 
@@ -28,12 +27,14 @@ const KILL_MS = 1_000
 const QUIET_MS = 10
 /** Processes that a change goes through: server, database, server, app. Each may have to wait for a core. */
 const HOPS = 4
+/** By how much live memory may have grown a minute after the fault. */
+const MEMORY = 1.1
 /** How much slower a local evaluation's median may be: the machine is shared with everything else. */
 const PACE = 2
 
 /** Expects the gates, and leaves their figures. */
-export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bounds: Bounds = {}): void {
-  const { wrongEvaluations, lostWrites, wrong, checked, acknowledged } = verdict
+export function expectGates(load: BaseLoad, verdict: Judged, report: Report, bounds: Bounds = {}): void {
+  const { wrongEvaluations, lostWrites, wrong, checked, acknowledged, memory = [] } = verdict
   report.figure(
     'G0 wrong',
     `${wrongEvaluations.length} of ${checked.local + checked.remote} (${checked.states} states)`,
@@ -57,6 +58,8 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
   report.figure('evaluations failed', `${failures.length}`)
   const accidents = load.fleet.accidents()
   report.figure('G6 accidents', `${accidents.length}`)
+  for (const { name, before, after } of memory)
+    report.figure(`G6 memory of ${name}`, `${megabytes(before)} → ${megabytes(after)}`)
 
   expect(
     wrongEvaluations.slice(0, 5),
@@ -66,6 +69,8 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
   expect(wrong.slice(0, 5), 'G2: revisions never decrease, and nothing throws').toEqual([])
   expect(failures.slice(0, 5), 'remote evaluations that failed').toEqual([])
   expect(accidents, 'G6: no process ends, and no rejection goes unhandled').toEqual([])
+  for (const { name, before, after } of memory)
+    expect(after / before, `G6: live memory of ${name} a minute later`).toBeLessThanOrEqual(MEMORY)
   expect(quantile(health, 0.99), 'G3: staleness in health').toBeLessThanOrEqual(
     (bounds.health ?? HEALTH_MS) + HOPS * lag.baseline,
   )
@@ -85,6 +90,8 @@ export function expectGates(load: BaseLoad, verdict: Verdict, report: Report, bo
       (bounds.kill ?? KILL_MS) + HOPS * noise,
     )
 }
+
+const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`
 
 export const milliseconds = (ms: number): string =>
   Number.isFinite(ms)

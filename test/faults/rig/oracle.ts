@@ -8,7 +8,7 @@ import type { Outcome, Position } from './apps.ts'
 import type { RemoteOutcome } from './evaluations.ts'
 import { NUMBERED, PROBES, USERS } from './flags.ts'
 import type { History } from './history.ts'
-import { type Answer, type Find, reference } from './reference.ts'
+import { type Answer, type Find, reference, Unsupported } from './reference.ts'
 import type { Write } from './writer.ts'
 
 export type Seen = {
@@ -85,9 +85,20 @@ function faultIn(outcome: Outcome, findAt: (position: Position) => Find | undefi
   }
   const find = findAt(at)
   if (find === undefined) return 'there never was such a state'
-  const answer = reference(find, probe.flag, USERS[probe.user] as never)
+  const answer = opinionOn(find, probe)
+  if (answer === undefined) return undefined
   const given = { value, variant: outcome.variant, reason, errorCode }
   return difference(answer, given, answer.value === undefined ? probe.fallback : answer.value)
+}
+
+/** The load's own flags are such as the reference knows; of those that a row has broken it may know nothing. */
+function opinionOn(find: Find, { flag, user }: Outcome['probe']): Answer | undefined {
+  try {
+    return reference(find, flag, USERS[user] as never)
+  } catch (error) {
+    if (error instanceof Unsupported && !OWN.has(flag)) return undefined
+    throw error
+  }
 }
 
 /** An answer over OFREP names the revision, but not the epoch: one of the histories must have it so. */

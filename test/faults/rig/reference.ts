@@ -39,9 +39,9 @@ export function reference(find: Find, key: string, context: Context, depth = 0):
   if (depth > MOST_DEPTH) throw new Unsupported('prerequisites without end')
   const definition = find('flag', key)
   if (definition === undefined) return { reason: 'ERROR', errorCode: 'FLAG_NOT_FOUND' }
+  if (find('kill', key) !== undefined) return killed(definition)
   const flag = wellFormed(definition)
   const off = (): Answer => given(flag, flag.offVariant, 'DISABLED')
-  if (find('kill', key) !== undefined) return off()
   if (!flag.enabled) return off()
   for (const { flag: required, variants } of flag.prerequisites) {
     const answer = reference(find, required, context, depth + 1)
@@ -61,6 +61,20 @@ export function reference(find: Find, key: string, context: Context, depth = 0):
   }
   return fallenThrough(flag, flag.fallthrough, context)
 }
+
+/** Nothing else of the document counts, whatever it is; an off variant that cannot be used is no value. */
+function killed(definition: Json): Answer {
+  const { type, variants, offVariant } = Object(definition) as Partial<Record<string, unknown>>
+  const nothing = { reason: 'DISABLED' }
+  const known = typeof variants === 'object' && variants !== null && !Array.isArray(variants)
+  if (!known || typeof offVariant !== 'string' || !Object.hasOwn(variants, offVariant)) return nothing
+  const value = (variants as Record<string, Json>)[offVariant] as Json
+  const isPlain = typeof value === 'object' && value !== null && !Array.isArray(value)
+  const fits = type === 'object' ? isPlain : typeof value === type
+  if (typeof type === 'string' && TYPES.has(type) && !fits) return nothing
+  return { value, variant: offVariant, ...nothing }
+}
+const TYPES: ReadonlySet<string> = new Set(['boolean', 'string', 'number', 'object'])
 
 /** What the server publishes always has these fields; of anything else the reference says nothing. */
 function wellFormed(definition: Json): FlagConfig {
