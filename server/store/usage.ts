@@ -46,6 +46,14 @@ const save = statement(
       WHERE known.first_at > excluded.first_at OR known.last_at < excluded.last_at`,
 )
 
+// A portion with each saving, so that there is never much to forget at once.
+const forgetBatches = statement(
+  'halyard_forget_batches',
+  sql`DELETE FROM halyard_usage.batches WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM halyard_usage.batches
+        WHERE at < to_timestamp(${sql.placeholder('before')}::bigint / 1000.0) ORDER BY at LIMIT 5000))`,
+)
+
 /** @param now epoch milliseconds */
 export async function saveUsage(db: Db, batches: readonly UsageBatch[], now: number): Promise<void> {
   const rows = batches.flatMap((batch) => batch.counts.map((count) => ({ batch, count })))
@@ -68,15 +76,12 @@ export async function saveUsage(db: Db, batches: readonly UsageBatch[], now: num
     counts: of((_, { count }) => count),
     sums: of((_, { sum }) => sum),
   })
+  await forgetBatches(db, { before: now - BATCHES_KEPT_MS })
 }
 
 const turn = statement(
   'halyard_turn_usage',
   sql`SELECT halyard_usage.turn(${sql.placeholder('today')}::date, ${sql.placeholder('oldest')}::date)`,
-)
-const forgetBatches = statement(
-  'halyard_forget_batches',
-  sql`DELETE FROM halyard_usage.batches WHERE at < to_timestamp(${sql.placeholder('before')}::bigint / 1000.0)`,
 )
 const forgetReads = statement(
   'halyard_forget_reads',
@@ -94,7 +99,6 @@ const forgetReads = statement(
  */
 export async function turnUsage(db: Db, now: number, oldest: number): Promise<void> {
   await turn(db, { today: dayOf(now), oldest: dayOf(oldest) })
-  await forgetBatches(db, { before: now - BATCHES_KEPT_MS })
   await forgetReads(db, { before: oldest })
 }
 

@@ -142,6 +142,19 @@ export function usage(subject: () => Subject): void {
     expect((await store.usage(log, 'checkout', later)).sums.map(({ count }) => count)).toEqual([1])
   })
 
+  it('forgets the names of batches after hours', async () => {
+    const { store, clock, rows } = subject()
+    const [log, later] = [mint(), mint()]
+    await store.saveUsage([batch(log, evaluated())])
+    const names = async () =>
+      (await rows<{ log: string }>('SELECT log_id AS log FROM halyard_usage.batches')).map((row) => row.log)
+    expect(await names()).toContain(log)
+    clock.now = () => NOW + 4 * 3_600_000
+    await store.saveUsage([batch(later, evaluated())])
+    clock.now = () => NOW
+    expect(await names()).toEqual([later])
+  })
+
   it('is turned by many at once', async () => {
     const { store, clock } = subject()
     clock.now = () => NOW + 60 * DAY_MS
