@@ -49,7 +49,10 @@ export async function resultsInChromium(folder: string): Promise<Record<string, 
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const page = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  const browser = spawn(CHROMIUM, [...FLAGS, `--user-data-dir=${profile}`, page], { stdio: 'ignore' })
+  const browser = spawn(CHROMIUM, [...FLAGS, `--user-data-dir=${profile}`, page], {
+    stdio: 'ignore',
+    detached: true,
+  })
   const gone = new Promise<void>((resolve) => browser.once('exit', () => resolve()))
   const late = AbortSignal.timeout(WITHIN_MS)
   try {
@@ -62,10 +65,11 @@ export async function resultsInChromium(folder: string): Promise<Record<string, 
       ]),
     )
   } finally {
-    browser.kill('SIGKILL')
+    // It has processes of its own, which write to its profile until they end.
+    if (browser.pid !== undefined) process.kill(-browser.pid, 'SIGKILL')
     await gone
     server.closeAllConnections()
     server.close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 }
