@@ -2,6 +2,7 @@
  * A client whose flags a test sets. It answers as a connected one does, and one suite holds both to that; what it
  * hides is that there is nothing behind it.
  */
+import type { Client as PageClient } from '../browser/index.ts'
 import type { Context, Decision, FlagKey, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 import type { Client, ClientEvents, ClientState, Details, Getters, Listener } from '../node/index.ts'
@@ -15,18 +16,22 @@ export type Values = { readonly [K in FlagKeyOf]?: FallbackOf<K> | Rule<Fallback
 
 export type Tracked = { readonly event: string; readonly context: Context; readonly value?: number }
 
-export type TestFlags = Client & {
-  /** Gives flags values, or rules, and says `change`; undefined takes a flag away. */
-  set<K extends FlagKeyOf>(key: K, value: FallbackOf<K> | Rule<FallbackOf<K>> | undefined): void
-  set(values: Values): void
-  /** Back to the flags that it was made with; nothing tracked, ready, open. Listeners stay. */
-  reset(): void
-  /** From now on it stands so, and says so, as where a server is away or refuses the key. Values stay. */
-  become(state: 'ready' | 'stale' | 'refused'): void
-  track(event: string, context: Context, details?: { readonly value?: number }): void
-  /** What was tracked, in order. */
-  readonly tracked: readonly Tracked[]
-}
+/** The clients of both worlds: a page's is one with a context of its own, `setContext`. */
+export type TestFlags = Client &
+  Omit<PageClient, 'track'> & {
+    /** Gives flags values, or rules, and says `change`; undefined takes a flag away. */
+    set<K extends FlagKeyOf>(key: K, value: FallbackOf<K> | Rule<FallbackOf<K>> | undefined): void
+    set(values: Values): void
+    /** Back to the flags that it was made with; nothing tracked, ready, open. Listeners stay. */
+    reset(): void
+    /** From now on it stands so, and says so, as where a server is away or refuses the key. Values stay. */
+    become(state: 'ready' | 'stale' | 'refused'): void
+    /** As a server's client has it, or a page's: then the context is that of `setContext`. */
+    track(event: string, context: Context, details?: { readonly value?: number }): void
+    track(event: string, details?: { readonly value?: number }): void
+    /** What was tracked, in order. */
+    readonly tracked: readonly Tracked[]
+  }
 
 type Given = Json | object | Rule<unknown>
 type Answer = Pick<Details<unknown>, 'variant' | 'reason' | 'errorCode' | 'errorDetails'> & {
@@ -39,6 +44,10 @@ export function testFlags(initial: Values = {}): TestFlags {
   let revision = 1
   let state: ClientState = 'ready'
   let tracked: Tracked[] = []
+  /** What rules gave last. */
+  const given = new Map<FlagKey, unknown>()
+  /** A page's. */
+  let own: Context = {}
   const listeners: { [N in keyof ClientEvents]: Set<{ readonly call: Listener<N> }> } = {
     change: new Set(),
     ready: new Set(),
@@ -58,15 +67,15 @@ export function testFlags(initial: Values = {}): TestFlags {
   }
 
   function answer(key: FlagKey, context: Context): Answer {
-    const given = flags.get(key)
-    if (given === undefined) {
+    const flag = flags.get(key)
+    if (flag === undefined) {
       return { reason: 'ERROR', errorCode: 'FLAG_NOT_FOUND', errorDetails: `no flag "${key}" was set` }
     }
-    if (typeof given !== 'function') return { value: given, variant: variantOf(given), reason: 'STATIC' }
+    if (typeof flag !== 'function') return { value: flag, variant: variantOf(flag), reason: 'STATIC' }
     try {
-      const value = given(context)
+      const value = flag(context)
       if (value === undefined) return { reason: 'DEFAULT' }
-      return { value: frozen(value), variant: variantOf(value), reason: 'TARGETING_MATCH' }
+      return { value: settled(key, value), variant: variantOf(value), reason: 'TARGETING_MATCH' }
     } catch (cause) {
       return { reason: 'ERROR', errorCode: 'GENERAL', errorDetails: `the rule of "${key}" failed: ${cause}` }
     }
@@ -96,13 +105,22 @@ export function testFlags(initial: Values = {}): TestFlags {
     }
   }
 
-  function gettersFor(base: Context): Getters {
+  /** The same object for the same content: a view that looks again sees that nothing changed. */
+  function settled(key: FlagKey, value: unknown): unknown {
+    const before = given.get(key)
+    if (JSON.stringify(before) === JSON.stringify(value)) return before
+    const now = frozen(value)
+    given.set(key, now)
+    return now
+  }
+
+  function gettersFor(base: () => Context): Getters {
     const details = <T>(key: FlagKey, fallback: unknown, context?: Context): Details<T> =>
-      detailed(fallback, answer(key, { ...base, ...context }))
+      detailed(fallback, answer(key, { ...base(), ...context }))
     const typed =
       <T>(is: (value: unknown) => boolean) =>
       (key: FlagKey, fallback: T, context?: Context): T => {
-        const { value } = answer(key, { ...base, ...context })
+        const { value } = answer(key, { ...base(), ...context })
         return is(value) ? (value as T) : fallback
       }
     return {
@@ -119,9 +137,9 @@ export function testFlags(initial: Values = {}): TestFlags {
       details: <T, K extends FlagKeyOf>(key: K, fallback: T, context?: Context) =>
         details<ValueOf<K, T>>(key, fallback, context),
       explain(key, context) {
-        return { decision: decisionOf(answer(key, { ...base, ...context })), steps: [] }
+        return { decision: decisionOf(answer(key, { ...base(), ...context })), steps: [] }
       },
-      for: (context) => gettersFor({ ...base, ...context }),
+      for: (context) => gettersFor(() => ({ ...base(), ...context })),
     }
   }
 
@@ -139,9 +157,15 @@ export function testFlags(initial: Values = {}): TestFlags {
     return Promise.resolve()
   }
 
-  return {
-    ...gettersFor({}),
-    dehydrate(context = {}) {
+  const getters = gettersFor(() => own)
+  const client: Client & Omit<TestFlags, keyof Client> = {
+    ...getters,
+    peek: getters.details,
+    async setContext(context) {
+      own = { ...context }
+      change([...flags].filter(([, flag]) => typeof flag === 'function').map(([key]) => key))
+    },
+    dehydrate(context = own) {
       const answers = [...flags.keys()].sort().map((key) => ({ key, ...(answer(key, context) as object) }))
       return pageData({ context, etag: `"1-${revision}"`, flags: answers })
     },
@@ -170,6 +194,7 @@ export function testFlags(initial: Values = {}): TestFlags {
       const keys = new Set([...flags.keys(), ...Object.keys(initial)])
       flags = mapOf(initial)
       tracked = []
+      own = {}
       state = 'ready'
       change([...keys])
     },
@@ -178,8 +203,9 @@ export function testFlags(initial: Values = {}): TestFlags {
       if (next === 'refused') emit('error', REFUSED)
       else emit(next, { epoch: 1, revision })
     },
-    track(event, context, details) {
-      tracked.push({ event, context, ...details })
+    track(event: string, first: Context = {}, details?: { readonly value?: number }) {
+      const pages = details === undefined && Object.keys(first).every((name) => name === 'value')
+      tracked.push(pages ? { event, context: own, ...first } : { event, context: first, ...details })
     },
     get tracked() {
       return tracked
@@ -187,6 +213,7 @@ export function testFlags(initial: Values = {}): TestFlags {
     close,
     [Symbol.asyncDispose]: close,
   }
+  return client as TestFlags
 }
 
 const REFUSED = new Error('The key is refused (so says the test).')

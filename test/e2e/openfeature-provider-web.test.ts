@@ -312,6 +312,17 @@ describe('a start', () => {
 })
 
 describe('the end', () => {
+  it('sends what was evaluated and tracked', async () => {
+    const { client } = await running()
+    client.getBooleanValue('checkout', false)
+    client.track('purchase', { value: 19.9 })
+    await OpenFeature.clearProviders()
+    const told = await until('it was sent', () =>
+      page.exchanges().find(({ method, url }) => method === 'POST' && url.pathname === '/sdk/v1/telemetry'),
+    )
+    expect(told.status).toBeLessThan(300)
+  })
+
   it('closes the stream and asks no more when OpenFeature closes, or takes another provider', async () => {
     await running()
     await streaming()

@@ -33,7 +33,7 @@ export async function resultsInChromium(folder: string): Promise<Record<string, 
   })
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://page')
-    if (request.method === 'POST') {
+    if (request.method === 'POST' && pathname === '/results') {
       let body = ''
       for await (const part of request) body += part
       response.end()

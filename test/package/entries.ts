@@ -9,7 +9,7 @@ export const ENTRIES: Readonly<Record<string, Entry>> = {
   './flags': { trial: 'flags', runs: ['node', 'web'] },
   './node': { trial: 'node', runs: ['node'] },
   './browser': { trial: 'browser', runs: ['node', 'web'] },
-  './react': { trial: 'react', runs: ['node'] },
+  './react': { trial: 'react', runs: ['node', 'web'] },
   './openfeature/server': { trial: 'openfeature-server', runs: ['node'] },
   './openfeature/web': { trial: 'openfeature-web', runs: ['web'] },
   './testing': { trial: 'testing', runs: ['node', 'web'] },

@@ -60,12 +60,13 @@ function types(project: Project, compiler: string, module: 'nodenext' | 'bundler
         module: module === 'bundler' ? 'esnext' : 'nodenext',
         moduleResolution: module,
         jsx: 'react-jsx',
-        lib: ['es2022', 'dom', 'dom.iterable'],
+        // Who writes for servers knows nothing of pages.
+        lib: module === 'nodenext' ? ['es2022'] : ['es2022', 'dom', 'dom.iterable'],
         types: ['node'],
         rootDir: 'src',
         outDir: module,
       },
-      include: ['src'],
+      include: [module === 'nodenext' ? 'src/main-node.ts' : 'src'],
     }),
   )
   project.run(process.execPath, project.tool(`${compiler}/bin/tsc`), '-p', config)

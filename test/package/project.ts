@@ -46,7 +46,15 @@ export function makeProject(): Project {
   )
   // The peers that the package names, then the tools of people who use it.
   const peers = Object.keys(own.peerDependencies ?? {})
-  const tools = ['@types/node', 'vite', 'esbuild', 'typescript', ...peersTypes(peers)]
+  const tools = [
+    'react-dom',
+    '@types/react-dom',
+    '@types/node',
+    'vite',
+    'esbuild',
+    'typescript',
+    ...peersTypes(peers),
+  ]
   run(
     'npm',
     'install',

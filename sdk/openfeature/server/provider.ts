@@ -11,7 +11,6 @@ import {
   type ResolutionDetails,
   type TrackingEventDetails,
 } from '@openfeature/server-sdk'
-import type { Context } from '../../core/index.ts'
 import type { FlagKeyOf } from '../../flags.ts'
 import { type Client, type ConnectOptions, connect } from '../../node/index.ts'
 import { contextOf } from '../context.ts'
@@ -19,9 +18,7 @@ import { resolutionOf } from '../resolution.ts'
 import { type Following, follow } from '../standing.ts'
 
 /** What the provider needs of a client: the Node client has it, and `testFlags` of `@halyard/sdk/testing`. */
-export type ProviderClient = Pick<Client, 'details' | 'on' | 'status' | 'close'> & {
-  track?(event: string, context: Context, details?: { readonly value?: number }): void
-}
+export type ProviderClient = Pick<Client, 'details' | 'on' | 'status' | 'track' | 'close'>
 
 /**
  * `await OpenFeature.setProviderAndWait(new HalyardProvider({ url, key }))`.
@@ -91,7 +88,7 @@ export class HalyardProvider implements Provider {
   }
 
   track(name: string, context: EvaluationContext, { value }: TrackingEventDetails): void {
-    this.#client?.track?.(name, contextOf(context), value === undefined ? {} : { value })
+    this.#client?.track(name, contextOf(context), value === undefined ? {} : { value })
   }
 
   #resolve<T extends JsonValue>(key: string, fallback: T, context: EvaluationContext): ResolutionDetails<T> {

@@ -1,5 +1,6 @@
 import { FlagsProvider, useFlag } from '@halyard/sdk/react'
 import { createElement, type ReactElement } from 'react'
+import { renderToString } from 'react-dom/server'
 
 function Checkout(): ReactElement {
   const on: boolean = useFlag('checkout', false)
@@ -9,5 +10,5 @@ function Checkout(): ReactElement {
 export async function trial(): Promise<unknown> {
   const bootstrap = { context: {}, etag: '"1-1"', flags: [{ key: 'checkout', value: true }] }
   const page = createElement(FlagsProvider, { bootstrap }, createElement(Checkout))
-  return page.type === FlagsProvider && typeof useFlag === 'function'
+  return renderToString(page) === '<b>on</b>'
 }

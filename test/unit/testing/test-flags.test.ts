@@ -1,7 +1,10 @@
 /** What `testFlags` offers beyond a client; what it owes as one is in test/contract/flags.suite.ts. */
+import type { Client as PageClient } from '@halyard/sdk/browser'
 import { HalyardProvider } from '@halyard/sdk/openfeature/server'
+import { HalyardProvider as PageProvider } from '@halyard/sdk/openfeature/web'
 import { testFlags } from '@halyard/sdk/testing'
 import { ErrorCode, OpenFeature, ProviderEvents, ProviderStatus } from '@openfeature/server-sdk'
+import { ProviderEvents as PageEvents, OpenFeature as PageOpenFeature } from '@openfeature/web-sdk'
 import { afterEach, describe, expect, it } from 'vitest'
 
 describe('flags for tests', () => {
@@ -75,6 +78,25 @@ describe('flags for tests', () => {
     expect(changes).toEqual([['checkout', 'limit']])
   })
 
+  it('serve a page, too: for the context that it sets, the same objects as long as nothing changed', async () => {
+    const flags = testFlags({ theme: ({ plan }) => ({ dark: plan === 'pro' }), limit: 3 })
+    const page: PageClient = flags
+    const changes: (readonly string[])[] = []
+    page.on('change', ({ keys }) => changes.push(keys))
+    expect(page.object('theme', { dark: true })).toEqual({ dark: false })
+    await page.setContext({ targetingKey: 'ada', plan: 'pro' })
+    expect(changes).toEqual([['theme']])
+    expect(page.object('theme', { dark: false })).toEqual({ dark: true })
+    expect(page.peek('theme', {}).value).toBe(page.peek('theme', {}).value)
+    page.track('purchase', { value: 19.9 })
+    page.track('visit')
+    const context = { targetingKey: 'ada', plan: 'pro' }
+    expect(flags.tracked).toEqual([
+      { event: 'purchase', context, value: 19.9 },
+      { event: 'visit', context },
+    ])
+  })
+
   it('stand as a test wants them to, and serve on', () => {
     const flags = testFlags({ checkout: true })
     const heard: string[] = []
@@ -119,5 +141,23 @@ describe('under OpenFeature', () => {
         value: 19.9,
       },
     ])
+  })
+
+  it('in a page they are, too, for the context that OpenFeature sets', async () => {
+    const flags = testFlags({ checkout: ({ plan }) => plan === 'pro', limit: 3 })
+    const pro = { targetingKey: 'ada', plan: 'pro' }
+    await PageOpenFeature.setProviderAndWait(new PageProvider(flags), pro)
+    const client = PageOpenFeature.getClient()
+    expect(client.getBooleanValue('checkout', false)).toBe(true)
+    const changes: unknown[] = []
+    client.addHandler(PageEvents.ConfigurationChanged, (event) => void changes.push(event?.flagsChanged))
+    await PageOpenFeature.setContext({ ...pro, plan: 'free' })
+    expect(client.getBooleanValue('checkout', true)).toBe(false)
+    flags.set('limit', 4)
+    expect(client.getNumberValue('limit', 0)).toBe(4)
+    expect(changes).toEqual([['limit']])
+    client.track('purchase', { value: 19.9, currency: 'EUR' })
+    expect(flags.tracked).toEqual([{ event: 'purchase', context: { ...pro, plan: 'free' }, value: 19.9 }])
+    await PageOpenFeature.close()
   })
 })
