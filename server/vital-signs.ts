@@ -9,17 +9,24 @@ const RESOLUTION_MS = 20
 /** A memory limit beyond this is none, bytes. */
 const UNLIMITED = 2 ** 48
 
-/** Begins to sample; nothing is kept alive by it. */
-export function openVitalSigns(): Signs {
+/**
+ * Begins to sample; nothing is kept alive by it.
+ * @param clock milliseconds that only grow
+ */
+export function openVitalSigns(clock: { now(): number } = performance): Signs {
+  let looked = clock.now()
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delay.enable()
   const limit = process.constrainedMemory?.() ?? 0
   return {
     delayMs() {
       const mean = delay.mean / 1e6
+      const since = clock.now() - looked
+      looked += since
       delay.reset()
-      // Without a sample since the last look there is no mean.
-      return Number.isFinite(mean) ? Math.max(0, mean - RESOLUTION_MS) : 0
+      // A sample is the time between two turns of the loop, and a reset forgets the first of them: where there is none,
+      // all the time since the last look was one turn. That is when it is worst.
+      return Math.max(0, (Number.isFinite(mean) ? mean : since) - RESOLUTION_MS)
     },
     memory() {
       const { used_heap_size, heap_size_limit } = getHeapStatistics()

@@ -6,10 +6,14 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
 const RESOLUTION_MS = 20
 let delay: IntervalHistogram | undefined
+let lookedAt = performance.now()
 process.on('message', (asked) => {
   if (asked === 'delay') {
     const mean = (delay?.mean ?? 0) / 1e6
-    process.send?.(Number.isFinite(mean) ? Math.max(0, mean - RESOLUTION_MS) : 0)
+    const since = performance.now() - lookedAt
+    lookedAt += since
+    // Without a sample all the time since was one turn of the loop.
+    process.send?.(Math.max(0, (Number.isFinite(mean) ? mean : since) - RESOLUTION_MS))
     delay ??= monitorEventLoopDelay({ resolution: RESOLUTION_MS })
     delay.enable()
     delay.reset()
