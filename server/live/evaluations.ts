@@ -103,7 +103,7 @@ export function createEvaluations(deps: EvaluationsDeps): Evaluations {
 
   function remember({ key, digest, etag }: Question, body: Buffer): void {
     if (!doorkeeper(digest)) return
-    cache.set(key, { body, etag })
+    cache.set(key, { body: ownBytes(body), etag })
     metrics.evaluationCacheBytes = cache.calculatedSize
   }
 
@@ -223,6 +223,14 @@ type Question = {
   readonly compiled: Compiled
   readonly scope: Scope
   readonly compute: () => Buffer
+}
+
+/** Small buffers are cut from pieces that they share: one that is kept for long keeps alone what it counts. */
+function ownBytes(body: Buffer): Buffer {
+  if (body.buffer.byteLength === body.length) return body
+  const own = Buffer.allocUnsafeSlow(body.length)
+  own.set(body)
+  return own
 }
 
 /** The parts between the opening and the ending, with commas between them. */

@@ -104,6 +104,14 @@ describe('the ETag and the cache key', () => {
     scope: 'server' | 'client' = 'client',
   ) => at.evaluateAll(at.environment, { scope, keyId }, given)
 
+  it('lead to an answer that is kept with no more memory than is counted', () => {
+    const at = house()
+    const kept = [1, 2, 3].map(() => ask(at)).at(-1)
+    expect(kept?.from).toBe('memory')
+    expect(kept?.body.length).toBeLessThan(Buffer.poolSize / 2)
+    expect(kept?.body.buffer.byteLength).toBe(kept?.body.length)
+  })
+
   it('stand while nothing changes that an answer depends on', () => {
     const at = house()
     const answers = [1, 2, 3].map((unrelated) => {
