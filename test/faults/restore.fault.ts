@@ -165,7 +165,7 @@ function restoreRow(name: string, { how, servers, stop, start }: RestoreRow): vo
       timeoutMs: 300_000,
     },
     async (report) => {
-      const load = await startBaseLoad(all, { redis: true, restores: 1 })
+      const load = await startBaseLoad(all, { redis: true })
       const { fleet, api, apps } = load
       await api.must('POST', `${PROJECT}/flags`, { key: STAYS, type: 'boolean' })
       await api.must('PUT', `${DEVELOPMENT}/flags/${STAYS}/fallthrough`, { variant: 'on' }, ANY)

@@ -34,7 +34,6 @@ export type BaseLoadOptions = FleetOptions & {
   /** Done before anybody evaluates or writes: servers may be restarted here. */
   readonly prepare?: (fleet: Fleet) => Promise<void>
   readonly perSecond?: number
-  readonly restores?: number
   /** Servers of a release that keeps no Idempotency-Key take part. */
   readonly unkeyed?: boolean
   /** What stands before the servers: apps, callers and writers know its address alone. */
@@ -89,7 +88,6 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     targets: reached.map(({ name, url }) => ({ name, url, many: front !== undefined })),
     key,
     ...(options.perSecond !== undefined && { perSecond: options.perSecond }),
-    ...(options.restores !== undefined && { restores: options.restores }),
   })
   const targets = reached.map(
     ({ name, url }): Target => ({

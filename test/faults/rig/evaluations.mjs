@@ -4,7 +4,7 @@
  */
 import http from 'node:http'
 
-const { targets, control, key, probes, users, perSecond, timeoutMs, restores } = JSON.parse(process.argv[2])
+const { targets, control, key, probes, users, perSecond, timeoutMs } = JSON.parse(process.argv[2])
 const now = () => Number(process.hrtime.bigint()) / 1e6
 /** Every so many requests, one asks for all flags. */
 const BULK_EVERY = 10
@@ -58,11 +58,13 @@ function took(target, at, answers, user) {
   } of answers) {
     const revision = metadata?.revision ?? null
     if (revision !== null) {
-      // An answer names no epoch: a restored database goes on from its own revision, once.
-      if (revision < target.revision) target.falls += 1
-      if (revision < target.revision && !target.many && target.falls > restores) {
-        wrong.push(`${target.name} went back from ${target.revision} to ${revision}`)
+      // Releases of the past say no epoch.
+      const { epoch = target.epoch } = metadata
+      const back = epoch < target.epoch || (epoch === target.epoch && revision < target.revision)
+      if (back && !target.many) {
+        wrong.push(`${target.name} went back from ${target.epoch}-${target.revision} to ${epoch}-${revision}`)
       }
+      target.epoch = epoch
       target.revision = revision
     }
     const outcome = [flag, user, revision, value, variant, reason, errorCode]
@@ -97,7 +99,7 @@ async function ask(target) {
 const all = [...targets, { name: 'control', url: control, bare: true }].map((target) => ({
   ...target,
   revision: 0,
-  falls: 0,
+  epoch: 0,
   // One connection each: what a later request hears is never older than what an earlier one heard.
   agent: new http.Agent({ keepAlive: true, maxSockets: 1 }),
 }))

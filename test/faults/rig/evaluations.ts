@@ -57,14 +57,11 @@ export async function startEvaluations(
     targets,
     key,
     perSecond = 20,
-    restores = 0,
   }: {
     /** `many`: behind one address are several servers, of which one may be some milliseconds behind another. */
     readonly targets: readonly { readonly name: string; readonly url: string; readonly many?: boolean }[]
     readonly key: string
     readonly perSecond?: number
-    /** How often an older database is put in the place of what servers know. */
-    readonly restores?: number
   },
 ): Promise<Evaluations> {
   const bare = startScript(script('./control.mjs'))
@@ -77,7 +74,6 @@ export async function startEvaluations(
       probes: PROBES.map(({ flag, user }) => ({ flag, user })),
       users: USERS,
       perSecond,
-      restores,
       timeoutMs: TIMEOUT_MS,
     }),
   ])
