@@ -1,5 +1,5 @@
 /**
- * Looking at JSON that may have any shape: type guards and own-property reads, and freezing without recursion.
+ * Looking at JSON that may have any shape: type guards and own-property reads, and freezing and writing of any depth.
  */
 import type { Json } from './ruleset.ts'
 
@@ -30,6 +30,54 @@ export function deepFreeze<T extends Json>(value: T): T {
     for (const inner of Object.values(next)) open.push(inner)
   }
   return value
+}
+
+/**
+ * What `JSON.stringify` gives, for a value of any depth: it runs out of stack where `JSON.parse` did not, and one
+ * document must not keep all others from being written.
+ */
+export function jsonText(value: Json): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    return deepText(value)
+  }
+}
+
+type Level = {
+  readonly steps: readonly (readonly [name: string, inner: Json])[]
+  readonly end: string
+  next: number
+}
+
+function deepText(value: Json): string {
+  const open: Level[] = []
+  let text = ''
+  const begin = (one: Json): void => {
+    if (Array.isArray(one)) {
+      text += '['
+      open.push({ steps: one.map((inner) => ['', inner]), end: ']', next: 0 })
+    } else if (isObject(one)) {
+      text += '{'
+      const given = Object.entries(one).filter(([, inner]) => inner !== undefined)
+      const steps = given.map(([name, inner]) => [`${JSON.stringify(name)}:`, inner] as const)
+      open.push({ steps, end: '}', next: 0 })
+    } else text += JSON.stringify(one)
+  }
+  begin(value)
+  for (let level = open.at(-1); level !== undefined; level = open.at(-1)) {
+    const step = level.steps[level.next]
+    if (step === undefined) {
+      text += level.end
+      open.pop()
+      continue
+    }
+    text += level.next === 0 ? step[0] : `,${step[0]}`
+    level.next += 1
+    begin(step[1])
+  }
+  return text
 }
 
 /** A value of a document in a message, cut where it is long. Nested values are not written out: they may be deep. */

@@ -7,7 +7,7 @@ import type { Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
-import { BUCKETING, SCHEMA, type State, stateOf } from '../core/index.ts'
+import { BUCKETING, type Json, jsonText, SCHEMA, type State, stateOf } from '../core/index.ts'
 import { createAlarm } from './alarm.ts'
 import { BOUNDS, type Surroundings } from './timing.ts'
 
@@ -185,8 +185,8 @@ async function writeRuleset(file: FileHandle, hash: Hash, state: State): Promise
   await flush()
 }
 
-function member([key, value]: readonly [string, unknown]): string {
-  return `${JSON.stringify(key)}:${JSON.stringify(value)}`
+function member([key, value]: readonly [string, object]): string {
+  return `${JSON.stringify(key)}:${jsonText(value as Json)}`
 }
 
 /** A pipe would be waited for, a device read without end, and either replaced by a file. */

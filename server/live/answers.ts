@@ -2,7 +2,15 @@
  * OFREP's body of one evaluation, the same bytes alone and in bulk. Decisions are shared between evaluations, so
  * their text is made once; what differs by state comes behind it. Says to each scope what it may know.
  */
-import type { Compiled, Decision, DecisionMetadata, Failed, FlagKey } from '@halyard/sdk/core'
+import {
+  type Compiled,
+  type Decision,
+  type DecisionMetadata,
+  type Failed,
+  type FlagKey,
+  type Json,
+  jsonText,
+} from '@halyard/sdk/core'
 import type { Answer } from './live.ts'
 import { type Scope, viewOf } from './view.ts'
 
@@ -85,7 +93,7 @@ function textOf(
 
 /** Value and variant are left out together: the code default applies. */
 function writeHead({ value, variant, reason, metadata }: Decision, key: FlagKey, scope: Scope): string {
-  const body = JSON.stringify({ key, value, variant, reason })
+  const body = jsonText({ key, value, variant, reason } as Json)
   const flat = JSON.stringify(metadataFor(metadata, scope))
   return `${body.slice(0, -1)},"metadata":${flat.slice(0, -1)}${flat === '{}' ? '' : ','}`
 }

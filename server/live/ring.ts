@@ -2,7 +2,7 @@
  * The recent deltas of every environment, so that whoever missed a few gets one merged delta instead of the whole.
  * Bounded in count and bytes, per environment and in all. Hides how deltas are kept: as text, serialised once.
  */
-import type { Delta } from '@halyard/sdk/core'
+import { type Delta, jsonText } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 
 type At = { readonly epoch: number; readonly revision: number }
@@ -111,7 +111,7 @@ const PIECE_BYTES = 200
 function linkOf({ entries, ...delta }: Delta): Link {
   let bytes = PIECE_BYTES
   const pieces = entries.map((entry) => {
-    const text = JSON.stringify(entry)
+    const text = jsonText(entry)
     const name = `${entry.kind}/${entry.key}`
     bytes += text.length + name.length + PIECE_BYTES
     return { entry: name, revision: entry.revision, text }

@@ -2,7 +2,7 @@
  * A state's wire form as text, piece by piece: an environment may be tens of megabytes, and whoever writes one whole
  * keeps everybody else waiting. Hides how the pieces are cut.
  */
-import { rulesetOf, type State } from '@halyard/sdk/core'
+import { jsonText, rulesetOf, type State } from '@halyard/sdk/core'
 
 /** Characters of a piece, about; one document is never cut. */
 const PIECE = 64 * 2 ** 10
@@ -18,7 +18,7 @@ export function* rulesetText(state: State): Generator<string> {
     text += `${first ? '' : ','}${JSON.stringify(kind)}:{`
     first = true
     for (const [key, entry] of ofKind) {
-      text += `${first ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(entry)}`
+      text += `${first ? '' : ','}${JSON.stringify(key)}:${jsonText(entry)}`
       first = false
       if (text.length < PIECE) continue
       yield text

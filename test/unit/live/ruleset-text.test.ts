@@ -33,3 +33,13 @@ it('comes in pieces, so that a large state keeps nobody waiting', async () => {
   expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(100_000)
   expect(stateOf(JSON.parse(pieces.join('')))).toEqual(large)
 })
+
+it('is written though a document is nested too deep for others to be read by recursion', async () => {
+  const definition = JSON.parse(`{"rules":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)
+  const state = started({ 'flag/deep': definition, 'flag/good': boolean() })
+  const { entries } = await whole(state)
+  expect(entries.flag.good.definition).toEqual(boolean())
+  let levels = 0
+  for (let inner = entries.flag.deep.definition.rules; inner !== undefined; inner = inner[0]) levels += 1
+  expect(levels).toBe(20_000)
+})
