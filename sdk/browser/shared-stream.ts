@@ -59,7 +59,10 @@ export function createSharedStream(name: string, hear: (news: News | null) => vo
     channel.postMessage(null)
     const locks = navigator.locks
     if (locks)
-      locks.request(name, { signal }, () => lead(mine)).catch(() => signal.aborted || void lead(mine))
+      // It may have been granted to one whose turn is over by now, who would keep it for good.
+      locks
+        .request(name, { signal }, () => signal.aborted || lead(mine))
+        .catch(() => signal.aborted || void lead(mine))
     else void lead(mine)
   }
 
