@@ -107,7 +107,8 @@ function bootRow(name: string, { fault, redis = false, emptyDisk, from }: BootRo
       report.figure('whole after', milliseconds(whole))
       await untilWritten(load)
     })
-    expectGates(load, verdict, report, { staleness: 5_000, away: [starting.name] })
+    // A process that starts takes cores from the others of this machine.
+    expectGates(load, verdict, report, { staleness: 5_000, latency: 50, away: [starting.name] })
     expect(whole).toBeLessThanOrEqual(WHOLE_WITHIN_MS)
   })
 }
