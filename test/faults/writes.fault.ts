@@ -1,6 +1,5 @@
 /** People and programs that write at the same moment, send twice, and break rules past the service. */
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
 import { expect } from 'vitest'
 import { processes } from '../support/process.ts'
 import { ANY, DEVELOPMENT, PROJECT } from '../support/rest.ts'
@@ -8,6 +7,7 @@ import { until } from '../support/until.ts'
 import { startBaseLoad, through } from './rig/base-load.ts'
 import { expectGates } from './rig/gates.ts'
 import { readHistory } from './rig/history.ts'
+import { NONSENSE, putBySql } from './rig/nonsense.ts'
 import { row } from './rig/row.ts'
 
 const all = processes()
@@ -176,33 +176,6 @@ row(
       expect([key, answers[key]]).toEqual([key, expect.stringMatching(/^400 PARSE_ERROR/)])
   },
 )
-
-const NONSENSE: Readonly<Record<string, string>> = {
-  'bad-rules':
-    '{"type":"boolean","enabled":true,"visibility":"server","variants":{"on":true,"off":false},"offVariant":"off","prerequisites":[],"targets":[],"rules":17,"fallthrough":{"variant":"on"}}',
-  'bad-cycle':
-    '{"type":"boolean","enabled":true,"visibility":"server","variants":{"on":true,"off":false},"offVariant":"off","prerequisites":[{"flag":"bad-cycle","variants":["on"]}],"targets":[],"rules":[],"fallthrough":{"variant":"on"}}',
-  'bad-split':
-    '{"type":"boolean","enabled":true,"visibility":"server","variants":{"on":true,"off":false},"offVariant":"off","prerequisites":[],"targets":[],"rules":[],"fallthrough":{"split":{"by":"targetingKey","salt":"s","shares":[{"variant":"on","percent":-5}],"ranges":[{"variant":"gone","from":-1,"to":1e300}]}}}',
-  'bad-proto':
-    '{"__proto__":{"enabled":true},"type":"boolean","variants":{"__proto__":true},"offVariant":"__proto__"}',
-  'bad-null': '{"rules":null}',
-}
-
-async function putBySql(url: string, key: string, text: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const { rowCount } = await client.query(
-      `UPDATE halyard.entries SET text = $2 WHERE kind = 'flag' AND key = $1 AND superseded_at_revision IS NULL
-       AND log_id IN (SELECT id FROM halyard.logs WHERE kind = 'environment' AND environment = 'development')`,
-      [key, text],
-    )
-    expect(rowCount).toBe(1)
-  } finally {
-    await client.end()
-  }
-}
 
 /** Status, and error or value. */
 async function evaluated(url: string, key: string, flag: string): Promise<string> {

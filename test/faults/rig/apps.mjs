@@ -64,7 +64,9 @@ function evaluate() {
       } = apps[client].details(flag, fallback, users[user])
       holds(client, { epoch, revision })
       const outcome = [cursor, epoch, revision, value, variant, reason, errorCode, source === 'default']
-      const name = outcome.join(' ')
+      // An object may have a `toString` of its own that is no function.
+      const text = typeof value === 'object' ? JSON.stringify(value) : value
+      const name = `${text} ${cursor} ${epoch} ${revision} ${variant} ${reason} ${errorCode} ${source}`
       if (told.has(name)) continue
       told.add(name)
       outcomes.push(outcome)

@@ -41,7 +41,9 @@ export type BaseLoadOptions = FleetOptions & {
   readonly apps?: Partial<Pick<AppsOptions, 'tickMs' | 'perTick' | 'options' | 'preload' | 'scripts'>>
 }
 
-export type MoreApps = Pick<AppsOptions, 'clients' | 'options' | 'probes'> & { readonly key?: string }
+export type MoreApps = Pick<AppsOptions, 'clients' | 'options' | 'probes' | 'perTick'> & {
+  readonly key?: string
+}
 
 export type BaseLoad = {
   readonly fleet: Fleet

@@ -68,7 +68,9 @@ function took(target, at, answers, user) {
       target.revision = revision
     }
     const outcome = [flag, user, revision, value, variant, reason, errorCode]
-    const name = outcome.join(' ')
+    // An object may have a `toString` of its own that is no function.
+    const text = typeof value === 'object' ? JSON.stringify(value) : value
+    const name = `${text} ${flag} ${user} ${revision} ${variant} ${reason} ${errorCode}`
     if (told.has(name)) continue
     told.add(name)
     outcomes.push([...outcome, at])

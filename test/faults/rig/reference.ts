@@ -83,8 +83,9 @@ function wellFormed(definition: Json): FlagConfig {
   const whole =
     variants !== undefined &&
     [prerequisites, targets, rules].every(Array.isArray) &&
-    [offVariant, fallthrough].every((field) => field !== undefined)
-  if (!whole) throw new Unsupported('a document with fields missing')
+    [offVariant, fallthrough].every((field) => field !== undefined) &&
+    (offVariant === null || Object.hasOwn(variants, offVariant as string))
+  if (!whole) throw new Unsupported('a document with fields missing, or an off variant')
   return definition as unknown as FlagConfig
 }
 
