@@ -145,6 +145,8 @@ export type Delta = {
   readonly entries: readonly DeltaEntry[]
   /** Of the state that results. */
   readonly digest: number
+  /** On a stream, where it brings a kill: over how many milliseconds clients are to spread their acknowledgements. */
+  readonly ackWithinMs?: number
 }
 export type DeltaEntry = {
   readonly kind: string

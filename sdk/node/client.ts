@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Context, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf } from '../flags.ts'
 import { TransportError } from '../transport/errors.ts'
+import { type Acknowledger, createAcknowledger } from './acknowledger.ts'
 import { createAlarm } from './alarm.ts'
 import { type CacheFile, createCacheFile } from './cache-file.ts'
 import { changedFlags } from './changed.ts'
@@ -90,6 +91,8 @@ export async function connectIn(options: ConnectOptions, surroundings: Surroundi
 const LONGEST_MS = 2 ** 31 - 1
 /** How long `close` keeps the process alive for its own sake, in milliseconds. */
 const LONGEST_CLOSE_MS = 10_000
+/** How long `close` waits for the server to hear of it, in milliseconds. */
+const FAREWELL_MS = 500
 /** How often, at most, the same kind of failure is logged, in milliseconds. */
 const LOG_AGAIN_MS = 600_000
 /** How long the first poll waits for the cache file, so that it can ask for what is newer alone, in milliseconds. */
@@ -105,8 +108,9 @@ function open(
   const abort = new AbortController()
   const emitter = createEmitter((message, cause) => logger.error(message, cause))
   const evaluation = createEvaluation({ base: settings.context, clock, facts, telemetry })
-  const holder = createHolder(monotonic, (after, before) => {
+  const holder = createHolder(monotonic, (after, before, delta) => {
     standing.settle()
+    acknowledger?.served(after, before, delta?.ackWithinMs)
     if (!emitter.heard('change')) return
     const keys = changedFlags(before?.compiled, after.compiled)
     const { epoch, revision } = after.state
@@ -118,6 +122,7 @@ function open(
   let cache: CacheFile | undefined
   let kept: unknown
   let running: Running | undefined
+  let acknowledger: Acknowledger | undefined
   let closing: Promise<void> | undefined
 
   let start: () => void = () => {}
@@ -200,6 +205,12 @@ function open(
     const instance = randomUUID()
     const wire = createWire({ urls, keys, app: settings.app, instance, surroundings, signal: abort.signal })
     telemetry.start(wire)
+    acknowledger = createAcknowledger({
+      post: wire.post,
+      held: holder.held,
+      surroundings,
+      signal: abort.signal,
+    })
     running = run({
       ...settings,
       wire,
@@ -231,6 +242,7 @@ function open(
   async function shut(): Promise<void> {
     // All else is unref'ed: a script whose last line awaits this must not end in the middle of it.
     const hold = setTimeout(() => {}, LONGEST_CLOSE_MS)
+    if (standing.state() === 'ready') await Promise.race([acknowledger?.closing(), pause(FAREWELL_MS)])
     abort.abort()
     standing.close()
     start()

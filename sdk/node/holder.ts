@@ -47,18 +47,18 @@ export type Holder = {
 
 /**
  * @param now a monotonic clock, in milliseconds
- * @param swapped called with each newly held state and the one before it
+ * @param swapped called with each newly held state and the one before it, and with the delta that led there
  */
 export function createHolder(
   now: () => number,
-  swapped: (after: Held, before: Held | undefined) => void,
+  swapped: (after: Held, before: Held | undefined, delta: Delta | undefined) => void,
 ): Holder {
   let held: Held | undefined
 
-  function swap(compiled: Compiled, source: Held['source'], confirmedAt: number): void {
+  function swap(compiled: Compiled, source: Held['source'], confirmedAt: number, delta?: Delta): void {
     const before = held
     held = { compiled, state: compiled.state, source, confirmedAt }
-    swapped(held, before)
+    swapped(held, before, delta)
   }
 
   function verdictOn(next: State, source: Held['source'], before: Held): Offered {
@@ -106,7 +106,7 @@ export function createHolder(
       if (order <= 0) return order === 0 ? 'current' : 'older'
       const next = apply(held.state, delta)
       if ('refused' in next) return next.refused === 'base' || next.refused === 'epoch' ? 'behind' : 'damaged'
-      swap(advance(held.compiled, next, delta), 'stream', now())
+      swap(advance(held.compiled, next, delta), 'stream', now(), delta)
       return 'taken'
     },
 

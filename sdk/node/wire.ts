@@ -40,8 +40,8 @@ export type Wire = {
   /** An open stream. Whoever holds it reads it to its end or destroys its body. */
   stream(lastEventId: string): Promise<Answer>
   /**
-   * Tells the server something: resolves when it has taken it. On a connection of its own beside a stream. Rejects as
-   * `ruleset` does, and tries no other address.
+   * Tells the server something: resolves when it has taken it. On a connection of its own beside a stream. Rejects with
+   * `TransportError`; where an address cannot be reached, after the others were tried.
    * @param path below the address, such as `sdk/v1/acks`
    * @param until aborts this request, instead of what aborts all others
    */
@@ -80,19 +80,15 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
     key: string,
     headers: Record<string, string>,
     headersMs: number,
-    body?: string,
-    until: AbortSignal = signal,
   ): Promise<Answer> {
     const answer = await send({
       url,
-      body,
       agents,
       headersMs,
-      signal: until,
+      signal,
       headers: { ...common, ...headers, Authorization: `Bearer ${key}` },
     })
-    const taken = body === undefined ? [200, 304] : [200, 202, 204]
-    if (taken.includes(answer.status)) return answer
+    if (answer.status === 200 || answer.status === 304) return answer
     throw await refusal(answer, url, key)
   }
 
@@ -111,6 +107,26 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
     const away = retryAfterMs(headers['retry-after'], clock())
     const redirect = status >= 300 && status < 400 ? ' (redirects are not followed: name the final URL)' : ''
     return new TransportError('status', `${url.origin}${url.pathname} answered ${status}${said}${redirect}`, {
+      status,
+      retryAfterMs: away,
+    })
+  }
+
+  /** Whether the key is good is the ruleset's to say: an older server may have no such address. */
+  async function tell(url: URL, key: string, body: string, until: AbortSignal): Promise<void> {
+    const answer = await send({
+      url,
+      agents,
+      headersMs: timing.headersMs,
+      signal: until,
+      headers: { ...common, Connection: 'close', Authorization: `Bearer ${key}` },
+      body,
+    })
+    answer.body.resume()
+    const { status, headers } = answer
+    if (status >= 200 && status < 300) return
+    const away = retryAfterMs(headers['retry-after'], clock())
+    throw new TransportError('status', `${url.origin}${url.pathname} answered ${status}`, {
       status,
       retryAfterMs: away,
     })
@@ -165,18 +181,18 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         throw invalid(url, 'it is no event stream: does a proxy answer in its place?')
       }),
 
-    async post(path, body, until) {
+    async post(path, body, until = signal) {
       const key = await keys.current()
-      const url = new URL(path, urls[at] ?? urls[0])
-      const answer = await open(
-        url,
-        key,
-        { Connection: 'close' },
-        timing.headersMs,
-        JSON.stringify(body),
-        until,
-      )
-      answer.body.resume()
+      const text = JSON.stringify(body)
+      for (let tried = 0; ; tried += 1) {
+        const base = urls[(at + tried) % urls.length] ?? urls[0]
+        try {
+          return await tell(new URL(path, base), key, text, until)
+        } catch (error) {
+          const unreachable = error instanceof TransportError && error.code === 'network'
+          if (!unreachable || tried + 1 >= urls.length) throw error
+        }
+      }
     },
 
     async renewed() {

@@ -151,9 +151,11 @@ describe('requests', () => {
     const flags = await fast({ url: `${server.url}/`, app: { name: 'shop & co', version: '2.4.0' } })
     await until('the stream works', () => flags.status().connected)
     await flags.close()
-    await until('both requests ended', () => server.calls.length === 2)
-    const [first, second] = server.calls
-    for (const call of [first, second]) {
+    await until('all requests ended', () => server.calls.length === 3)
+    const [first, second] = ['ruleset', 'stream'].map((path) =>
+      server.calls.find((call) => call.path === `/sdk/v1/${path}`),
+    )
+    for (const call of server.calls) {
       expect(call?.headers.authorization).toBe(`Bearer ${KEY}`)
       expect(call?.headers['halyard-app']).toBe('shop%20%26%20co/2.4.0')
       expect(call?.headers['halyard-sdk']).toMatch(/^node\/\d+\.\d+\.\d+$/)

@@ -18,6 +18,14 @@ export type Call = {
   readonly status: number
 }
 
+export type Acknowledged = {
+  readonly epoch: number
+  readonly revision: number
+  readonly afterMs?: number
+  readonly kills?: readonly string[]
+  readonly closing?: true
+}
+
 export type WireServerOptions = {
   readonly port?: number
   readonly heartbeatMs?: number
@@ -35,7 +43,8 @@ export async function startWireServer(
   const sockets = new Set<Socket>()
   const calls: Call[] = []
   /** Given: answers in the wire's place. */
-  const instead: { ruleset?: Handler | undefined; stream?: Handler | undefined } = {}
+  const instead: { [path in 'ruleset' | 'stream' | 'acks']?: Handler | undefined } = {}
+  const acks: Acknowledged[] = []
   let greeting = true
   let quiet = false
 
@@ -44,6 +53,7 @@ export async function startWireServer(
     response.on('close', () => calls.push({ path, headers: request.headers, status: response.statusCode }))
     if (path === '/sdk/v1/ruleset') (instead.ruleset ?? ruleset)(request, response)
     else if (path === '/sdk/v1/stream') (instead.stream ?? stream)(request, response)
+    else if (path === '/sdk/v1/acks') (instead.acks ?? acknowledge)(request, response)
     else problem(response, 404, 'There is nothing at this address')
   })
   server.on('connection', (socket) => {
@@ -84,6 +94,18 @@ export async function startWireServer(
       .end(bytes)
   }
 
+  function acknowledge(request: http.IncomingMessage, response: http.ServerResponse): void {
+    if (!authorised(request, response)) return
+    let body = ''
+    request.setEncoding('utf8').on('data', (text) => {
+      body += text
+    })
+    request.on('end', () => {
+      acks.push(JSON.parse(body))
+      response.writeHead(204).end()
+    })
+  }
+
   function stream(request: http.IncomingMessage, response: http.ServerResponse): void {
     if (!authorised(request, response)) return
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -120,6 +142,8 @@ export async function startWireServer(
     url: `http://127.0.0.1:${actual}`,
     port: actual,
     calls,
+    /** What clients acknowledged. */
+    acks,
     keys,
     instead,
     /** The wire's own answer, for those who answer in its place now and then. */

@@ -1,0 +1,92 @@
+/** What clients acknowledge, and when: after a kill is served, and never more than that. */
+import { expect, onTestFinished, test } from 'vitest'
+import { until } from '../../support/until.ts'
+import { fast } from './clients.ts'
+import { booleanFlag, environment } from './rulesets.ts'
+import { problem, startWireServer, type WireServer } from './wire-server.ts'
+
+const KILL = { kind: 'kill', key: 'a', definition: { id: 'k', by: 'anna', at: '2026-01-01T00:00:00Z' } }
+const on = { key: 'a', definition: booleanFlag(true) }
+
+async function connected(server?: WireServer) {
+  const started = server ?? (await startWireServer(environment({ a: booleanFlag(true) })))
+  onTestFinished(() => started.stop())
+  const flags = await fast({ url: started.url })
+  await until('the stream works', () => flags.status().connected)
+  return { server: started, flags }
+}
+
+test('a kill is acknowledged once it is served, with how long ago that was; edits are not', async () => {
+  const { server, flags } = await connected()
+  server.edit([{ key: 'b', definition: booleanFlag(true) }])
+  await until('the edit arrives', () => flags.boolean('b', false))
+  expect(server.acks).toEqual([])
+  server.edit([KILL])
+  await until('it is acknowledged', () => server.acks.length > 0)
+  expect(flags.boolean('a', true)).toBe(false)
+  const { epoch, revision } = server.state
+  expect(server.acks).toEqual([{ epoch, revision, afterMs: expect.any(Number) }])
+  await flags.close()
+  expect(server.acks.at(-1)).toEqual({ epoch, revision, closing: true })
+})
+
+test('the end of a kill is not acknowledged, and the next kill is', async () => {
+  const { server, flags } = await connected()
+  server.edit([KILL])
+  await until('it is acknowledged', () => server.acks.length === 1)
+  server.edit([{ ...KILL, definition: null }])
+  await until('it lives again', () => flags.boolean('a', false))
+  server.edit([{ ...KILL, definition: { ...KILL.definition, id: 'k2' } }])
+  await until('the second is acknowledged', () => server.acks.length === 2)
+  expect(server.acks[1]).toMatchObject({ revision: server.state.revision })
+})
+
+test('a kill without a revision is acknowledged by its id', async () => {
+  const { server } = await connected()
+  server.pend({ a: [{ id: 'k1', by: 'anna', at: '2026-01-01T00:00:00Z' }] })
+  await until('it is acknowledged', () => server.acks.length > 0)
+  expect(server.acks[0]).toMatchObject({ kills: ['k1'] })
+})
+
+test('a kill that came with a whole ruleset is acknowledged too', async () => {
+  const { server } = await connected()
+  server.edit([KILL], { push: false })
+  await until('it is acknowledged', () => server.acks.length > 0)
+  expect(server.acks[0]).toMatchObject({ revision: server.state.revision })
+})
+
+test('what a client finds at its start was killed before it was there', async () => {
+  const server = await startWireServer(environment({ a: booleanFlag(true) }))
+  server.edit([KILL])
+  const { flags } = await connected(server)
+  server.edit([{ key: 'b', definition: booleanFlag(true) }])
+  await until('the edit arrives', () => flags.boolean('b', false))
+  expect(server.acks).toEqual([])
+})
+
+test('an acknowledgement that fails is sent again; one that a server does not know is not, and harms nothing', async () => {
+  const { server, flags } = await connected()
+  let failed = 0
+  server.instead.acks = (request, response) => {
+    request.resume()
+    failed += 1
+    if (failed === 1) server.instead.acks = undefined
+    problem(response, 503, 'Not now')
+  }
+  server.edit([KILL])
+  await until('it came through', () => server.acks.length === 1)
+  expect(failed).toBe(1)
+
+  let unknown = 0
+  server.instead.acks = (request, response) => {
+    request.resume()
+    unknown += 1
+    problem(response, 404, 'There is nothing at this address')
+  }
+  server.edit([on, { ...KILL, key: 'b', definition: { ...KILL.definition, id: 'k2' } }])
+  await until('it was told', () => unknown === 1)
+  server.edit([{ key: 'c', definition: booleanFlag(true) }])
+  await until('the stream goes on', () => flags.boolean('c', false))
+  expect(flags.status()).toMatchObject({ state: 'ready', connected: true })
+  expect(unknown).toBe(1)
+})
