@@ -9,7 +9,9 @@ export const EXIT = {
   failed: 1,
   /** There is a difference: a plan with changes, keys that are not there, types that are out of date. */
   different: 2,
-  // 3 and 4 are reserved: a kill that reached a part of the instances, and one that waits in a journal.
+  /** Killed, and not everyone who was waited for has said that they applied it. */
+  partly: 3,
+  // 4 is reserved: a kill that waits in a journal.
   /** The command line is not understood (EX_USAGE of sysexits.h). */
   usage: 64,
   /** The server is away for now, or cannot be reached (EX_TEMPFAIL). */
