@@ -15,6 +15,7 @@ import { bootstrap, createApiKey } from './domain/index.ts'
 import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import type { Live } from './live/live.ts'
+import { eitherBoard, type Noticeboard, storeBoard } from './live/noticeboard.ts'
 import { redisAnswers } from './live/redis/answers.ts'
 import type { RedisLink } from './live/redis/connect.ts'
 import { redisNoticeboard } from './live/redis/noticeboard.ts'
@@ -58,6 +59,8 @@ type Adapters = {
   readonly fill: Fill
   /** How instances on it hear of each other without Redis. */
   readonly signal: (store: Store) => Signal
+  /** Where instances on it leave notes for each other without Redis, if there can be several. */
+  readonly board: (store: Store, name: string) => Noticeboard | undefined
 }
 const POSTGRES: Adapters = {
   database: ({ database }, log) => postgresDatabase({ url: database, log }),
@@ -66,6 +69,7 @@ const POSTGRES: Adapters = {
     return kept(database, work).finally(() => database.close())
   },
   signal: storeSignal,
+  board: storeBoard,
 }
 /** Which database a URL asks for, by its scheme. */
 const ADAPTERS: Readonly<Record<string, Adapters>> = {
@@ -73,6 +77,7 @@ const ADAPTERS: Readonly<Record<string, Adapters>> = {
     database: ({ dataDir }) => embeddedDatabase({ dir: dataDir }),
     fill: ({ dataDir }, work) => makeEmbedded({ dir: dataDir }, (database) => kept(database, work)),
     signal: () => inProcessSignals()(),
+    board: () => undefined,
   },
   'postgres:': POSTGRES,
   'postgresql:': POSTGRES,
@@ -133,11 +138,19 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   const redis = await openRedis(config, log)
   const instance = randomBytes(9).toString('base64url')
   const secret = config.secret ?? keptSecret(config.dataDir)
+  const boardOf = (note: string): Noticeboard | undefined => {
+    const stored = adapters.board(store, `${note}s`)
+    if (redis === undefined) return stored
+    return stored === undefined
+      ? redisNoticeboard(redis, note)
+      : eitherBoard(redisNoticeboard(redis, note), stored)
+  }
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     answers: redis && redisAnswers(redis, subkey(secret, 'cache-keys')),
-    noticeboard: redis && redisNoticeboard(redis),
+    noticeboard: redis ? redisNoticeboard(redis, 'instance') : adapters.board(store, 'instances'),
+    accounts: boardOf('account'),
     self: { id: instance, version: VERSION, address: config.advertisedUrl },
     redis,
     clock,

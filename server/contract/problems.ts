@@ -55,6 +55,7 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
     'Only an archived flag can be deleted: archive it first, and see that nobody misses it.',
   'flag-required': 'Other flags name this one as a prerequisite. Change them first; `detail` names them.',
   'segment-referenced': 'A flag or a segment names this segment. See its references; change them first.',
+  'kill-not-found': 'The environment has no kill of this id, or nothing was kept of how far it came.',
   'not-killed': 'There is no kill to take back.',
   'idempotency-key-reused':
     'This Idempotency-Key came with another request before, and one key is for one request: send a new key. Or the request is the same, and its first answer can no longer be rebuilt: `detail` says at which revision it was carried out.',

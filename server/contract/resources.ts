@@ -284,7 +284,47 @@ export const RulePatch = z.strictObject({
 export const ActionBody = z.strictObject({
   comment: z.string().max(2_000).meta({ description: 'As the header Halyard-Comment' }).optional(),
 })
+const Counted = { known: z.int(), applied: z.int() }
+const Waiting = z.strictObject({
+  app: z.string(),
+  version: z.string(),
+  instance: z.string().meta({ description: 'Tells a process from others of the same app' }),
+  revision: z.int().meta({ description: 'What it is known to hold' }),
+  silentMs: z.int().meta({ description: 'Since it was heard last' }),
+})
+
+/** What `KillReport` of the live room says, which see. */
+export const delivered = {
+  servers: z.strictObject({
+    live: z.int().meta({ description: 'Instances that should be there' }),
+    applied: z.int(),
+    refused: z.array(z.strictObject({ server: z.string(), reason: z.string() })),
+    missing: z.array(z.string()).meta({ description: 'Those that have not said that they applied it' }),
+  }),
+  sdks: z
+    .strictObject({
+      ...Counted,
+      waiting: z.array(Waiting).meta({ description: 'At most 1,000, the longest silent first' }),
+      p50Ms: z.number().exactOptional(),
+      p99Ms: z.number().exactOptional(),
+    })
+    .meta({ description: 'Processes that were connected to a stream when it was killed' }),
+  pollers: z
+    .strictObject({ ...Counted, worstCaseMs: z.number() })
+    .meta({ description: 'Processes that ask now and then: by their longest interval they will know' }),
+}
+
+export const KillStatus = z.strictObject({
+  kill: z.string(),
+  complete: z.boolean().meta({ description: 'Whether all have applied it' }),
+  at: Instant.meta({ description: 'When it was so' }),
+  ...delivered,
+})
+
 export const Killed = z.strictObject({
+  ...z.strictObject(delivered).partial().shape,
+  durability: z.enum(['postgres']).meta({ description: 'Where it is kept' }).exactOptional(),
+  status: z.string().meta({ description: 'The address at which its status is told' }).exactOptional(),
   kill: Kill,
   already: z
     .literal(true)

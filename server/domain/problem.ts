@@ -20,6 +20,7 @@ export const PROBLEMS = {
   'segment-not-found': { status: 404, title: 'There is no such segment' },
   'key-not-found': { status: 404, title: 'There is no such key' },
   'revision-not-found': { status: 404, title: 'There is no such revision' },
+  'kill-not-found': { status: 404, title: 'There is no such kill' },
   'method-not-allowed': { status: 405, title: 'This address does not take that method' },
   'already-exists': { status: 409, title: 'Something of that key exists already' },
   'flag-archived': { status: 409, title: 'The flag is archived' },

@@ -32,6 +32,8 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly ifMatch: string | undefined
   readonly comment: string | undefined
   readonly dryRun: boolean
+  /** Where the endpoint can answer in several forms. */
+  readonly accept: string | undefined
   /** Of a write that may come again; asked for once the body is read. */
   readonly idempotency: (() => Idempotency) | undefined
 }
@@ -41,6 +43,8 @@ export type Answer<E extends Endpoint = Endpoint> = {
   readonly status: keyof E['answers']
   readonly body: object
   readonly etag?: string | undefined
+  /** Without it: application/json. */
+  readonly mediaType?: 'text/event-stream'
 }
 
 export type World = {

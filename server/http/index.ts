@@ -9,6 +9,7 @@ import { allEndpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
 import type { Principal } from '../live/live.ts'
 import { createLocalQuota } from '../live/quota.ts'
+import { serveAcks } from './acks.ts'
 import { watchUnusedConnections } from './connections.ts'
 import { createLimits } from './limits.ts'
 import { MANAGEMENT_BYTES, serveManagement } from './management.ts'
@@ -109,6 +110,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   http.register(async (scope) => serveOfrep(scope, edge))
   http.register(async (scope) => serveSdks(scope, edge))
   http.register(async (scope) => serveTelemetry(scope, edge))
+  http.register(async (scope) => serveAcks(scope, edge))
   http.register(async (scope) => serveOperations(scope, { live, metrics, version }))
   return http
 }

@@ -12,11 +12,12 @@ import { authorise, authoriseNamed, type Gate, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
 import { ENVELOPE_BYTES } from './contexts.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
-import { configurationHandlers, killHandlers } from './handlers/configurations.ts'
+import { configurationHandlers } from './handlers/configurations.ts'
 import { explainHandlers } from './handlers/explain.ts'
 import { flagHandlers } from './handlers/flags.ts'
 import { historyHandlers } from './handlers/history.ts'
 import { keyHandlers } from './handlers/keys.ts'
+import { killHandlers } from './handlers/kills.ts'
 import { memberHandlers } from './handlers/members.ts'
 import { moveHandlers } from './handlers/moves.ts'
 import { environmentHandlers, projectHandlers } from './handlers/projects.ts'
@@ -88,8 +89,8 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
     handler: async (request, reply) => {
       const call = callOf(endpoint, request)
       authoriseNamed(call.manager, endpoint.access, call.params, call.body)
-      const { status, body, etag } = await handler(call, world)
-      reply.code(status).header('content-type', 'application/json; charset=utf-8')
+      const { status, body, etag, mediaType = 'application/json' } = await handler(call, world)
+      reply.code(status).header('content-type', `${mediaType}; charset=utf-8`)
       reply.header('cache-control', 'no-store')
       if (etag !== undefined) reply.header('etag', etag)
       return reply.send(isPieces(body) ? Readable.from(body) : JSON.stringify(body))
@@ -127,7 +128,9 @@ function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
     'if-match': ifMatch,
     'halyard-comment': comment,
     'idempotency-key': key,
+    accept,
   } = headers.data as {
+    accept?: string
     'if-match'?: string
     'halyard-comment'?: string
     'idempotency-key'?: string
@@ -142,6 +145,7 @@ function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
     ifMatch,
     comment: commentIn(body) ?? (comment === undefined ? undefined : utf8Of(comment)),
     dryRun: query.data.dryRun === true,
+    accept,
     idempotency: repeats?.idempotency,
   }
 }

@@ -4,6 +4,7 @@ import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Encoded, Principal } from '../live/live.ts'
 import { rulesetEtag } from '../live/ruleset-download.ts'
+import { followed, noteAsked } from './acks.ts'
 import { authorise, identify } from './authorise.ts'
 import { noteStream, noteUse } from './key-use.ts'
 import { type Edge, matchesEtag } from './ofrep.ts'
@@ -28,7 +29,9 @@ export function serveSdks(
     endpoints['sdk.ruleset'].path,
     { onRequest: admit, config: { endpoint: endpoints['sdk.ruleset'] } },
     async (request, reply) => {
-      const { environment } = request.principal as ServerPrincipal
+      const principal = request.principal as ServerPrincipal
+      const { environment } = principal
+      noteAsked(live, principal, request.headers)
       const encoding = bestEncoding(request.headers['accept-encoding'])
       reply.header('vary', 'Accept-Encoding').header('cache-control', 'no-store')
       const held = live.live(environment.id)
@@ -56,21 +59,14 @@ export function serveSdks(
     endpoints['sdk.stream'].path,
     { onRequest: admit, config: { endpoint: endpoints['sdk.stream'] } },
     (request, reply) => {
-      const { environment, keyId } = request.principal as ServerPrincipal
-      const lastEventId = request.headers['last-event-id']
-      stream(reply, {}, (sink) =>
-        noteStream(
-          live,
-          keyId,
-          request.headers,
-          live.openStream(
-            environment.id,
-            keyId,
-            typeof lastEventId === 'string' ? lastEventId : undefined,
-            sink,
-          ),
-        ),
-      )
+      const principal = request.principal as ServerPrincipal
+      const { environment, keyId } = principal
+      const { headers } = request
+      const lastEventId = typeof headers['last-event-id'] === 'string' ? headers['last-event-id'] : undefined
+      stream(reply, {}, (sink) => {
+        const opened = live.openStream(environment.id, keyId, lastEventId, sink)
+        return noteStream(live, keyId, headers, followed(live, principal, headers, opened))
+      })
     },
   )
 }

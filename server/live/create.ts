@@ -8,7 +8,9 @@ import type { Store } from '../store/store.ts'
 import type { StreamLimits } from './admission.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import { createAuthenticate } from './authenticate.ts'
+import { subjectOf } from './catch-up.ts'
 import { createConditions, type Log } from './conditions.ts'
+import { createDelivery } from './delivery/delivery.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
 import { createFlagReads } from './flag-reads.ts'
@@ -18,9 +20,10 @@ import { createKeyUses } from './key-uses.ts'
 import { createLadder } from './ladder.ts'
 import type { Live } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
+import type { Noticeboard } from './noticeboard.ts'
 import { createPasts } from './past.ts'
 import { createPoll, STORE } from './poll.ts'
-import { createPresence, type Noticeboard, type Self } from './presence.ts'
+import { createPresence, type Self } from './presence.ts'
 import { CALM, createPressure, type Signs } from './pressure.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { createRing } from './ring.ts'
@@ -41,6 +44,8 @@ export type LiveDeps = {
   readonly answers?: AnswerCache | undefined
   /** Where instances tell of themselves, if there is such a place, and what this one is. */
   readonly noticeboard?: Noticeboard | undefined
+  /** Where they tell how far kills have come. */
+  readonly accounts?: Noticeboard | undefined
   readonly self: Self
   /** For its health and figures, where there is one. */
   readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
@@ -153,6 +158,16 @@ export function createLive(deps: LiveDeps): Live {
     draining: () => draining,
   })
   const presence = createPresence({ board: deps.noticeboard, self: deps.self, environments, clock })
+  const delivery = createDelivery({
+    board: deps.accounts,
+    self: deps.self.id,
+    servers: presence.known,
+    held: (id) => hub.environment(id)?.state,
+    refusal: (id) => conditions.of(subjectOf(id)),
+    store,
+    onLoss: (cause) => log.warn({ err: cause }, 'the report of a kill could not be kept'),
+    clock,
+  })
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
   let savingUsage: NodeJS.Timeout | undefined
@@ -171,7 +186,10 @@ export function createLive(deps: LiveDeps): Live {
     }
     if (delta !== undefined) ring.append(after.id, delta)
     else ring.clear(after.id)
-    streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta)
+    delivery.changed(after.id, after.state, before?.state, delta)
+    const kills = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
+    const window = kills ? delivery.windowMs(after.id) : undefined
+    streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta, window)
   }
 
   function closed(gone: HeldLog): void {
@@ -182,6 +200,7 @@ export function createLive(deps: LiveDeps): Live {
       return
     }
     ring.clear(gone.id)
+    delivery.closed(gone.id)
     streams.closed(gone.id)
   }
 
@@ -221,6 +240,7 @@ export function createLive(deps: LiveDeps): Live {
       saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
       savingUsage ??= setInterval(() => void usage.save(), saveUsageMs)
       presence.start()
+      delivery.start()
       await ladder.start(prepare)
     },
     commit: hub.commit,
@@ -275,6 +295,7 @@ export function createLive(deps: LiveDeps): Live {
     },
     status,
     instances: presence.instances,
+    delivery,
     pressure,
     retire() {
       draining = true
@@ -291,7 +312,10 @@ export function createLive(deps: LiveDeps): Live {
       streams.endAll()
       ladder.stop()
       await poll.stop()
-      await Promise.all([keyUses.save(), usage.save(), snapshots.close(), presence.stop()])
+      await Promise.all([
+        ...[keyUses.save(), usage.save(), snapshots.close()],
+        ...[delivery.stop(), presence.stop()],
+      ])
     },
   }
 }

@@ -3,6 +3,7 @@
  * other instances have saved. Whatever a caller sends as its name is cut to size, and never an error.
  */
 import type { KeyUse, Store } from '../store/store.ts'
+import { type CallerNames, callerNames, HEADER_BYTES } from './caller.ts'
 import type { Conditions } from './conditions.ts'
 import { inTime } from './in-time.ts'
 import { singleFlight } from './single-flight.ts'
@@ -51,9 +52,6 @@ const SAVED_AT_ONCE = 1_000
 const SAVINGS_A_PRUNING = 20
 /** How long someone who looks at keys waits for the store, milliseconds. */
 const READ_MS = 1_000
-/** Of a header, bytes that are looked at; of each name in it, characters that are kept. */
-const HEADER_BYTES = 512
-export const NAME_CHARACTERS = 64
 /** Callers of a key that are recognised by their headers as they come: to read headers takes microseconds. */
 const RECOGNISED = 64
 
@@ -89,7 +87,7 @@ export function createKeyUses({ store, clock, conditions, storeAnswers }: KeyUse
   }
 
   function newCaller(keyId: string, ofKey: OfKey, app: string, sdk: string): Use {
-    const told = namesIn(app, sdk)
+    const told = callerNames(app, sdk)
     const name = nameOf(told)
     let use = ofKey.uses.get(name)
     if (use === undefined) {
@@ -188,42 +186,8 @@ const plain = ({ key, app, version, sdk, at }: KeyUse, time: number = at): KeyUs
   at: time,
 })
 
-type Names = Pick<KeyUse, 'app' | 'version' | 'sdk'>
-
 // Names hold no control characters.
-const nameOf = ({ app, version, sdk }: Names): string => `${app}\n${version}\n${sdk}`
-
-function namesIn(app: string, sdk: string): Names {
-  const text = readable(app)
-  const slash = text.indexOf('/')
-  return {
-    app: cleaned(slash < 0 ? text : text.slice(0, slash)),
-    version: cleaned(slash < 0 ? '' : text.slice(slash + 1)),
-    sdk: cleaned(readable(sdk)),
-  }
-}
-
-/** Header bytes come as Latin-1, and people type UTF-8. A copy: a part of a text would keep the whole in memory. */
-const readable = (header: string): string =>
-  Buffer.from(header.slice(0, HEADER_BYTES), 'latin1').toString('utf8')
-
-/** Percent-encoded, as our SDKs send names, or not; without what cannot be seen or kept. */
-function cleaned(text: string): string {
-  let decoded = text
-  try {
-    decoded = decodeURIComponent(text)
-  } catch {
-    // It was not encoded, so it is as it should be.
-  }
-  // A key that was sent in the wrong header is not written down.
-  if (KEY.test(decoded)) return ''
-  return decoded
-    .slice(0, NAME_CHARACTERS)
-    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
-    .trim()
-}
-
-const KEY = /hly_(?:srv|pub|api)_/
+const nameOf = ({ app, version, sdk }: CallerNames): string => `${app}\n${version}\n${sdk}`
 
 function dropFirst(map: Map<string, unknown>): void {
   const [first] = map.keys()

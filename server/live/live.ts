@@ -17,6 +17,7 @@ import type {
   Store,
   Past as StoredPast,
 } from '../store/store.ts'
+import type { Delivery } from './delivery/delivery.ts'
 import type { FlagReads } from './flag-reads.ts'
 import type { Caller, KeyUses } from './key-uses.ts'
 import type { Instance } from './presence.ts'
@@ -212,6 +213,11 @@ export interface Live {
    * Rejects with `Problem` `unavailable` where that place does not answer.
    */
   instances(): Promise<readonly Instance[]>
+  /** How far kills have come, in instances and apps. */
+  readonly delivery: Pick<
+    Delivery,
+    'opened' | 'asked' | 'acknowledged' | 'gone' | 'told' | 'follow' | 'settled'
+  >
   /** What is refused while this process has more to do than it can. */
   readonly pressure: Pick<Pressure, 'level' | 'refuse' | 'shed'>
   /** Counters that only grow, and where to send observations. */

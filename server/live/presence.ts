@@ -4,6 +4,8 @@
  */
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
+import { inTime } from './in-time.ts'
+import type { Noticeboard } from './noticeboard.ts'
 
 /** What an instance is, from its start to its end. */
 export type Self = {
@@ -21,19 +23,15 @@ export type Instance = Self & {
   readonly environments: Readonly<Record<LogId, { readonly epoch: number; readonly revision: number }>>
 }
 
-/** Where instances tell of themselves. Every method may reject, and soon. */
-export type Noticeboard = {
-  /** Puts a text up under the name, in place of what was there, for this many milliseconds. */
-  put(name: string, text: string, forMs: number): Promise<void>
-  /** What is up now. */
-  all(): Promise<readonly string[]>
-  remove(name: string): Promise<void>
-}
-
 export type Presence = {
   start(): void
   /** Rejects with `Problem` `unavailable` where the others cannot be asked for: that is no absence. */
   instances(): Promise<readonly Instance[]>
+  /**
+   * The ids of all that should be there: those that tell of themselves, and those that did in the last minutes and
+   * never said that they end. Where the others cannot be asked for in time, as they were known last. Never rejects.
+   */
+  known(withinMs: number): Promise<readonly string[]>
   stop(): Promise<void>
 }
 
@@ -49,14 +47,41 @@ export type PresenceDeps = {
 const EVERY_MS = 5_000
 /** So that two tellings may fail. */
 const FOR_MS = 3 * EVERY_MS
+/** That an instance has ended stands there for so long; one that went without a word is missed for as long. */
+const MISSED_MS = 300_000
 
 export function createPresence({ board, self, environments, clock }: PresenceDeps): Presence {
   const since = clock.now()
   let telling: NodeJS.Timeout | undefined
   const own = (): Instance => ({ ...self, since, environments: environments() })
+  /** When each was seen last. */
+  const seen = new Map<string, number>()
 
-  // A failure shows as Redis's condition, and the next telling makes it good.
-  const tell = () => board?.put(self.id, JSON.stringify(own()), FOR_MS).catch(() => undefined)
+  function note(texts: readonly string[]): void {
+    const now = clock.now()
+    for (const text of texts) {
+      const id = readInstance(text)?.id
+      if (id !== undefined) seen.set(id, now)
+    }
+    // After those that tell: who has ended may be told of twice, where there is more than one board.
+    for (const text of texts) {
+      const ended = readFarewell(text)
+      if (ended !== undefined) seen.delete(ended)
+    }
+    for (const [id, at] of seen) if (now - at > MISSED_MS) seen.delete(id)
+  }
+
+  async function read(): Promise<readonly string[]> {
+    const texts = (await board?.all()) ?? []
+    note(texts)
+    return texts
+  }
+
+  /** A failure shows as Redis's condition, and the next telling makes it good. */
+  async function tell(): Promise<void> {
+    await board?.put(self.id, JSON.stringify(own()), FOR_MS).catch(() => undefined)
+    await read().catch(() => undefined)
+  }
 
   return {
     start() {
@@ -66,7 +91,7 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
     },
     async instances() {
       if (board === undefined) return [own()]
-      const texts = await board.all().catch((cause: unknown) => {
+      const texts = await read().catch((cause: unknown) => {
         throw new Problem('unavailable', 'The other instances cannot be asked for. Try again.', {
           retryAfter: 1,
           cause,
@@ -75,9 +100,13 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
       const others = texts.flatMap((text) => readInstance(text) ?? []).filter(({ id }) => id !== self.id)
       return [own(), ...others.sort((a, b) => a.since - b.since)]
     },
+    async known(withinMs) {
+      await inTime(read(), withinMs)
+      return [self.id, ...[...seen.keys()].filter((id) => id !== self.id)]
+    },
     async stop() {
       clearInterval(telling)
-      await board?.remove(self.id).catch(() => undefined)
+      await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)
     },
   }
 }
@@ -103,6 +132,16 @@ function readInstance(text: string): Instance | undefined {
     ...(address !== undefined && { address }),
     since,
     environments: environments as Instance['environments'],
+  }
+}
+
+/** Of an instance that has ended, its id. */
+function readFarewell(text: string): string | undefined {
+  try {
+    const { ended } = JSON.parse(text) as Readonly<Record<string, unknown>>
+    return typeof ended === 'string' ? ended : undefined
+  } catch {
+    return undefined
   }
 }
 

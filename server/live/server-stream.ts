@@ -27,6 +27,7 @@ export class ServerFeed {
   #heartbeat: Buffer | undefined
   #reload: Buffer | undefined
   #pending: Buffer | undefined
+  #ackWithinMs: number | undefined
 
   constructor(environment: LogId, state: State, ring: Ring, metrics: LiveMetrics) {
     this.#environment = environment
@@ -35,8 +36,9 @@ export class ServerFeed {
     this.#metrics = metrics
   }
 
-  moved(state: State, pendingChanged: boolean): void {
+  moved(state: State, pendingChanged: boolean, ackWithinMs?: number): void {
     this.state = state
+    this.#ackWithinMs = ackWithinMs
     this.#deltas = new Map()
     this.#heartbeat = undefined
     this.#reload = undefined
@@ -71,9 +73,16 @@ export class ServerFeed {
     if (known !== undefined) return known
     const data = this.#ring.merged(this.#environment, { epoch, revision }, MOST_DELTA)
     if (data === undefined) return this.reload
-    const frame = data === 'too-large' ? this.reload : this.#frame('delta', data)
+    const frame = data === 'too-large' ? this.reload : this.#frame('delta', this.#acknowledged(data))
     if (this.#deltas.size < MOST_SHARED) this.#deltas.set(revision, frame)
     return frame
+  }
+
+  /** Clients that do not know the field ignore it. */
+  #acknowledged(delta: string): string {
+    return this.#ackWithinMs === undefined
+      ? delta
+      : `${delta.slice(0, -1)},"ackWithinMs":${this.#ackWithinMs}}`
   }
 
   #frame(event: string, data: string): Buffer {

@@ -26,8 +26,16 @@ export type Streams = {
     lastEventId: string | undefined,
     sink: Sink,
   ): RefetchStream
-  /** The environment's state was swapped; the ring knows the delta already. */
-  moved(after: HeldEnvironment, before: HeldEnvironment | undefined, delta: Delta | undefined): void
+  /**
+   * The environment's state was swapped; the ring knows the delta already.
+   * @param ackWithinMs where it is to be acknowledged: the window over which clients spread that
+   */
+  moved(
+    after: HeldEnvironment,
+    before: HeldEnvironment | undefined,
+    delta: Delta | undefined,
+    ackWithinMs?: number,
+  ): void
   /** The environment is no more: its streams end. */
   closed(environment: LogId): void
   /** Called every second: heartbeats, slow peers, dated rules. */
@@ -128,11 +136,12 @@ export function createStreams(deps: StreamsDeps): Streams {
       const place = { environment: environment.id, keyId, slot: nextSlot() }
       return enter(channel, new RefetchStream(harbour, channel.refetch, sink, place, scope, lastEventId))
     },
-    moved(after, before, delta) {
+    moved(after, before, delta, ackWithinMs) {
       const channel = channels.get(after.id)
       if (channel === undefined) return
       // Deltas settle pending kills at both ends alike; only what came without one has to be told.
-      channel.server?.moved(after.state, delta === undefined && before?.state.pending !== after.state.pending)
+      const pendingChanged = delta === undefined && before?.state.pending !== after.state.pending
+      channel.server?.moved(after.state, pendingChanged, ackWithinMs)
       channel.refetch?.moved(after, delta)
       wake(channel)
     },

@@ -38,6 +38,7 @@ const GRANTS = [
   'GRANT SELECT, INSERT, UPDATE ON halyard_usage.counts',
   'GRANT SELECT, INSERT, DELETE ON halyard_usage.batches',
   'GRANT EXECUTE ON FUNCTION halyard_usage.turn',
+  'GRANT INSERT, UPDATE, DELETE ON halyard.notices, halyard.kill_reports',
 ].map((grant) => `${grant} TO ${ROLE};`)
 
 /**

@@ -10,8 +10,10 @@ import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
 import { type Database, type Db, type Lane, type Log, rowsOf } from './database.ts'
 import { pruneKeyUses, readKeyUses, saveKeyUses } from './key-uses.ts'
+import { readKillReport, saveKillReport } from './kill-reports.ts'
 import { applyMigrations } from './migrate.ts'
 import { minter } from './mint.ts'
+import { putNotice, readNotices, removeNotice } from './notices.ts'
 import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
 import { readHeads, readLogs, readNewer } from './read.ts'
@@ -151,6 +153,17 @@ export function createStore(database: Database, options: StoreOptions): Store {
     readersOf: async (log, flag, most) => {
       await prepared()
       return database.read((db) => readReaders(db, log, flag, most))
+    },
+    putNotice: (board, name, text, forMs) => write((db) => putNotice(db, board, name, text, forMs)),
+    notices: async (board) => {
+      await prepared()
+      return database.read((db) => readNotices(db, board))
+    },
+    removeNotice: (board, name) => write((db) => removeNotice(db, board, name)),
+    saveKillReport: (log, report) => write((db) => saveKillReport(db, log, report)),
+    killReport: async (log, kill) => {
+      await prepared()
+      return database.read((db) => readKillReport(db, log, kill))
     },
     listen: (onNotice) =>
       database.listen((payload) => {

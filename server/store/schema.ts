@@ -121,6 +121,29 @@ export const flagReads = halyard.table(
   (table) => [primaryKey({ columns: [table.logId, table.flag, table.variant, table.app, table.version] })],
 )
 
+export const notices = halyard.table(
+  'notices',
+  {
+    board: text('board').notNull(),
+    name: text('name').notNull(),
+    text: text('text').notNull(),
+    until: instant('until').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.board, table.name] })],
+)
+
+export const killReports = halyard.table(
+  'kill_reports',
+  {
+    logId: text('log_id').notNull(),
+    killId: text('kill_id').notNull(),
+    revision: counter('revision').notNull(),
+    report: text('report').notNull(),
+    at: instant('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.logId, table.killId] })],
+)
+
 export const migrations = halyard.table('migrations', {
   name: text('name').primaryKey(),
   appliedAt: instant('applied_at').notNull(),

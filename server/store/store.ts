@@ -5,6 +5,7 @@
 import type { Delta, Json, State } from '@halyard/sdk/core'
 import type { Actor, Edit, LogId, LogKind, Warning } from '../domain/change.ts'
 import type { Notice } from '../domain/notice.ts'
+import type { KeptKillReport } from './kill-reports.ts'
 
 /** Which logs a commit locks: `path` top-down, and with `descendants` every open log below the last of them, by id. */
 export type Scope = { readonly path: readonly LogId[]; readonly descendants?: boolean }
@@ -274,6 +275,14 @@ export interface Store {
   flagReads(logs: readonly LogId[]): Promise<readonly Omit<FlagRead, 'app' | 'version'>[]>
   /** The apps that read a flag, newest first. Rejects with `Problem` `unavailable`. */
   readersOf(log: LogId, flag: string, most: number): Promise<readonly FlagRead[]>
+  /** Leaves a note on a board, in place of the one of that name, for so many milliseconds. */
+  putNotice(board: string, name: string, text: string, forMs: number): Promise<void>
+  /** What is on a board now. */
+  notices(board: string): Promise<readonly string[]>
+  removeNotice(board: string, name: string): Promise<void>
+  /** Of two reports of a kill the later one stays. */
+  saveKillReport(log: LogId, report: KeptKillReport): Promise<void>
+  killReport(log: LogId, kill: string): Promise<KeptKillReport | undefined>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
   /** Rejects with the reason where the database does not answer within its deadline. */

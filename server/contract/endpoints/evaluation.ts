@@ -57,6 +57,23 @@ const BulkAnswer = z.strictObject({
   ),
 })
 
+export const Acknowledgement = z.strictObject({
+  epoch: z.int().nonnegative(),
+  revision: z.int().nonnegative(),
+  afterMs: z
+    .number()
+    .nonnegative()
+    .max(600_000)
+    .meta({ description: 'Since it was applied, milliseconds' })
+    .optional(),
+  kills: z
+    .array(z.string().max(64))
+    .max(100)
+    .meta({ description: 'Ids of applied kills that have no revision yet' })
+    .optional(),
+  closing: z.literal(true).meta({ description: 'This process will hold nothing any more' }).optional(),
+})
+
 const request = {
   json: EvaluationRequest,
   size: 'context',
@@ -174,6 +191,31 @@ export const evaluationEndpoints = {
       304: { description: 'As the ETag in If-None-Match says' },
     },
     problems: keyed,
+  }),
+  'sdk.acks': endpoint({
+    id: 'sdk.acks',
+    group: 'Server SDKs',
+    method: 'POST',
+    path: '/sdk/v1/acks',
+    access: either,
+    summary: 'Acknowledge a kill',
+    description:
+      'Says that this process has applied the kills of a state, within the time that the delta named (`ackWithinMs`), so that whoever killed knows; or that it closes.',
+    params: NONE,
+    query: NONE,
+    headers: callerHeaders.extend({
+      'halyard-instance': z
+        .string()
+        .meta({ description: 'Tells a process from others of the same app; needed' })
+        .optional(),
+    }),
+    body: {
+      json: Acknowledgement,
+      size: 'context',
+      example: { epoch: 1_795_000_000, revision: 812, afterMs: 40 },
+    },
+    answers: { 204: { description: 'It is noted' } },
+    problems: [...keyed, ...bodied, 'invalid-request', 'malformed-json', 'invalid-document'],
   }),
   'sdk.stream': endpoint({
     id: 'sdk.stream',

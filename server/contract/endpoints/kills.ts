@@ -1,4 +1,7 @@
-/** The kill switch: what on-call people reach for. It needs no If-Match and waits for no rate limit. */
+/**
+ * The kill switch: what on-call people reach for. It needs no If-Match and waits for no rate limit, and says how far
+ * it has come.
+ */
 import { z } from 'zod'
 import { endpoint } from '../endpoint.ts'
 import {
@@ -7,13 +10,35 @@ import {
   dryRun,
   environmentParam,
   flagParam,
+  inEnvironment,
   managed,
   writeHeaders,
 } from '../parts.ts'
-import { ActionBody, Killed, Unkilled } from '../resources.ts'
+import { ActionBody, Killed, KillStatus, Unkilled } from '../resources.ts'
 
 const path = '/api/v1/projects/:project/environments/:env/flags/:flag/kill'
 const write = z.strictObject(dryRun)
+
+const LONGEST_WAIT_MS = 60_000
+/** As people write durations: `500ms`, `2s`; a bare number is milliseconds. */
+const Duration = z
+  .string()
+  .regex(/^\d{1,6}(?:ms|s)?$/, 'a duration is written as 500ms or 2s')
+  .transform((text) => Number.parseInt(text, 10) * (/\ds$/.test(text) ? 1_000 : 1))
+  .refine((ms) => ms <= LONGEST_WAIT_MS, 'at most 60s')
+const waits = z.strictObject({
+  ...dryRun,
+  wait: z
+    .enum(['servers', 'sdks', 'none'])
+    .meta({
+      description:
+        'Answer when all instances, or all connected SDKs too, have applied it. `servers` where absent',
+    })
+    .optional(),
+  timeout: Duration.meta({
+    description: 'How long to wait at most; where absent, so long that the answer comes within a second',
+  }).optional(),
+})
 
 /** A kill is taken however full the key's rate limit is. */
 const unlimited = managed.filter((type) => type !== 'too-many-requests')
@@ -21,17 +46,23 @@ const shared = {
   group: 'Kill switches',
   path,
   params: atConfiguration,
-  query: write,
   headers: writeHeaders,
 } as const
 const kill = {
   ...shared,
+  query: waits,
   access: { by: 'management', on: 'environment', to: 'kill' },
   summary: 'Kill a flag',
   description:
-    'It serves its off variant to everyone, whatever its rules say and even if they are broken. The answer says what apps get now, and which other flags are off with it. Killing a killed flag answers the first kill.',
+    'It serves its off variant to everyone, whatever its rules say and even if they are broken. The answer says what apps get now, which other flags are off with it, and which instances and SDKs have applied it by now. Killing a killed flag answers the first kill.',
   body: { json: ActionBody, size: 'management', optional: true, example: { comment: 'Payments fail' } },
-  answers: { 200: { description: 'It is killed', body: Killed } },
+  answers: {
+    200: { description: 'It is killed, and all that was waited for have applied it', body: Killed },
+    202: {
+      description: 'It is killed, and not everyone who was waited for has said so in time: ask at `status`',
+      body: Killed,
+    },
+  },
   problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'flag-archived'],
 } as const
 
@@ -43,8 +74,32 @@ export const killEndpoints = {
     ...kill,
     summary: 'Kill a flag (the same by POST)',
   }),
+  'kills.short': endpoint({
+    id: 'kills.short',
+    method: 'POST',
+    ...kill,
+    path: '/kill/:project/:env/:flag',
+    summary: 'Kill a flag (the same, at an address for the memory)',
+  }),
+  'kills.status': endpoint({
+    id: 'kills.status',
+    group: 'Kill switches',
+    method: 'GET',
+    path: '/api/v1/projects/:project/environments/:env/kills/:kill',
+    access: { by: 'management', on: 'environment', to: 'read-kills' },
+    summary: 'How far a kill has come',
+    description:
+      'Which instances and SDKs have applied it, and who is waited for. For ten minutes after it as it is now, later as it was at the end. With `Accept: text/event-stream` an event `status` at each change, until all have applied it.',
+    params: inEnvironment.extend({ kill: z.string().max(64) }),
+    query: z.strictObject({}),
+    headers: z.object({ accept: z.string().optional() }),
+    body: undefined,
+    answers: { 200: { description: 'The status', body: KillStatus } },
+    problems: [...unlimited, ...environmentParam, 'kill-not-found'],
+  }),
   'kills.delete': endpoint({
     ...shared,
+    query: write,
     id: 'kills.delete',
     method: 'DELETE',
     access: { by: 'management', on: 'environment', to: 'edit' },

@@ -1,4 +1,4 @@
-/** Configurations of flags in an environment: whole, by patch, and by the small edits; and the kill switch. */
+/** Configurations of flags in an environment: whole, by patch, and by the small edits. */
 import { entryOf, type FlagConfig } from '@halyard/sdk/core'
 import { withoutReadOnly } from '../../contract/resources.ts'
 import type { Edit, LogId } from '../../domain/change.ts'
@@ -14,9 +14,7 @@ import {
   setEnabled,
 } from '../../domain/configurations.ts'
 import { asJson } from '../../domain/documents.ts'
-import { kill, unkill } from '../../domain/kills.ts'
-import { Problem } from '../../domain/problem.ts'
-import type { Environment, Live } from '../../live/live.ts'
+import { tellArchived } from '../archived.ts'
 import type { Call, Handlers, Manager, World } from '../call.ts'
 import { findEnvironment, heldLog, keysOf } from '../find.ts'
 import { allows } from '../grants.ts'
@@ -24,7 +22,7 @@ import { chooseFields, pageOf, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
 import { etagOf, killOf, type Stamp, showConfiguration, shownEntry } from '../shown.ts'
 import { staleness } from '../staleness.ts'
-import { agreeOnKey, commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
+import { agreeOnKey, commit, type Target, writtenDocument } from '../write.ts'
 import { flagFilter, identityOf } from './flags.ts'
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
@@ -58,19 +56,6 @@ async function edited(
     document,
   }).catch(tellArchived(live, environment, flag))
   return writtenDocument(live, call, committed, document, committed.result)
-}
-
-/**
- * An archived flag has no configuration, so that the environment's log knows it as little as one that never was.
- * Locking the project's log would tell them apart, at the price of making all its environments wait on each other.
- */
-function tellArchived(live: Live, { project }: Environment, flag: string): (error: unknown) => never {
-  return (error) => {
-    const identities = live.held(project.id)
-    const unknown = error instanceof Problem && error.type === 'flag-not-found'
-    if (!unknown || identities === undefined || !identityOf(identities, flag)?.archived) throw error
-    throw new Problem('flag-archived', `The flag ${JSON.stringify(flag)} is archived: unarchive it first.`)
-  }
 }
 
 const keepsRanges = ({ ranges }: { readonly ranges?: 'keep' | undefined }) => ({
@@ -189,34 +174,4 @@ export const configurationHandlers: Handlers<
     status: 200,
     ...(await edited(call, world, (id, flag) => deleteRule(id, flag, call.params.rule, call))),
   }),
-}
-
-async function killFlag(call: Caller, { live }: World) {
-  const environment = findEnvironment(live, call.manager, call.params)
-  const { flag } = call.params
-  const committed = await commit(live, call, {
-    scope: { path: [environment.id] },
-    edit: kill(environment.id, flag, { comment: call.comment }),
-    environment,
-    urgent: true,
-  }).catch(tellArchived(live, environment, flag))
-  const { already, ...killed } = committed.result
-  const outcome = outcomeOf(live, call, committed, environment.id)
-  return { status: 200 as const, body: { ...killed, ...(already ? { already } : {}), ...outcome } }
-}
-
-export const killHandlers: Handlers<'kills.put' | 'kills.post' | 'kills.delete'> = {
-  'kills.put': killFlag,
-  'kills.post': killFlag,
-  'kills.delete': async (call, { live }) => {
-    const environment = findEnvironment(live, call.manager, call.params)
-    const { flag } = call.params
-    const committed = await commit(live, call, {
-      scope: { path: [environment.id] },
-      edit: unkill(environment.id, flag),
-      environment,
-    }).catch(tellArchived(live, environment, flag))
-    const { ended } = committed.result
-    return { status: 200, body: { key: flag, ended, ...outcomeOf(live, call, committed, environment.id) } }
-  },
 }

@@ -3,6 +3,7 @@ import { boundedDiffOf, sameJson } from '../../domain/diff.ts'
 import { promote } from '../../domain/promote.ts'
 import { revert } from '../../domain/revert.ts'
 import { type DocumentChange, subjectsOf, summaryOf } from '../../domain/words/changes.ts'
+import { tellArchived } from '../archived.ts'
 import type { Handlers } from '../call.ts'
 import { findEnvironment, findNamed } from '../find.ts'
 import { readPastAt } from '../standpoint.ts'
@@ -38,7 +39,7 @@ export const moveHandlers: Handlers<'environments.revert' | 'promotions.create'>
       scope: { path: [source.id, target.id] },
       edit: promote(source.id, target.id, { flags, parts, segments, plan }),
       environment: target,
-    })
+    }).catch(tellArchived(live, source, ...flags))
     const { result } = committed
     const body = {
       items: itemsOf(result.documents),

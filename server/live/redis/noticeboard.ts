@@ -1,15 +1,21 @@
 /** What instances tell of themselves, in Redis: a key each, which expires, and their names in a set, which does, too. */
-import type { Noticeboard } from '../presence.ts'
+import type { Noticeboard } from '../noticeboard.ts'
 import type { RedisLink } from './connect.ts'
 
 /** The set outlives what it names; names that lead to nothing are taken out by whoever finds it so. */
 const NAMES_MS = 60 * 60 * 1000
 
-/** Beside the hot path: nobody waits for it but who looks, and at a start it waits for the connection. */
-export function redisNoticeboard(redis: Pick<RedisLink, 'prefix' | 'ask' | 'carry'>): Noticeboard {
+/**
+ * Beside the hot path: nobody waits for it but who looks, and at a start it waits for the connection.
+ * @param note what one note is, such as `instance`: boards of other notes stand beside it
+ */
+export function redisNoticeboard(
+  redis: Pick<RedisLink, 'prefix' | 'ask' | 'carry'>,
+  note: string,
+): Noticeboard {
   const { prefix, ask, carry } = redis
-  const names = `${prefix}instances`
-  const keyOf = (name: string): string => `${prefix}instance:${name}`
+  const names = `${prefix}${note}s`
+  const keyOf = (name: string): string => `${prefix}${note}:${name}`
   return {
     put: (name, text, forMs) =>
       carry(async (client) => {

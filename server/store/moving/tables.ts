@@ -19,14 +19,14 @@ const PAGE = { rows: 500, bytes: 1024 * 1024 }
 
 export const tableName = ({ name }: Pick<Table, 'name'>): SQL => sql`halyard.${sql.identifier(name)}`
 
-/** All tables of the schema by name; none where there is no schema. */
+/** All tables of the schema by name, but for those that a crash may empty; none where there is no schema. */
 export async function readTables(db: Db): Promise<readonly Table[]> {
   const answer = await db.execute(sql`
     SELECT c.relname AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
       (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i
        WHERE i.indrelid = c.oid AND i.indisprimary) AS place
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = to_regnamespace('halyard') AND c.relkind IN ('r', 'p')
+    WHERE c.relnamespace = to_regnamespace('halyard') AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
       AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     ORDER BY c.relname COLLATE "C", a.attnum`)
   const tables = new Map<string, (Column & { readonly place: number | null })[]>()

@@ -154,6 +154,7 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
     ...(id !== 'environments.revert' && named(id, { from: 'nowhere' })),
   }),
   'flag-not-found': ({ id }) => ({ params: { flag: 'nope' }, ...named(id, { flags: ['nope'] }) }),
+  'kill-not-found': () => ({ params: { kill: 'nope' } }),
   'segment-not-found': ({ id }) => ({ params: { segment: 'nope' }, ...named(id, { segments: ['nope'] }) }),
   'revision-not-found': ({ id }) => ({
     params: { revision: '999999' },
@@ -250,7 +251,7 @@ describe('each problem that an endpoint declares can be met there', () => {
       const token = live.streamToken(environment.id, keyId, 'client')
       // The limits are one: a stream of a key, or a request a second. Of downloads, those with keys that nobody knows.
       const request = {
-        key: ['sdk.ruleset', 'sdk.telemetry'].includes(endpoint.id) ? 'nobody’s' : key,
+        key: ['sdk.ruleset', 'sdk.telemetry', 'sdk.acks'].includes(endpoint.id) ? 'nobody’s' : key,
         ...(endpoint.id === 'ofrep.stream' ? { query: `?token=${token}` } : {}),
       }
       if (endpoint.id === 'ofrep.stream') live.openRefetchStream(environment.id, keyId, 'client', new Peer())
@@ -279,13 +280,13 @@ describe('each problem that an endpoint declares can be met there', () => {
       ...['verifyStreamToken', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
+      const fail = () => {
+        throw error
+      }
+      const delivery = { ...service.live.delivery, told: fail, acknowledged: fail }
       const live = new Proxy(service.live, {
         get: (target, name) =>
-          fails.includes(String(name))
-            ? () => {
-                throw error
-              }
-            : target[name as keyof Live],
+          name === 'delivery' ? delivery : fails.includes(String(name)) ? fail : target[name as keyof Live],
       })
       return createHttp({
         live,
@@ -320,6 +321,7 @@ describe('each problem that an endpoint declares can be met there', () => {
               method: method as 'GET',
               url,
               headers: {
+                'halyard-instance': 'one',
                 ...headers,
                 ...(key ? { authorization: `Bearer ${key}` } : {}),
                 ...(body === undefined ? {} : { 'content-type': 'application/json' }),

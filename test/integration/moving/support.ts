@@ -85,6 +85,8 @@ export async function makeHistory(place: Place): Promise<void> {
   await store.commit({ scope: { path: [project] }, actor: ANN, edit: edit(project, flag('identity', {})) })
   await store.saveKeyUses([{ key: 'k1', app: 'shop', version: '2.4.0', sdk: 'node/0.1.0', at: Date.now() }])
   await rows("UPDATE halyard.key_uses SET at = '2026-01-02T03:04:05.123456Z'")
+  await store.saveKillReport(log, { kill: 'k1', revision: 2, report: '{"servers":{}}', at: NOW })
+  await store.putNotice('instances', 'one', 'of no worth in a backup', 60_000)
   await store.turnUsage(NOW)
   await store.saveUsage([usageOf(log)])
   await store.close()
@@ -109,7 +111,8 @@ export async function contentsOf(place: Place): Promise<Readonly<Record<string, 
       const contents: Record<string, string> = {}
       const tables = rowsOf<{ name: string }>(
         await db.execute(
-          sql`SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'halyard'`,
+          sql`SELECT relname AS name FROM pg_class WHERE relnamespace = to_regnamespace('halyard')
+              AND relkind IN ('r', 'p') AND relpersistence = 'p'`,
         ),
       )
       for (const { name } of tables) {

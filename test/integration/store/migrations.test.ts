@@ -7,7 +7,16 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { rowsOf } from '../../../server/store/database.ts'
 import { applyMigrations, shippedMigrations } from '../../../server/store/migrate.ts'
 import { migrate, postgresDatabase } from '../../../server/store/postgres.ts'
-import { changes, entries, flagReads, keyUses, logs, migrations } from '../../../server/store/schema.ts'
+import {
+  changes,
+  entries,
+  flagReads,
+  keyUses,
+  killReports,
+  logs,
+  migrations,
+  notices,
+} from '../../../server/store/schema.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 
 const fresh: FreshDatabase[] = []
@@ -84,8 +93,8 @@ describe('migrations', () => {
       `SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'halyard' AND indexname NOT LIKE '%_pkey'`,
     )
     await client.end()
-    const tables = [logs, changes, entries, keyUses, flagReads, migrations].map((table) =>
-      getTableConfig(table),
+    const tables = [logs, changes, entries, keyUses, flagReads, notices, killReports, migrations].map(
+      (table) => getTableConfig(table),
     )
     const known = tables.flatMap(({ name, columns }) =>
       columns.map((column) => ({

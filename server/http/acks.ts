@@ -1,0 +1,100 @@
+/** Who applied what: SDKs acknowledge kills, so that whoever killed knows. */
+import { LIMITS } from '@halyard/sdk/core'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Acknowledgement } from '../contract/endpoints/evaluation.ts'
+import { endpoints } from '../contract/index.ts'
+import { Problem } from '../domain/problem.ts'
+import { callerNames, instanceName } from '../live/caller.ts'
+import type { Caller } from '../live/delivery/roster.ts'
+import { stateOfEventId } from '../live/frames.ts'
+import type { Live, Principal, StreamHandle } from '../live/live.ts'
+import { authorise, identify } from './authorise.ts'
+import { ENVELOPE_BYTES } from './contexts.ts'
+import { corsHeaders } from './cors.ts'
+import { JSON_TYPES, parseJson } from './json-body.ts'
+import { noteUse } from './key-use.ts'
+import type { Edge } from './ofrep.ts'
+import { misshapen } from './problems.ts'
+
+type Headers = FastifyRequest['headers']
+type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
+
+const DEPTH = 4
+
+/** The process that asks, as it names itself; undefined where it does not. */
+export function callerIn(keyId: string, headers: Headers): Caller | undefined {
+  const instance = instanceName(headers['halyard-instance'] as string | undefined)
+  if (instance === undefined) return undefined
+  const [app, sdk] = [headers['halyard-app'], headers['halyard-sdk']] as (string | undefined)[]
+  return { keyId, instance, ...callerNames(app ?? '', sdk ?? '') }
+}
+
+/** A stream whose caller is known to follow for as long as it is open. */
+export function followed(
+  { delivery }: Live,
+  { environment, keyId }: SdkPrincipal,
+  headers: Headers,
+  stream: StreamHandle,
+): StreamHandle {
+  const caller = callerIn(keyId, headers)
+  if (caller === undefined) return stream
+  const lastEventId = headers['last-event-id']
+  const holds = stateOfEventId(typeof lastEventId === 'string' ? lastEventId : undefined)
+  const left = delivery.opened(environment.id, caller, holds)
+  return {
+    close() {
+      left()
+      stream.close()
+    },
+  }
+}
+
+/** A request for the whole state by one who may hold a state already. */
+export function noteAsked({ delivery }: Live, { environment, keyId }: SdkPrincipal, headers: Headers): void {
+  const caller = callerIn(keyId, headers)
+  if (caller === undefined) return
+  const [, held] = /"(\d{1,15}-\d{1,15})/.exec(headers['if-none-match'] ?? '') ?? []
+  delivery.asked(environment.id, caller, stateOfEventId(held))
+}
+
+export function serveAcks(scope: FastifyInstance, edge: Edge): void {
+  const { live } = edge
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (_request, bytes, done) => {
+    try {
+      done(null, parseJson(bytes as Buffer, { depth: DEPTH }))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+  scope.post(
+    endpoints['sdk.acks'].path,
+    {
+      bodyLimit: LIMITS.contextBytes + ENVELOPE_BYTES,
+      config: { endpoint: endpoints['sdk.acks'] },
+      onRequest: async (request, reply) => {
+        const principal = await identify(edge, request, true)
+        noteUse(live, principal.keyId, request.headers)
+        authorise(principal, endpoints['sdk.acks'].access, undefined)
+        request.principal = principal
+        const { origin } = request.headers
+        if (origin !== undefined) {
+          reply.headers(corsHeaders((principal as SdkPrincipal).environment, origin))
+        }
+      },
+    },
+    async (request, reply) => {
+      const { keyId, environment } = request.principal as SdkPrincipal
+      const caller = callerIn(keyId, request.headers)
+      if (caller === undefined) {
+        throw new Problem('invalid-request', 'Say which process this is: send the header Halyard-Instance.')
+      }
+      const parsed = Acknowledgement.safeParse(request.body)
+      if (!parsed.success) throw misshapen(parsed.error.issues)
+      const { closing, afterMs = 0, kills = [], ...at } = parsed.data
+      if (closing) live.delivery.gone(environment.id, caller)
+      else live.delivery.acknowledged(environment.id, caller, { ...at, afterMs, kills })
+      return reply.code(204).header('cache-control', 'no-store').send()
+    },
+  )
+}

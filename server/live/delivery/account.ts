@@ -1,0 +1,182 @@
+/**
+ * What each instance accounts for of a kill, and what all of them together know: pure. Nothing is counted that nobody
+ * said: who is silent is named, and never taken for one that has applied it.
+ */
+import { compareStates } from '@halyard/sdk/core'
+import type { LogId } from '../../domain/change.ts'
+
+type Position = { readonly epoch: number; readonly revision: number }
+
+/** A process of an app that has not applied a kill yet. */
+export type Waiting = {
+  readonly app: string
+  readonly version: string
+  /** Tells it from other processes of that app. */
+  readonly instance: string
+  /** What it is known to hold. */
+  readonly revision: number
+  /** Since it was heard last, milliseconds. */
+  readonly silentMs: number
+}
+
+/** Durations in milliseconds, to two digits, and how many there were of each. */
+export type Latencies = Readonly<Record<string, number>>
+
+/** What one instance knows of those SDKs that are connected to it. */
+export type SdksAccount = {
+  readonly known: number
+  readonly applied: number
+  /** As many as `MOST_WAITING`, those that were silent longest first. `away`: has no stream there any more. */
+  readonly waiting: readonly (Waiting & { readonly away?: true })[]
+  readonly latencies: Latencies
+  /** Processes that came here after the kill and hold it: another instance may wait for them in vain. */
+  readonly arrived: readonly string[]
+  /** Processes that came here or closed here shortly before it: whoever waits for them elsewhere counts them twice. */
+  readonly moved: readonly string[]
+}
+
+/** Clients that ask now and then, without a stream. */
+export type PollersAccount = {
+  readonly known: number
+  readonly applied: number
+  /** The longest time from one poll to the next that was seen of them, milliseconds. */
+  readonly worstCaseMs: number
+}
+
+/** What one instance says of an environment. */
+export type EnvironmentAccount = Position & {
+  /** Why it cannot hold what is newer, where that is so. */
+  readonly refused?: string
+  /** By the kill's id. */
+  readonly kills: Readonly<Record<string, { readonly sdks: SdksAccount; readonly pollers: PollersAccount }>>
+}
+
+export type ServerAccount = {
+  readonly server: string
+  readonly environments: Readonly<Record<LogId, EnvironmentAccount>>
+}
+
+export type KillReport = {
+  readonly servers: {
+    /** Instances that serve, as far as is known. */
+    readonly live: number
+    readonly applied: number
+    readonly refused: readonly { readonly server: string; readonly reason: string }[]
+    /** Those that have not said that they applied it. */
+    readonly missing: readonly string[]
+  }
+  readonly sdks: {
+    readonly known: number
+    readonly applied: number
+    readonly waiting: readonly Waiting[]
+    /** From the kill's acceptance to its being applied in an app; absent where nobody has applied it. */
+    readonly p50Ms?: number
+    readonly p99Ms?: number
+  }
+  readonly pollers: PollersAccount
+}
+
+/** Of those who wait, this many are named. */
+export const MOST_WAITING = 1_000
+
+/**
+ * @param kill its id
+ * @param at the state that it made; undefined for one that has no revision yet, which shows by its id alone
+ * @param servers the instances that are known to be there, whether they have said something or not
+ */
+export function reportOf(
+  environment: LogId,
+  kill: string,
+  at: Position | undefined,
+  servers: readonly string[],
+  accounts: readonly ServerAccount[],
+): KillReport {
+  const said = new Map(accounts.map((account) => [account.server, account.environments[environment]]))
+  const everyone = [...new Set([...servers, ...said.keys()])]
+  const refused: { server: string; reason: string }[] = []
+  const missing: string[] = []
+  for (const server of everyone) {
+    const account = said.get(server)
+    if (account !== undefined && hasApplied(account, kill, at)) continue
+    if (account?.refused !== undefined) refused.push({ server, reason: account.refused })
+    else missing.push(server)
+  }
+  const parts = [...said.values()].flatMap((account) => account?.kills[kill] ?? [])
+  return {
+    servers: {
+      live: everyone.length,
+      applied: everyone.length - refused.length - missing.length,
+      refused,
+      missing,
+    },
+    sdks: togetherOf(parts.map(({ sdks }) => sdks)),
+    pollers: {
+      known: sum(parts.map(({ pollers }) => pollers.known)),
+      applied: sum(parts.map(({ pollers }) => pollers.applied)),
+      worstCaseMs: Math.max(0, ...parts.map(({ pollers }) => pollers.worstCaseMs)),
+    },
+  }
+}
+
+/** Whether nothing is left to wait for. */
+export function isComplete({ servers, sdks }: KillReport, of: 'servers' | 'sdks'): boolean {
+  const everywhere = servers.applied === servers.live
+  return of === 'servers' ? everywhere : everywhere && sdks.applied === sdks.known
+}
+
+function hasApplied(account: EnvironmentAccount, kill: string, at: Position | undefined): boolean {
+  return at === undefined ? account.kills[kill] !== undefined : compareStates(account, at) >= 0
+}
+
+/**
+ * A process that went from one instance to another counts once: where it is now, or, where it went there after the
+ * kill, as one that has applied it, since it began there with the kill.
+ */
+function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
+  const arrived = new Set(parts.flatMap((part) => part.arrived))
+  const moved = new Set(parts.flatMap((part) => part.moved))
+  const waiting: Waiting[] = []
+  let known = sum(parts.map((part) => part.known))
+  let applied = sum(parts.map((part) => part.applied))
+  const named = new Set<string>()
+  const all = parts.flatMap((part) => part.waiting)
+  for (const { away, ...one } of all.sort((a, b) => a.silentMs - b.silentMs)) {
+    if (away && arrived.has(one.instance)) applied++
+    else if (away && (moved.has(one.instance) || named.has(one.instance))) known--
+    else waiting.push(one)
+    named.add(one.instance)
+  }
+  const latencies = merged(parts.map((part) => part.latencies))
+  return {
+    known,
+    applied,
+    waiting: waiting.sort((a, b) => b.silentMs - a.silentMs).slice(0, MOST_WAITING),
+    ...(latencies.length > 0 && { p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) }),
+  }
+}
+
+type Counted = readonly (readonly [ms: number, count: number])[]
+
+function merged(all: readonly Latencies[]): Counted {
+  const counts = new Map<number, number>()
+  for (const latencies of all) {
+    for (const [ms, count] of Object.entries(latencies)) {
+      counts.set(Number(ms), (counts.get(Number(ms)) ?? 0) + count)
+    }
+  }
+  return [...counts].sort(([a], [b]) => a - b)
+}
+
+/** The nearest rank. */
+function quantile(counted: Counted, share: number): number {
+  let left = Math.ceil(sum(counted.map(([, count]) => count)) * share)
+  for (const [ms, count] of counted) {
+    left -= count
+    if (left <= 0) return ms
+  }
+  return 0
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}

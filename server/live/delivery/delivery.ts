@@ -1,0 +1,362 @@
+/**
+ * How far a kill has come: SDKs acknowledge what they applied to the instance that they speak to, and instances tell
+ * each other what they know. A report says what was said, and names who has not said anything.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Delta, State } from '@halyard/sdk/core'
+import type { LogId } from '../../domain/change.ts'
+import type { Store } from '../../store/store.ts'
+import { inTime } from '../in-time.ts'
+import type { Noticeboard } from '../noticeboard.ts'
+import {
+  type EnvironmentAccount,
+  isComplete,
+  type KillReport,
+  reportOf,
+  type ServerAccount,
+} from './account.ts'
+import { type KillWatch, watchKill } from './kill-watch.ts'
+import { type Caller, createRoster, moved, type Position, type Roster } from './roster.ts'
+
+/** What an SDK says when it has applied a kill. */
+export type Acknowledgement = Position & {
+  /** Since it applied it, milliseconds: the window over which acknowledgements are spread does not count. */
+  readonly afterMs: number
+  /** Those that have no revision yet. */
+  readonly kills: readonly string[]
+}
+
+/** A kill that somebody asks about. */
+export type AskedKill = {
+  readonly environment: LogId
+  /** Its id. */
+  readonly kill: string
+  /** The state that it made; undefined for one that has no revision yet. */
+  readonly at: Position | undefined
+}
+
+export type Delivery = {
+  start(): void
+  /** A stream of this caller is open. @returns to be called at its end */
+  opened(environment: LogId, caller: Caller, holds: Position | undefined): () => void
+  /** It asked for the whole state, holding this one. */
+  asked(environment: LogId, caller: Caller, holds: Position | undefined): void
+  acknowledged(environment: LogId, caller: Caller, acknowledgement: Acknowledgement): void
+  /** It has closed. */
+  gone(environment: LogId, caller: Caller): void
+  /** The environment's state was swapped. */
+  changed(environment: LogId, after: State, before: State | undefined, delta: Delta | undefined): void
+  closed(environment: LogId): void
+  /** How long the SDKs of an environment shall take to acknowledge a kill together, milliseconds. */
+  windowMs(environment: LogId): number
+  /**
+   * How far a kill has come: now, or when that was last kept; undefined where neither is known. Rejects with `Problem`
+   * `unavailable` where it would have to be read and cannot be.
+   */
+  told(
+    asked: Pick<AskedKill, 'environment' | 'kill'>,
+  ): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
+  /** Keeps the report when all have applied the kill, or after a minute. */
+  follow(asked: AskedKill): void
+  /** The report when nothing is left to wait for, or when the time is over. */
+  settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport>
+  stop(): Promise<void>
+}
+
+export type DeliveryDeps = {
+  /** Where instances tell each other; undefined where this one is alone. */
+  readonly board: Noticeboard | undefined
+  /** This instance's id. */
+  readonly self: string
+  /** The ids of all that are known to be there, this one among them. */
+  readonly servers: (withinMs: number) => Promise<readonly string[]>
+  readonly held: (environment: LogId) => State | undefined
+  /** Why an environment cannot be brought forward, where that is so. */
+  readonly refusal: (environment: LogId) => string | undefined
+  readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
+  /** A report could not be kept. */
+  readonly onLoss: (cause: unknown) => void
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+}
+
+/** A kill is watched for so long, milliseconds; so many of an environment, the newest. */
+const WATCHED_MS = 600_000
+const MOST_WATCHED = 50
+/** From one telling to the next while there is something new, and while there is not, milliseconds. */
+const TELL_MS = 25
+const TELL_AGAIN_MS = 5_000
+const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
+/** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
+const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
+/** How long a kill is followed before its report is kept as it is, milliseconds. */
+const FOLLOWED_MS = 60_000
+/** How long an answer may take before the report goes without it, milliseconds. */
+const READ_MS = 500
+/** Acknowledgements that are taken a millisecond; the least and the most that they are spread over. */
+const ACKS_A_MS = 20
+const WINDOW = { least: 10, most: 2_000 }
+
+type Watched = { readonly roster: Roster; kills: KillWatch[] }
+
+export function createDelivery(deps: DeliveryDeps): Delivery {
+  const { board, self, servers, held, refusal, store, onLoss, clock } = deps
+  const environments = new Map<LogId, Watched>()
+  let news = false
+  let telling: Promise<void> | undefined
+  let ticking: NodeJS.Timeout | undefined
+  let stopped = false
+  /** Kills whose report is to be kept. */
+  const followed = new Set<string>()
+
+  function of(environment: LogId): Watched {
+    let watched = environments.get(environment)
+    if (watched === undefined) {
+      watched = { roster: createRoster(clock), kills: [] }
+      environments.set(environment, watched)
+    }
+    return watched
+  }
+
+  function reached(
+    { kills }: Watched,
+    follower: Parameters<KillWatch['reached']>[0],
+    from: Position,
+    afterMs: number,
+    ids: readonly string[],
+  ): void {
+    for (const watch of kills) {
+      const named = ids.includes(watch.kill)
+      if (!named && (watch.at === undefined || !isAt(from, watch.at))) continue
+      watch.reached(follower, clock.now() - afterMs - watch.acceptedAt)
+      news = true
+    }
+    if (news) tell()
+  }
+
+  function account(): ServerAccount {
+    const now = clock.now()
+    const accounts = [...environments].flatMap(([environment, { roster, kills }]) => {
+      const state = held(environment)
+      if (kills.length === 0 || state === undefined) return []
+      const reason = refusal(environment)
+      const said: EnvironmentAccount = {
+        epoch: state.epoch,
+        revision: state.revision,
+        ...(reason !== undefined && { refused: reason }),
+        kills: Object.fromEntries(kills.map((watch) => [watch.kill, watch.account(roster, now)])),
+      }
+      return [[environment, said] as const]
+    })
+    return { server: self, environments: Object.fromEntries(accounts) }
+  }
+
+  /** Tells what is new, for as long as there is something new, and never twice at once. */
+  function tell(): void {
+    if (board === undefined || stopped) return
+    telling ??= (async () => {
+      while (news && !stopped) {
+        news = false
+        await board.put(self, JSON.stringify(account()), TOLD_FOR_MS).catch(() => undefined)
+        await sleep(TELL_MS, undefined, { ref: false })
+      }
+      telling = undefined
+    })()
+  }
+
+  function tick(): void {
+    const now = clock.now()
+    let any = false
+    for (const watched of environments.values()) {
+      watched.kills = watched.kills.filter(({ since }) => now - since < WATCHED_MS)
+      watched.roster.prune(now, (follower) => watched.kills.some((watch) => watch.awaits(follower)))
+      any ||= watched.kills.length > 0
+    }
+    if (!any) return
+    news = true
+    tell()
+  }
+
+  async function accounts(withinMs: number): Promise<readonly ServerAccount[]> {
+    const texts = board === undefined ? [] : await inTime(board.all(), withinMs)
+    const others = (texts ?? []).flatMap((text) => readAccount(text) ?? [])
+    return [account(), ...others.filter(({ server }) => server !== self)]
+  }
+
+  /** Without what does not come in time. */
+  async function report(
+    { environment, kill, at }: AskedKill,
+    everyone: readonly string[] | undefined,
+    withinMs: number,
+  ): Promise<KillReport> {
+    const [known, said] = await Promise.all([
+      everyone ?? servers(Math.min(READ_MS, withinMs)),
+      accounts(Math.min(READ_MS, withinMs)),
+    ])
+    return reportOf(environment, kill, at, known, said)
+  }
+
+  const isWatched = ({ environment, kill }: AskedKill): boolean =>
+    environments.get(environment)?.kills.some((watch) => watch.kill === kill) ?? false
+
+  async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
+    const until = performance.now() + timeoutMs
+    const known = await servers(Math.min(READ_MS, timeoutMs / 2))
+    let pause = ASK_MS.first
+    for (;;) {
+      const found = await report(asked, known, Math.max(1, until - performance.now()))
+      const left = until - performance.now()
+      if (isComplete(found, of) || left <= 0 || stopped) return found
+      await sleep(Math.min(pause, left))
+      pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
+    }
+  }
+
+  return {
+    start() {
+      ticking ??= setInterval(tick, TELL_AGAIN_MS).unref()
+    },
+    opened(environment, caller, holds) {
+      const watched = of(environment)
+      const { follower, close } = watched.roster.opened(caller, holds, clock.now())
+      if (holds !== undefined) reached(watched, follower, holds, 0, [])
+      return close
+    },
+    asked(environment, caller, holds) {
+      const watched = of(environment)
+      const follower = watched.roster.asked(caller, holds, clock.now())
+      if (holds !== undefined) reached(watched, follower, holds, 0, [])
+    },
+    acknowledged(environment, caller, { epoch, revision, afterMs, kills }) {
+      const watched = of(environment)
+      const at = { epoch, revision }
+      const follower = watched.roster.asked(caller, undefined, clock.now())
+      reached(watched, follower, at, afterMs, kills)
+      moved(follower, at)
+    },
+    gone(environment, { keyId, instance }) {
+      environments.get(environment)?.roster.gone(keyId, instance)
+    },
+    changed(environment, after, before, delta) {
+      const ids = newKills(after, before, delta)
+      const watched = ids.length > 0 ? of(environment) : environments.get(environment)
+      if (watched === undefined) return
+      for (const { id, at, acceptedAt } of ids) {
+        const known = watched.kills.find(({ kill }) => kill === id)
+        if (known === undefined) watched.kills.push(watchKill(id, at, clock.now(), acceptedAt))
+        else known.at ??= at
+      }
+      watched.kills = watched.kills.slice(-MOST_WATCHED)
+      if (watched.kills.length === 0) return
+      news = true
+      tell()
+    },
+    closed: (environment) => void environments.delete(environment),
+    windowMs(environment) {
+      const { size = 0 } = environments.get(environment)?.roster ?? {}
+      return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))
+    },
+    async told({ environment, kill }) {
+      const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
+      if (watch !== undefined) {
+        return {
+          report: await report({ environment, kill, at: watch.at }, undefined, READ_MS),
+          at: clock.now(),
+        }
+      }
+      const kept = await store.killReport(environment, kill)
+      return kept && { report: JSON.parse(kept.report) as KillReport, at: kept.at }
+    },
+    follow(asked) {
+      const { environment, kill, at } = asked
+      const name = `${environment}/${kill}`
+      if (at === undefined || followed.has(name) || !isWatched(asked)) return
+      followed.add(name)
+      void settled(asked, 'sdks', FOLLOWED_MS)
+        .then((found) =>
+          store.saveKillReport(environment, {
+            kill,
+            revision: at.revision,
+            report: JSON.stringify(found),
+            at: clock.now(),
+          }),
+        )
+        .catch(onLoss)
+        .finally(() => followed.delete(name))
+    },
+    settled,
+    async stop() {
+      stopped = true
+      clearInterval(ticking)
+      await telling
+      await board?.remove(self).catch(() => undefined)
+    },
+  }
+}
+
+const isAt = (held: Position, at: Position): boolean =>
+  held.epoch > at.epoch || (held.epoch === at.epoch && held.revision >= at.revision)
+
+type NewKill = {
+  readonly id: string
+  /** Epoch milliseconds. */
+  readonly acceptedAt: number
+  readonly at: Position | undefined
+}
+
+/** Kills that the state has and the one before it had not, those without a revision among them. */
+function newKills(after: State, before: State | undefined, delta: Delta | undefined): readonly NewKill[] {
+  // What a start finds was killed long ago.
+  if (before === undefined) return []
+  const at = { epoch: after.epoch, revision: after.revision }
+  const logged =
+    delta === undefined
+      ? [...(after.entries.get('kill') ?? [])].flatMap(([flag, { definition }]) =>
+          killIn(before.entries.get('kill')?.get(flag)?.definition)?.id === killIn(definition)?.id
+            ? []
+            : [definition],
+        )
+      : delta.entries.flatMap(({ kind, definition }) => (kind === 'kill' ? [definition] : []))
+  const pending = after.pending === before.pending ? [] : [...after.pending.values()].flat()
+  return [
+    ...logged.flatMap((definition) => killIn(definition) ?? []).map((kill) => ({ ...kill, at })),
+    ...pending.flatMap((kill) => killIn(kill) ?? []).map((kill) => ({ ...kill, at: undefined })),
+  ]
+}
+
+function killIn(definition: unknown): { readonly id: string; readonly acceptedAt: number } | undefined {
+  if (!isObject(definition) || typeof definition.id !== 'string') return undefined
+  return { id: definition.id, acceptedAt: Date.parse(String(definition.at)) }
+}
+
+/** What an instance told; undefined for what none did. Other versions of the service may tell more. */
+function readAccount(text: string): ServerAccount | undefined {
+  try {
+    const told: unknown = JSON.parse(text)
+    if (!isObject(told) || typeof told.server !== 'string' || !isObject(told.environments)) return undefined
+    const whole = Object.values(told.environments).every(
+      (said) => isObject(said) && isObject(said.kills) && Object.values(said.kills).every(isKillAccount),
+    )
+    return whole ? (told as ServerAccount) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isKillAccount(said: unknown): boolean {
+  if (!isObject(said) || !isObject(said.sdks) || !isObject(said.pollers)) return false
+  const { known, applied, waiting, latencies, arrived, moved } = said.sdks
+  const counts = [known, applied, said.pollers.known, said.pollers.applied, said.pollers.worstCaseMs]
+  return (
+    counts.every((count) => typeof count === 'number') &&
+    Array.isArray(waiting) &&
+    waiting.every(isObject) &&
+    Array.isArray(arrived) &&
+    Array.isArray(moved) &&
+    isObject(latencies)
+  )
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,97 @@
+/**
+ * One kill, as this instance sees it arrive in the apps that are connected to it.
+ */
+import { compareStates } from '@halyard/sdk/core'
+import { type EnvironmentAccount, MOST_WAITING } from './account.ts'
+import { type Follower, type Position, type Roster, SILENT_MS } from './roster.ts'
+
+export type KillWatch = {
+  readonly kill: string
+  /** When it was held here, epoch milliseconds. */
+  readonly since: number
+  /** When it was accepted, epoch milliseconds: by the clock of the instance that did, where that is to be believed. */
+  readonly acceptedAt: number
+  /** The state that has it in its log; undefined for as long as there is none. */
+  at: Position | undefined
+  /** That follower says that it applied it, or holds a state which has it. @param ms since the kill was accepted */
+  reached(follower: Follower, ms: number): void
+  awaits(follower: Follower): boolean
+  account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
+}
+
+const MOST_ARRIVED = 10_000
+/** Clocks of instances that differ by more than this are not compared, milliseconds. */
+const BELIEVED_MS = 10_000
+
+/**
+ * @param kill its id
+ * @param at the state that has it
+ * @param since now, epoch milliseconds
+ * @param acceptedAt as the kill itself says, epoch milliseconds
+ */
+export function watchKill(
+  kill: string,
+  at: Position | undefined,
+  since: number,
+  acceptedAt: number,
+): KillWatch {
+  const confirmed = new Set<Follower>()
+  const latencies: Record<string, number> = {}
+  const here = (follower: Follower): boolean => follower.since <= since
+
+  const watch: KillWatch = {
+    kill,
+    since,
+    acceptedAt: Math.abs(since - acceptedAt) < BELIEVED_MS ? acceptedAt : since,
+    at,
+    reached(follower, ms) {
+      if (confirmed.has(follower)) return
+      confirmed.add(follower)
+      if (!here(follower)) return
+      const rounded = String(Number(Math.max(0, ms).toPrecision(2)))
+      latencies[rounded] = (latencies[rounded] ?? 0) + 1
+    },
+    awaits: (follower) => here(follower) && !has(follower),
+    account(roster, now) {
+      let known = 0
+      let applied = 0
+      const waiting: ReturnType<typeof shown>[] = []
+      const arrived: string[] = []
+      const moved = roster.departed(since).slice(0, MOST_ARRIVED)
+      const pollers = { known: 0, applied: 0, worstCaseMs: 0 }
+      for (const follower of roster.all()) {
+        const applies = has(follower)
+        if (!here(follower)) {
+          if (applies && arrived.length < MOST_ARRIVED) arrived.push(follower.instance)
+          continue
+        }
+        if (!follower.streamed) {
+          pollers.known++
+          if (applies) pollers.applied++
+          pollers.worstCaseMs = Math.max(pollers.worstCaseMs, follower.everyMs)
+          continue
+        }
+        const came = follower.streams > 0 && follower.since > since - SILENT_MS
+        if (came && moved.length < MOST_ARRIVED) moved.push(follower.instance)
+        known++
+        if (applies) applied++
+        else waiting.push(shown(follower, now))
+      }
+      waiting.sort((a, b) => b.silentMs - a.silentMs)
+      return {
+        sdks: { known, applied, waiting: waiting.slice(0, MOST_WAITING), latencies, arrived, moved },
+        pollers,
+      }
+    },
+  }
+
+  function has(follower: Follower): boolean {
+    return confirmed.has(follower) || (watch.at !== undefined && compareStates(follower, watch.at) >= 0)
+  }
+  return watch
+}
+
+function shown({ app, version, instance, revision, heardAt, streams }: Follower, now: number) {
+  const silentMs = Math.max(0, now - heardAt)
+  return { app, version, instance, revision, silentMs, ...(streams === 0 && { away: true as const }) }
+}

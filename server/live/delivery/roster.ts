@@ -1,0 +1,144 @@
+/**
+ * The SDKs of one environment that speak to this instance: which processes they are, what each holds, and when it was
+ * heard last. One that went without a word stays for a while: it may be cut off, and nobody knows that it is off.
+ */
+import { compareStates } from '@halyard/sdk/core'
+import type { CallerNames } from '../caller.ts'
+
+export type Position = { readonly epoch: number; readonly revision: number }
+
+/** One process of an app. Kept small: tens of thousands are there at once. */
+export type Follower = CallerNames &
+  Position & {
+    readonly instance: string
+    /** When it was first heard, epoch milliseconds. */
+    readonly since: number
+    epoch: number
+    revision: number
+    heardAt: number
+    /** Open now. */
+    streams: number
+    /** Has it had one? Otherwise it polls. */
+    streamed: boolean
+    /** The longest time from one poll to the next, milliseconds. */
+    everyMs: number
+  }
+
+export type Caller = CallerNames & { readonly keyId: string; readonly instance: string }
+
+export type Roster = {
+  /** Opened a stream, holding that state. @returns its end */
+  opened(
+    caller: Caller,
+    holds: Position | undefined,
+    now: number,
+  ): { readonly follower: Follower; close(): void }
+  /** Asked for the state, holding that one. */
+  asked(caller: Caller, holds: Position | undefined, now: number): Follower
+  /** The follower of a key that calls itself so; undefined where none is known. */
+  find(keyId: string, instance: string): Follower | undefined
+  /** It has closed, and will hold nothing any more. */
+  gone(keyId: string, instance: string): void
+  /** The instances of those that closed not long before or after that time. */
+  departed(since: number): string[]
+  /** Lets go of those who have been silent for long. `keep`: somebody waits for them. */
+  prune(now: number, keep: (follower: Follower) => boolean): void
+  all(): Iterable<Follower>
+  readonly size: number
+}
+
+/** Without a stream and without a word for so long, it counts as gone, milliseconds; pollers three times their interval. */
+export const SILENT_MS = 120_000
+const POLLS_MISSED = 3
+/** More are not told apart. Those without a stream go first. */
+const MOST = 100_000
+
+export function createRoster(clock: { now(): number }): Roster {
+  const followers = new Map<string, Follower>()
+  /** When who closed. */
+  const departures = new Map<string, number>()
+  const nameOf = (keyId: string, instance: string): string => `${keyId}/${instance}`
+
+  function heard(caller: Caller, holds: Position | undefined, now: number): Follower {
+    const name = nameOf(caller.keyId, caller.instance)
+    const known = followers.get(name)
+    if (known !== undefined) {
+      known.heardAt = now
+      if (holds !== undefined) moved(known, holds)
+      return known
+    }
+    if (followers.size >= MOST) makeRoom()
+    const { app, version, sdk, instance } = caller
+    const follower: Follower = {
+      ...{ app, version, sdk, instance, since: now, heardAt: now },
+      epoch: holds?.epoch ?? 0,
+      revision: holds?.revision ?? 0,
+      streams: 0,
+      streamed: false,
+      everyMs: 0,
+    }
+    // A request that was under way when it said that it closes brings nobody back.
+    if (!departures.has(caller.instance)) followers.set(name, follower)
+    return follower
+  }
+
+  function makeRoom(): void {
+    for (const [name, { streams }] of followers) {
+      if (streams > 0) continue
+      followers.delete(name)
+      return
+    }
+  }
+
+  return {
+    opened(caller, holds, now) {
+      const follower = heard(caller, holds, now)
+      follower.streams++
+      follower.streamed = true
+      let open = true
+      return {
+        follower,
+        close() {
+          if (!open) return
+          open = false
+          follower.streams--
+          follower.heardAt = clock.now()
+        },
+      }
+    },
+    asked(caller, holds, now) {
+      const known = followers.get(nameOf(caller.keyId, caller.instance))
+      if (known !== undefined && known.streams === 0) {
+        known.everyMs = Math.max(known.everyMs, now - known.heardAt)
+      }
+      return heard(caller, holds, now)
+    },
+    find: (keyId, instance) => followers.get(nameOf(keyId, instance)),
+    gone(keyId, instance) {
+      followers.delete(nameOf(keyId, instance))
+      departures.set(instance, clock.now())
+    },
+    departed: (since) =>
+      [...departures].flatMap(([instance, at]) => (at > since - SILENT_MS ? [instance] : [])),
+    prune(now, keep) {
+      for (const [instance, at] of departures) if (now - at > 2 * SILENT_MS) departures.delete(instance)
+      for (const [name, follower] of followers) {
+        const { streams, heardAt, everyMs } = follower
+        if (streams > 0 || keep(follower)) continue
+        if (now - heardAt > Math.max(SILENT_MS, everyMs * POLLS_MISSED)) followers.delete(name)
+      }
+    },
+    all: () => followers.values(),
+    get size() {
+      return followers.size
+    },
+  }
+}
+
+/** Forward alone. */
+export function moved(follower: Follower, to: Position): boolean {
+  if (compareStates(to, follower) <= 0) return false
+  follower.epoch = to.epoch
+  follower.revision = to.revision
+  return true
+}

@@ -1,0 +1,46 @@
+/** Where instances leave notes for each other. */
+import type { Store } from '../store/store.ts'
+import { inTime } from './in-time.ts'
+
+/** Every method may reject, and soon. */
+export type Noticeboard = {
+  /** Puts a text up under the name, in place of what was there, for this many milliseconds. */
+  put(name: string, text: string, forMs: number): Promise<void>
+  /** What is up now. */
+  all(): Promise<readonly string[]>
+  remove(name: string): Promise<void>
+}
+
+/** A board in the database, for instances that share nothing else. */
+export function storeBoard(
+  store: Pick<Store, 'putNotice' | 'notices' | 'removeNotice'>,
+  board: string,
+): Noticeboard {
+  return {
+    put: (name, text, forMs) => store.putNotice(board, name, text, forMs),
+    all: () => store.notices(board),
+    remove: (name) => store.removeNotice(board, name),
+  }
+}
+
+/** How long the one board is waited for while the other has answered, milliseconds. */
+const LATE_MS = 250
+
+/**
+ * Two boards as one: notes go to the first, and to the second where the first fails; they are read from both, since
+ * another instance may reach only one of them.
+ */
+export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboard {
+  return {
+    put: (name, text, forMs) => first.put(name, text, forMs).catch(() => second.put(name, text, forMs)),
+    async all() {
+      const reads = [first.all(), second.all()]
+      const found = await Promise.all(reads.map((read) => inTime(read, LATE_MS)))
+      if (found.every((texts) => texts === undefined)) return Promise.any(reads)
+      return found.flatMap((texts) => texts ?? [])
+    },
+    async remove(name) {
+      await Promise.allSettled([first.remove(name), second.remove(name)])
+    },
+  }
+}
