@@ -29,7 +29,7 @@ test('it is what a client key is answered, flag by flag, for the whole context',
       body: { context: { plan: 'pro', ...context } },
     })
     const answered = body.flags.map(({ metadata, ...answer }: { metadata?: Record<string, unknown> }) => {
-      const { revision, flagSetId, ...own } = metadata ?? {}
+      const { epoch, revision, flagSetId, ...own } = metadata ?? {}
       return metadata === undefined ? answer : { ...answer, metadata: own }
     })
     expect(JSON.parse(JSON.stringify(page))).toEqual({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { mintKey } from '../../../server/domain/keys.ts'
-import { createConditions } from '../../../server/live/conditions.ts'
 import { NAME_CHARACTERS } from '../../../server/live/caller.ts'
+import { createConditions } from '../../../server/live/conditions.ts'
 import { createKeyUses, KEYS_KEPT, USES_KEPT } from '../../../server/live/key-uses.ts'
 import type { KeyUse } from '../../../server/store/store.ts'
 import { Clock } from './support.ts'
