@@ -13,7 +13,7 @@ import type { Pieces } from '../pieces.ts'
 import { commit, outcomeOf } from '../write.ts'
 
 /** From the request's arrival, milliseconds: so that the answer comes within a second. */
-const ANSWERED_MS = 800
+const ANSWERED_MS = 500
 /** However long the commit took, and also for who does not want to wait. */
 const LEAST_WAIT_MS = 100
 /** From one look at a status that is followed to the next, and how long that goes on, milliseconds. */
