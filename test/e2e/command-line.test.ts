@@ -12,7 +12,7 @@ const MAIN = join(ROOT, 'dist/main.js')
 
 it('is what the package installs as halyard-server, and runs by itself', async () => {
   const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  expect(bin).toEqual({ 'halyard-server': 'dist/main.js' })
+  expect(bin).toEqual({ halyard: 'sdk/dist/cli/halyard.js', 'halyard-server': 'dist/main.js' })
   // npm makes it executable where it installs it.
   const link = join(all.freshFolder(), 'halyard-server')
   symlinkSync(MAIN, link)

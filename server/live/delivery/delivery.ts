@@ -106,6 +106,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   let telling: Promise<void> | undefined
   let ticking: NodeJS.Timeout | undefined
   let stopped = false
+  let heard: readonly ServerAccount[] = []
+  let heardAt = 0
   /** Kills whose report is to be kept. */
   const followed = new Set<string>()
 
@@ -177,13 +179,18 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     tell()
   }
 
+  /** What the others said, as far as it comes in time; beyond that, what they said last. */
   async function accounts(withinMs: number): Promise<readonly ServerAccount[]> {
-    const texts = board === undefined ? [] : await inTime(board.all(), withinMs)
-    const others = (texts ?? []).flatMap((text) => readAccount(text) ?? [])
-    return [account(), ...others.filter(({ server }) => server !== self)]
+    if (board !== undefined) {
+      const read = board.all().then((texts) => {
+        heard = texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
+        heardAt = clock.now()
+      })
+      await inTime(read, withinMs)
+    }
+    return [account(), ...(clock.now() - heardAt < TOLD_FOR_MS ? heard : [])]
   }
 
-  /** Without what does not come in time. */
   async function report(
     { environment, kill, at }: AskedKill,
     everyone: readonly string[] | undefined,

@@ -101,13 +101,17 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
   it('names exactly those who have not applied it, and sees them when they do', async () => {
     const started = await apps(5, (at) => urls[at % 2]!)
     const frozen = [started[0]!, started[3]!]
+    const wake = () => {
+      for (const { child } of frozen) child.kill('SIGCONT')
+    }
+    onTestFinished(wake)
     for (const { child } of frozen) child.kill('SIGSTOP')
     const { status, body } = await kill('?wait=sdks&timeout=1500ms')
     expect(status).toBe(202)
     expect(body.sdks).toMatchObject({ known: 5, applied: 3 })
     expect(body.sdks.waiting).toHaveLength(2)
     for (const one of body.sdks.waiting) expect(one.silentMs).toBeGreaterThanOrEqual(0)
-    for (const { child } of frozen) child.kill('SIGCONT')
+    wake()
     await until('all have applied it', async () => {
       const { body: told } = await services[1]!.ask('GET', body.status)
       return told.complete && told.sdks.applied === 5

@@ -39,7 +39,11 @@ it('reads about as many rows as a commit concerns, however many there are', asyn
   // Counters are complete when the sessions have ended.
   await store.close()
   const sessions = async () =>
-    (await admin.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'halyard'`)).rowCount
+    (
+      await admin.query(
+        `SELECT 1 FROM pg_stat_activity WHERE application_name = 'halyard' AND datname = current_database()`,
+      )
+    ).rowCount
   while ((await sessions()) !== 0) await new Promise(setImmediate)
   const { rows } = await admin.query<{ read: string }>(
     'SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) AS read FROM pg_stat_user_tables',
