@@ -28,7 +28,7 @@ async function open(): Promise<Wire> {
     log: () => openEnvironment(editor),
     async interrupt() {
       await admin.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN halyard' AND pid <> pg_backend_pid()`,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN halyard' AND datname = current_database() AND pid <> pg_backend_pid()`,
       )
     },
     async rubbish(text) {

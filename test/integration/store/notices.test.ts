@@ -104,7 +104,7 @@ describe('notifications', () => {
       await admin.query('SELECT pg_notify($1, $2)', ['halyard', rubbish])
     }
     await admin.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN halyard' AND pid <> pg_backend_pid()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN halyard' AND datname = current_database() AND pid <> pg_backend_pid()`,
     )
     await admin.end()
     let heard = false
