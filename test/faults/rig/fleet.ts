@@ -41,6 +41,8 @@ export type Memory = {
   readonly rss: number
   readonly heapUsed: number
   readonly external: number
+  /** What V8 has compiled, as far as it counts it; part of the heap. */
+  readonly code: number
   readonly resources: Readonly<Record<string, number>>
   /** Of events of the process itself. */
   readonly listeners: number

@@ -2,7 +2,7 @@
  * Loaded into a measured process. On SIGUSR2 it collects garbage and says, in a line of JSON, what is left; on SIGWINCH
  * it keeps the event loop busy for so long as a runaway regular expression might.
  */
-import { setFlagsFromString } from 'node:v8'
+import { getHeapCodeStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 setFlagsFromString('--expose-gc')
@@ -17,7 +17,8 @@ process.on('SIGUSR2', () => {
     const resources = {}
     for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
     const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
-    const probe = { rss, heapUsed, external, resources, listeners }
+    const { code_and_metadata_size: code, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics()
+    const probe = { rss, heapUsed, external, code: code + bytecode, resources, listeners }
     process.stdout.write(`${JSON.stringify({ probe })}\n`)
   }, 200)
 })
