@@ -35,7 +35,8 @@ export function watchKill(
   since: number,
   acceptedAt: number,
 ): KillWatch {
-  const confirmed = new Set<Follower>()
+  // Weak: one that has gone is held by nobody.
+  const confirmed = new WeakSet<Follower>()
   const latencies: Record<string, number> = {}
   const here = (follower: Follower): boolean => follower.since <= since
 
@@ -71,7 +72,7 @@ export function watchKill(
           pollers.worstCaseMs = Math.max(pollers.worstCaseMs, follower.everyMs)
           continue
         }
-        const came = follower.streams > 0 && follower.since > since - SILENT_MS
+        const came = follower.moved && follower.streams > 0 && follower.since > since - SILENT_MS
         if (came && moved.length < MOST_ARRIVED) moved.push(follower.instance)
         known++
         if (applies) applied++

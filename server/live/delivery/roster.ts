@@ -13,6 +13,8 @@ export type Follower = CallerNames &
     readonly instance: string
     /** When it was first heard, epoch milliseconds. */
     readonly since: number
+    /** It held a state when it was first heard: it may have been another instance's. */
+    readonly moved: boolean
     epoch: number
     revision: number
     heardAt: number
@@ -50,13 +52,15 @@ export type Roster = {
 /** Without a stream and without a word for so long, it counts as gone, milliseconds; pollers three times their interval. */
 export const SILENT_MS = 120_000
 const POLLS_MISSED = 3
+/** How long a request may be under way when its sender closes, milliseconds. */
+const UNDER_WAY_MS = 10_000
 /** More are not told apart. Those without a stream go first. */
 const MOST = 100_000
 
 export function createRoster(clock: { now(): number }): Roster {
   const followers = new Map<string, Follower>()
-  /** When who closed. */
-  const departures = new Map<string, number>()
+  /** When who closed; for long those that another instance may still wait for. */
+  const departures = new Map<string, { readonly at: number; readonly moved: boolean }>()
   const nameOf = (keyId: string, instance: string): string => `${keyId}/${instance}`
 
   function heard(caller: Caller, holds: Position | undefined, now: number): Follower {
@@ -70,7 +74,7 @@ export function createRoster(clock: { now(): number }): Roster {
     if (followers.size >= MOST) makeRoom()
     const { app, version, sdk, instance } = caller
     const follower: Follower = {
-      ...{ app, version, sdk, instance, since: now, heardAt: now },
+      ...{ app, version, sdk, instance, since: now, heardAt: now, moved: holds !== undefined },
       epoch: holds?.epoch ?? 0,
       revision: holds?.revision ?? 0,
       streams: 0,
@@ -115,13 +119,19 @@ export function createRoster(clock: { now(): number }): Roster {
     },
     find: (keyId, instance) => followers.get(nameOf(keyId, instance)),
     gone(keyId, instance) {
-      followers.delete(nameOf(keyId, instance))
-      departures.set(instance, clock.now())
+      const name = nameOf(keyId, instance)
+      const moved = followers.get(name)?.moved ?? true
+      followers.delete(name)
+      departures.set(instance, { at: clock.now(), moved })
     },
     departed: (since) =>
-      [...departures].flatMap(([instance, at]) => (at > since - SILENT_MS ? [instance] : [])),
+      [...departures].flatMap(([instance, { at, moved }]) =>
+        moved && at > since - SILENT_MS ? [instance] : [],
+      ),
     prune(now, keep) {
-      for (const [instance, at] of departures) if (now - at > 2 * SILENT_MS) departures.delete(instance)
+      for (const [instance, { at, moved }] of departures) {
+        if (now - at > (moved ? 2 * SILENT_MS : UNDER_WAY_MS)) departures.delete(instance)
+      }
       for (const [name, follower] of followers) {
         const { streams, heardAt, everyMs } = follower
         if (streams > 0 || keep(follower)) continue
