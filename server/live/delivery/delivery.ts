@@ -16,7 +16,7 @@ import {
   type ServerAccount,
 } from './account.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
-import { type Caller, createRoster, moved, type Position, type Roster } from './roster.ts'
+import { type Caller, createRoster, type Position, type Roster } from './roster.ts'
 
 /** What an SDK says when it has applied a kill. */
 export type Acknowledgement = Position & {
@@ -237,9 +237,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     acknowledged(environment, caller, { epoch, revision, afterMs, kills }) {
       const watched = of(environment)
       const at = { epoch, revision }
-      const follower = watched.roster.asked(caller, undefined, clock.now())
+      const follower = watched.roster.asked(caller, at, clock.now())
       reached(watched, follower, at, afterMs, kills)
-      moved(follower, at)
     },
     gone(environment, { keyId, instance }) {
       environments.get(environment)?.roster.gone(keyId, instance)

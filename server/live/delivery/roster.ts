@@ -68,7 +68,7 @@ export function createRoster(clock: { now(): number }): Roster {
     const known = followers.get(name)
     if (known !== undefined) {
       known.heardAt = now
-      if (holds !== undefined) moved(known, holds)
+      if (holds !== undefined) forward(known, holds)
       return known
     }
     if (followers.size >= MOST) makeRoom()
@@ -146,9 +146,8 @@ export function createRoster(clock: { now(): number }): Roster {
 }
 
 /** Forward alone. */
-export function moved(follower: Follower, to: Position): boolean {
-  if (compareStates(to, follower) <= 0) return false
+function forward(follower: Follower, to: Position): void {
+  if (compareStates(to, follower) <= 0) return
   follower.epoch = to.epoch
   follower.revision = to.revision
-  return true
 }
