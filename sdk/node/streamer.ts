@@ -41,6 +41,8 @@ export type Streamer = {
 
 /** The longest time that a server can send a stream away for, in milliseconds. */
 const LONGEST_AWAY_MS = 60_000
+/** So many within the time after which a stream counts as healthy. */
+const GOODBYES_AT_THEIR_WORD = 6
 
 export function createStreamer({ wire, holder, surroundings, signal, listener }: StreamerOptions): Streamer {
   const { monotonic: now, random, timing } = surroundings
@@ -48,7 +50,8 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
   const failures = createBackoff({ ...timing, random })
   let connected = false
   let failedInRound = 0
-  let leftAt = Number.NEGATIVE_INFINITY
+  /** When streams said goodbye, the last few. */
+  let goodbyes: readonly number[] = []
 
   /** What one stream has asked for, for when it has ended. */
   type Wishes = { retryMs: number; goodbyeMs: number | undefined }
@@ -146,12 +149,15 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
     return Math.max(failures.failed(now()), asked * (1 + 0.2 * random()))
   }
 
-  /** A first goodbye is taken at its word; servers that all send their clients away must not be circled. */
+  /**
+   * A goodbye is taken at its word, also when instance after instance is restarted; servers that go on sending their
+   * clients away must not be circled.
+   */
   function away(goodbyeMs: number): number {
-    const again = now() - leftAt < timing.healthyMs
-    leftAt = now()
+    const recent = goodbyes.filter((at) => now() - at < timing.healthyMs)
+    goodbyes = [...recent, now()]
     const asked = Math.min(goodbyeMs, LONGEST_AWAY_MS)
-    return again ? Math.max(asked, failures.failed(now())) : asked
+    return recent.length < GOODBYES_AT_THEIR_WORD ? asked : Math.max(asked, failures.failed(now()))
   }
 
   return {
