@@ -6,6 +6,7 @@ import { manglingMessages } from '../support/treatments.ts'
 import { type BaseLoad, type BaseLoadOptions, startBaseLoad, through } from './rig/base-load.ts'
 import { expectGates } from './rig/gates.ts'
 import { row } from './rig/row.ts'
+import { isTaken } from './rig/writer.ts'
 
 const all = processes()
 /** RELIABILITY, G3: with pub/sub lost. */
@@ -19,9 +20,6 @@ type RedisRow = {
   ) => Promise<void>
 }
 
-/** A kill that not everyone has acknowledged yet is answered 202. */
-const TAKEN: ReadonlySet<number | string> = new Set([200, 202])
-
 /** Nobody is refused anything: Redis is no place where the truth is. */
 function redisRow(name: string, { fault, options, inject }: RedisRow): void {
   const pass = 'evaluations and writes unaffected; staleness ≤ 2 s; no flag lost'
@@ -30,9 +28,7 @@ function redisRow(name: string, { fault, options, inject }: RedisRow): void {
     const { redis } = load.fleet
     if (redis === undefined) throw new Error('there is no Redis')
     const verdict = await through(load, () => inject({ ...load, redis }))
-    const refused = load.writer.writes.flatMap(({ tries }) =>
-      tries.filter(({ status }) => !TAKEN.has(status)),
-    )
+    const refused = load.writer.writes.flatMap(({ tries }) => tries.filter(({ status }) => !isTaken(status)))
     report.figure('writes refused', `${refused.length}`)
     expectGates(load, verdict, report, { staleness: WITHOUT_SIGNALS_MS })
     expect(refused.slice(0, 5)).toEqual([])

@@ -14,6 +14,7 @@ import { haproxyIsHere, startHaproxy } from './rig/haproxy.ts'
 import { row } from './rig/row.ts'
 import { startStorm } from './rig/storm.ts'
 import { now, quantile } from './rig/timeline.ts'
+import { isTaken } from './rig/writer.ts'
 
 const all = processes()
 /** Streams of the storm, and rounds of the rolling restart: fewer while a row is being written. */
@@ -72,7 +73,7 @@ row(
       }
     })
     const failed = load.writer.writes.flatMap(({ what, tries }) =>
-      tries.filter(({ status }) => status !== 200).map(({ status }) => `${what}: ${status}`),
+      tries.filter(({ status }) => !isTaken(status)).map(({ status }) => `${what}: ${status}`),
     )
     report.figure('restarts', `${drains.length}, the slowest end ${milliseconds(Math.max(...drains))}`)
     report.figure('writes failed', `${failed.length} of ${load.writer.writes.length}`)

@@ -74,6 +74,11 @@ type Request = {
 
 type Acknowledged = { readonly epoch: number; readonly revision: number; readonly already?: boolean }
 
+/** A kill that not everyone has acknowledged yet is answered 202. */
+export function isTaken(status: number | string): boolean {
+  return status === 200 || status === 202
+}
+
 export type Pace = { readonly writers?: number; readonly pauseMs?: number; readonly killEveryMs?: number }
 
 /** Sent again so often, so far apart, to another server each time; then given up. */
