@@ -35,10 +35,10 @@ export async function readNotices(db: Db, board: string): Promise<readonly strin
 const remove = statement(
   'halyard_remove_notice',
   sql`DELETE FROM halyard.notices
-      WHERE board = ${sql.placeholder('board')} AND (name = ${sql.placeholder('name')} OR until < now())`,
+      WHERE until < now() OR (board = ${sql.placeholder('board')} AND name = ${sql.placeholder('name')})`,
 )
 
-/** Along with what nobody reads any more. */
+/** Along with what nobody reads any more, on whichever board. */
 export async function removeNotice(db: Db, board: string, name: string): Promise<void> {
   await remove(db, { board, name })
 }

@@ -8,6 +8,7 @@ import { concurrency } from './store.concurrency.ts'
 import { epochs } from './store.epochs.ts'
 import { history } from './store.history.ts'
 import { keyUses } from './store.key-uses.ts'
+import { notices } from './store.notices.ts'
 import { pasts } from './store.past.ts'
 import { reading } from './store.reading.ts'
 import { repeats } from './store.repeats.ts'
@@ -45,6 +46,7 @@ export function storeContract(open: () => Promise<Driver>): void {
   describe('a request that comes again', () => repeats(() => subject))
   describe('uses of keys', () => keyUses(() => subject))
   describe('usage', () => usage(() => subject))
+  describe('notices, and reports of kills', () => notices(() => subject))
   describe('the past', () => pasts(() => subject))
   describe('changes', () => changes(() => subject))
 }
