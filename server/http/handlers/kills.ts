@@ -79,9 +79,10 @@ function shownStatus(kill: string, { report, at }: Told) {
   return { kill, complete: isComplete(report, 'sdks'), at: new Date(at).toISOString(), ...report }
 }
 
-/** An event at each change, until all have applied the kill, or a status comes that is kept and does not change. */
+/** An event at each change, until all have applied the kill, or what is told is as it was kept and changes no more. */
 async function* statuses(live: Live, asked: Pick<AskedKill, 'environment' | 'kill'>): Pieces {
   let last = ''
+  let at = 0
   const until = performance.now() + STREAMED_MS
   while (performance.now() < until) {
     const told = await live.delivery.told(asked)
@@ -89,8 +90,9 @@ async function* statuses(live: Live, asked: Pick<AskedKill, 'environment' | 'kil
     const text = JSON.stringify(told.report)
     const status = shownStatus(asked.kill, told)
     if (text !== last) yield `event: status\ndata: ${JSON.stringify(status)}\n\n`
-    if (status.complete) return
+    if (status.complete || told.at === at) return
     last = text
+    at = told.at
     await sleep(STATUS_MS)
   }
 }
