@@ -1,6 +1,7 @@
 /**
- * Which instances of the service run now. Each tells of itself every few seconds where all can read it; one that ended
- * or hangs is forgotten by itself. What is read there is for people to look at, and not to be trusted with secrets.
+ * Which instances of the service run now. Each tells of itself every few seconds where all can read it, and that it
+ * ends; one that went without a word is missed for some minutes, then forgotten. What is read there is for people to
+ * look at, and not to be trusted with secrets.
  */
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'

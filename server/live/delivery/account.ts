@@ -4,8 +4,7 @@
  */
 import { compareStates } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
-
-type Position = { readonly epoch: number; readonly revision: number }
+import type { Position } from './roster.ts'
 
 /** A process of an app that has not applied a kill yet. */
 export type Waiting = {

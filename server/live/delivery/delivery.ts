@@ -3,7 +3,7 @@
  * each other what they know. A report says what was said, and names who has not said anything.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Delta, State } from '@halyard/sdk/core'
+import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import { inTime } from '../in-time.ts'
@@ -129,7 +129,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   ): void {
     for (const watch of kills) {
       const named = ids.includes(watch.kill)
-      if (!named && (watch.at === undefined || !isAt(from, watch.at))) continue
+      if (!named && (watch.at === undefined || compareStates(from, watch.at) < 0)) continue
       watch.reached(follower, clock.now() - afterMs - watch.acceptedAt)
       news = true
     }
@@ -299,9 +299,6 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     },
   }
 }
-
-const isAt = (held: Position, at: Position): boolean =>
-  held.epoch > at.epoch || (held.epoch === at.epoch && held.revision >= at.revision)
 
 type NewKill = {
   readonly id: string
