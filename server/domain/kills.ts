@@ -32,12 +32,14 @@ export type Killed = {
   /** Flags that require this one, directly or not, sorted: they serve their off variant now. */
   readonly alsoOff: readonly FlagKey[]
 }
+/** Names the kill of a flag before it is made, so that it is the same one wherever it is taken. */
+export type KillIds = (flag: FlagKey) => string
 export type Served = { readonly variant: string; readonly value: Json } | { readonly codeDefault: true }
 
 export function kill(
   environment: LogId,
   flag: FlagKey,
-  input: { readonly comment?: string | undefined } = {},
+  input: { readonly comment?: string | undefined; readonly ids?: KillIds } = {},
 ): Edit<Killed> {
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
@@ -47,7 +49,7 @@ export function kill(
     const first = killOf(state, flag)
     const comment = input.comment ?? moment.comment
     const entry: Kill = first ?? {
-      id: moment.mint(),
+      id: input.ids?.(flag) ?? moment.mint(),
       by: moment.actor.name,
       at: new Date(moment.now).toISOString(),
       ...(comment ? { comment: asText(comment.slice(0, LONGEST_COMMENT)) } : {}),

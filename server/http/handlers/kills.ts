@@ -1,76 +1,34 @@
 /** The kill switch: kills, says how far that has come, and ends kills. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { entryOf } from '@halyard/sdk/core'
 import { kill, unkill } from '../../domain/kills.ts'
 import { Problem } from '../../domain/problem.ts'
 import { isComplete } from '../../live/delivery/account.ts'
 import type { AskedKill } from '../../live/delivery/delivery.ts'
-import type { Environment, Live } from '../../live/live.ts'
+import type { Live } from '../../live/live.ts'
 import { tellArchived } from '../archived.ts'
-import type { Call, Handlers, World } from '../call.ts'
+import type { Handlers, World } from '../call.ts'
 import { findEnvironment } from '../find.ts'
+import { type KillCaller, killAndTell } from '../killing.ts'
 import type { Pieces } from '../pieces.ts'
 import { commit, outcomeOf } from '../write.ts'
 
-/** From the request's arrival, milliseconds: so that the answer comes within a second. */
-const ANSWERED_MS = 500
-/** However long the commit took, and also for who does not want to wait. */
-const LEAST_WAIT_MS = 100
 /** From one look at a status that is followed to the next, and how long that goes on, milliseconds. */
 const STATUS_MS = 200
 const STREAMED_MS = 600_000
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
-type KillCall = Pick<Call, 'manager' | 'comment' | 'dryRun' | 'idempotency'> & {
-  readonly params: At
-  readonly query: {
-    readonly wait?: 'servers' | 'sdks' | 'none' | undefined
-    readonly timeout?: number | undefined
-  }
-}
 
-async function killFlag(call: KillCall, { live }: World) {
-  const arrived = performance.now()
-  const environment = findEnvironment(live, call.manager, call.params)
+async function killFlag(call: KillCaller & { readonly params: At }, world: World) {
+  const { live } = world
   const { flag } = call.params
-  const committed = await commit(live, call, {
-    scope: { path: [environment.id] },
-    edit: kill(environment.id, flag, { comment: call.comment }),
+  const environment = findEnvironment(live, call.manager, call.params)
+  const { status, result, told } = await killAndTell(world, call, {
     environment,
-    urgent: true,
+    edit: (ids) => kill(environment.id, flag, { comment: call.comment, ids }),
+    stands: ({ kill: { id } }) => ({ flag, id }),
   }).catch(tellArchived(live, environment, flag))
-  const { already, ...killed } = committed.result
-  const body = {
-    ...killed,
-    ...(already ? { already } : {}),
-    ...outcomeOf(live, call, committed, environment.id),
-  }
-  if (call.dryRun) return { status: 200 as const, body }
-  const asked = askedOf(live, environment, flag, killed.kill.id)
-  const { wait = 'servers', timeout } = call.query
-  const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + ANSWERED_MS - performance.now())
-  const report = await live.delivery.settled(
-    asked,
-    wait === 'sdks' ? 'sdks' : 'servers',
-    wait === 'none' ? LEAST_WAIT_MS : withinMs,
-  )
-  live.delivery.follow(asked)
-  return {
-    status: wait !== 'none' && isComplete(report, wait) ? (200 as const) : (202 as const),
-    body: { ...body, durability: 'postgres', ...report, status: statusAddress(environment, killed.kill.id) },
-  }
-}
-
-/** The kill with the state that has it. */
-function askedOf(live: Live, environment: Environment, flag: string, id: string): AskedKill {
-  const state = live.live(environment.id)?.state
-  const entry = state && entryOf(state, 'kill', flag)
-  const at = state && entry && { epoch: state.epoch, revision: entry.revision }
-  return { environment: environment.id, kill: id, at }
-}
-
-function statusAddress({ project, key }: Environment, kill: string): string {
-  return `/api/v1/projects/${project.key}/environments/${key}/kills/${kill}`
+  const { already, ...killed } = result
+  return { status, body: { ...killed, ...(already ? { already } : {}), ...told } }
 }
 
 type Told = NonNullable<Awaited<ReturnType<Live['delivery']['told']>>>

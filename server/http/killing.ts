@@ -1,0 +1,106 @@
+/**
+ * What all ways to kill have in common: the kill is committed, waited for, and told of with what is known of its
+ * delivery. It takes a second at most, unless somebody asks for longer.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { entryOf, type FlagKey } from '@halyard/sdk/core'
+import type { Edit } from '../domain/change.ts'
+import type { KillIds } from '../domain/kills.ts'
+import { isComplete } from '../live/delivery/account.ts'
+import type { AskedKill } from '../live/delivery/delivery.ts'
+import type { Environment, Live } from '../live/live.ts'
+import type { Call, Manager, World } from './call.ts'
+import { commit, outcomeOf } from './write.ts'
+
+/** From the request's arrival, milliseconds: so that the answer comes within a second. */
+const ANSWERED_MS = 500
+/** However long the commit took, and also for who does not want to wait. */
+const LEAST_WAIT_MS = 100
+
+export type KillCaller = Pick<Call, 'comment' | 'dryRun' | 'idempotency'> & {
+  readonly manager: Manager
+  readonly query: {
+    readonly wait?: 'servers' | 'sdks' | 'none' | undefined
+    /** Milliseconds. */
+    readonly timeout?: number | undefined
+  }
+}
+
+export type KillOrder<R> = {
+  readonly environment: Environment
+  /** Writes kills, and nothing else: under these ids. */
+  readonly edit: (ids: KillIds) => Edit<R>
+  /** One of the kills, which stands for all: they arrive together. Undefined where there is none. */
+  readonly stands: (result: R) => { readonly flag: FlagKey; readonly id: string } | undefined
+}
+
+/** What the edit came to; `told` is the part of the answer that all kills share. */
+export type KillAnswer<R> = {
+  readonly status: 200 | 202
+  readonly result: R
+  readonly told: object
+}
+
+/** @throws Problem, those of the edit among them */
+export async function killAndTell<R>(
+  { live }: World,
+  call: KillCaller,
+  { environment, edit, stands }: KillOrder<R>,
+): Promise<KillAnswer<R>> {
+  const arrived = performance.now()
+  const committed = await commit(live, call, {
+    scope: { path: [environment.id] },
+    edit: edit(idsOf(environment, call)),
+    environment,
+    urgent: true,
+  })
+  const { result } = committed
+  const outcome = outcomeOf(live, call, committed, environment.id)
+  const standing = stands(result)
+  if (call.dryRun || standing === undefined) return { status: 200, result, told: outcome }
+  const asked = askedOf(live, environment, standing)
+  const { wait = 'servers', timeout } = call.query
+  const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + ANSWERED_MS - performance.now())
+  const report = await live.delivery.settled(
+    asked,
+    wait === 'sdks' ? 'sdks' : 'servers',
+    wait === 'none' ? LEAST_WAIT_MS : withinMs,
+  )
+  live.delivery.follow(asked)
+  return {
+    status: wait !== 'none' && isComplete(report, wait) ? 200 : 202,
+    result,
+    told: {
+      ...outcome,
+      durability: 'postgres',
+      ...report,
+      status: statusAddress(environment, standing.id),
+    },
+  }
+}
+
+/** A request that comes again names the same kills again. */
+function idsOf(environment: Environment, { manager, idempotency }: KillCaller): KillIds {
+  const key = idempotency?.().key
+  const seed = key === undefined ? randomUUID() : JSON.stringify([environment.id, manager.keyId, key])
+  return (flag) => {
+    const digest = createHash('sha256').update(`${seed}\n${flag}`).digest('hex')
+    return BigInt(`0x${digest}`).toString(36).slice(0, 20)
+  }
+}
+
+/** The kill with the state that has it. */
+function askedOf(
+  live: Live,
+  environment: Environment,
+  { flag, id }: { readonly flag: FlagKey; readonly id: string },
+): AskedKill {
+  const state = live.live(environment.id)?.state
+  const entry = state && entryOf(state, 'kill', flag)
+  const at = state && entry && { epoch: state.epoch, revision: entry.revision }
+  return { environment: environment.id, kill: id, at }
+}
+
+function statusAddress({ project, key }: Environment, kill: string): string {
+  return `/api/v1/projects/${project.key}/environments/${key}/kills/${kill}`
+}
