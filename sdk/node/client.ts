@@ -93,6 +93,8 @@ const LONGEST_MS = 2 ** 31 - 1
 const LONGEST_CLOSE_MS = 10_000
 /** How long `close` waits for the server to hear of it, in milliseconds. */
 const FAREWELL_MS = 500
+/** Characters of a name that are told, before those that make it unlike all others; the server keeps 64 of both. */
+const INSTANCE_NAME = 55
 /** How often, at most, the same kind of failure is logged, in milliseconds. */
 const LOG_AGAIN_MS = 600_000
 /** How long the first poll waits for the cache file, so that it can ask for what is newer alone, in milliseconds. */
@@ -202,7 +204,7 @@ function open(
       await Promise.race([readCache(keys, cache), pause(CACHE_HEADSTART_MS)])
     }
     if (abort.signal.aborted) return
-    const instance = randomUUID()
+    const instance = `${[...settings.app.instance].slice(0, INSTANCE_NAME).join('')}-${randomUUID().slice(0, 8)}`
     const wire = createWire({ urls, keys, app: settings.app, instance, surroundings, signal: abort.signal })
     telemetry.start(wire)
     acknowledger = createAcknowledger({

@@ -2,6 +2,7 @@
  * The options of `connect`, checked: what a programmer got wrong is said at once and in words; what only the network
  * can tell is not decided here.
  */
+import { hostname } from 'node:os'
 import { type Context, RulesetError, type State, stateOf } from '../core/index.ts'
 import { type KeyFunction, keyFault } from './keys.ts'
 import { guarded, type Logger, standardError } from './logger.ts'
@@ -15,8 +16,17 @@ export type ConnectOptions = {
    * Default: `HALYARD_SDK_KEY`.
    */
   readonly key?: string | KeyFunction | undefined
-  /** Who evaluates: shown to people by the server. */
-  readonly app?: { readonly name: string; readonly version?: string | undefined } | undefined
+  /**
+   * Who evaluates: shown to people by the server. `instance`: which process of the app, by a name that people know it by,
+   * such as its pod's; something unlike all others is added to it. Default: the host's name.
+   */
+  readonly app?:
+    | {
+        readonly name: string
+        readonly version?: string | undefined
+        readonly instance?: string | undefined
+      }
+    | undefined
   /** Attributes of every evaluation; those of a call go before them. */
   readonly context?: Context | undefined
   /** `connect` resolves within so many milliseconds, whatever happens. Default: 3000. */
@@ -44,7 +54,7 @@ export type ConnectOptions = {
 export type Settings = {
   /** undefined: nothing to connect to, the bootstrap is all there is. */
   readonly server: { readonly urls: readonly [URL, ...URL[]]; readonly key: string | KeyFunction } | undefined
-  readonly app: { readonly name: string; readonly version: string }
+  readonly app: { readonly name: string; readonly version: string; readonly instance: string }
   readonly context: Context | undefined
   readonly startTimeoutMs: number
   readonly mode: Mode
@@ -198,11 +208,13 @@ function bootstrapOf(given: unknown, reachable: boolean, logger: Logger): State 
 }
 
 function appOf(given: ConnectOptions['app']): Settings['app'] {
-  if (given === undefined) return { name: 'unnamed', version: '0' }
-  const { name, version = '0' } = given
+  const host = hostname() || 'unnamed'
+  if (given === undefined) return { name: 'unnamed', version: '0', instance: host }
+  const { name, version = '0', instance = host } = given
   if (!isLabel(name)) throw new TypeError('app.name must be a string of 1 to 128 characters.')
   if (!isLabel(version)) throw new TypeError('app.version must be a string of 1 to 128 characters.')
-  return { name, version }
+  if (!isLabel(instance)) throw new TypeError('app.instance must be a string of 1 to 128 characters.')
+  return { name, version, instance }
 }
 
 function isLabel(value: unknown): value is string {

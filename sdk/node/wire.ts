@@ -58,7 +58,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
   let refusedKey: string | undefined
   const common = {
     'Halyard-App': `${encodeURIComponent(app.name)}/${encodeURIComponent(app.version)}`,
-    'Halyard-Instance': instance,
+    'Halyard-Instance': encodeURIComponent(instance),
     'Halyard-SDK': `node/${SDK_VERSION}`,
   }
 

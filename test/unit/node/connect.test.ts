@@ -148,7 +148,8 @@ describe('several addresses', () => {
 describe('requests', () => {
   test('carry the key in a header, and who asks', async () => {
     const server = await served()
-    const flags = await fast({ url: `${server.url}/`, app: { name: 'shop & co', version: '2.4.0' } })
+    const app = { name: 'shop & co', version: '2.4.0', instance: 'pod 7' }
+    const flags = await fast({ url: `${server.url}/`, app })
     await until('the stream works', () => flags.status().connected)
     await flags.close()
     await until('all requests ended', () => server.calls.length === 3)
@@ -159,7 +160,7 @@ describe('requests', () => {
       expect(call?.headers.authorization).toBe(`Bearer ${KEY}`)
       expect(call?.headers['halyard-app']).toBe('shop%20%26%20co/2.4.0')
       expect(call?.headers['halyard-sdk']).toMatch(/^node\/\d+\.\d+\.\d+$/)
-      expect(call?.headers['halyard-instance']).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+      expect(call?.headers['halyard-instance']).toMatch(/^pod%207-[0-9a-f]{8}$/)
     }
     expect(first?.headers['halyard-instance']).toBe(second?.headers['halyard-instance'])
     expect(second?.headers['last-event-id']).toBe('1000-1')

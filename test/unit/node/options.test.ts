@@ -36,6 +36,11 @@ describe('what a programmer got wrong is said at once', () => {
     ['onStale without an age', { url, key: KEY, onStale: 'default' }, /needs maxStalenessMs/],
     ['a context that is a list', { url, key: KEY, context: [] }, /context must be an object/],
     ['an app without a name', { url, key: KEY, app: {} }, /app.name/],
+    [
+      'an app whose instance is no name',
+      { url, key: KEY, app: { name: 'shop', instance: 7 } },
+      /app.instance/,
+    ],
     ['a logger that logs nothing', { url, key: KEY, logger: {} }, /logger must have/],
     ['a bootstrap that is no ruleset, and no server', { bootstrap: {} }, /bootstrap is no ruleset/],
     ['overrides that are no yes or no', { url, key: KEY, overrides: {} }, /true or false/],
