@@ -30,6 +30,7 @@ export type CatchUpDeps = {
     log: LogId,
     delta: Delta,
     provenance: Iterable<[number, Provenance]>,
+    endedKills?: readonly string[],
   ) => 'held' | 'base' | 'broken'
   readonly confirm: (log: LogId) => void
   readonly drop: (log: LogId) => void
@@ -75,7 +76,7 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
       case 'reload':
         return take(newer.loaded, asked)
       case 'delta': {
-        if (absorb(log, newer.delta, newer.provenance) !== 'held') return false
+        if (absorb(log, newer.delta, newer.provenance, newer.endedKills) !== 'held') return false
         conditions.clear(subjectOf(log))
         observe(newer)
         return true

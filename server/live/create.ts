@@ -2,6 +2,7 @@
  * Puts the room together: the hub and its poll, the directory, streams, downloads and evaluations. Composes, and
  * decides nothing but when they hear of each other.
  */
+import { compareStates } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
@@ -185,7 +186,7 @@ export function createLive(deps: LiveDeps): Live {
       return
     }
     if (delta !== undefined) ring.append(after.id, delta)
-    else ring.clear(after.id)
+    else if (before === undefined || compareStates(before.state, after.state) !== 0) ring.clear(after.id)
     delivery.changed(after.id, after.state, before?.state, delta)
     const kills = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
     const window = kills ? delivery.windowMs(after.id) : undefined

@@ -2,7 +2,7 @@
  * Every log's newest state, held in memory: the one place where states are swapped. States only move forward,
  * in (epoch, revision); whatever fails, the last good one stays. Hides catching up, and the order of racing commits.
  */
-import { advance, apply, compareStates, compile, type Delta } from '@halyard/sdk/core'
+import { advance, apply, compareStates, compile, type Delta, withPending } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { WentBack } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
@@ -22,7 +22,10 @@ import type { Signal } from './signal.ts'
 
 /** Who is told of every swap, at once and in order. */
 export type Watcher = {
-  /** `before` undefined: new here. `delta` undefined: taken whole. */
+  /**
+   * `before` undefined: new here. `delta` undefined: taken whole, or, at the same revision, other kills are known that
+   * have none.
+   */
   changed(after: HeldLog, before: HeldLog | undefined, delta: Delta | undefined): void
   closed(log: HeldLog): void
 }
@@ -93,11 +96,15 @@ export function createHub(deps: HubDeps): Hub {
     if (held.source !== 'database') logs.set(log, { ...held, source: 'database' })
   }
 
-  /** 'held': the state that the delta leads to, or a newer one, is held now. */
+  /**
+   * 'held': the state that the delta leads to, or a newer one, is held now.
+   * @param endedKills ids of kills that are over and of which the delta does not tell
+   */
   function absorb(
     log: LogId,
     delta: Delta,
     provenance: Iterable<[number, Provenance]>,
+    endedKills: readonly string[] = [],
   ): 'held' | 'base' | 'broken' {
     const before = logs.get(log)
     if (before === undefined) return 'base'
@@ -105,8 +112,17 @@ export function createHub(deps: HubDeps): Hub {
     const state = apply(before.state, delta)
     if ('refused' in state) return state.refused === 'base' || state.refused === 'epoch' ? 'base' : 'broken'
     const compiled = before.compiled && advance(before.compiled, state, delta)
-    swap(before, holding(before.head, state, compiled, recorded(before, state, provenance)), delta)
+    const after = holding(before.head, state, compiled, recorded(before, state, provenance))
+    swap(before, after, delta)
+    if (endedKills.some((id) => !state.endedKills.has(id))) end(after, endedKills)
     return 'held'
+  }
+
+  /** On its own: whoever takes the delta alone has not heard of these. */
+  function end(before: HeldLog, endedKills: readonly string[]): void {
+    const state = withPending(before.state, {}, endedKills)
+    const compiled = before.compiled && advance(before.compiled, state)
+    swap(before, { ...before, state, compiled }, undefined)
   }
 
   function drop(log: LogId): void {

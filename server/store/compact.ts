@@ -81,9 +81,10 @@ type Page = { readonly droppable: readonly PageRow[]; readonly next: Place | und
 
 async function pageAfter(db: Db, log: LogId, place: Place, compacted: Compacted): Promise<Page> {
   const rows = await nextPage(db, { log, ...place })
+  // Kills are small, and which of them are over is read from their texts.
   const droppable = rows.filter(
-    ({ bytes, written, replaced }) =>
-      bytes !== null && replaced !== null && mayBeDropped(compacted, written, replaced),
+    ({ kind, bytes, written, replaced }) =>
+      kind !== 'kill' && bytes !== null && replaced !== null && mayBeDropped(compacted, written, replaced),
   )
   return { droppable, next: rows.length < PAGE ? undefined : rows.at(-1) }
 }

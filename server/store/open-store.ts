@@ -117,13 +117,13 @@ export function createStore(database: Database, options: StoreOptions): Store {
     },
     load: async (logs) => {
       await prepared()
-      return database.snapshot((db) => readLogs(db, logs))
+      return database.snapshot((db) => readLogs(db, logs, clock.now()))
     },
     newer: async (log, since) => {
       await prepared()
       const newer = await database.read((db) => readNewer(db, log, since))
       if (newer.kind !== 'other') return newer
-      const [loaded] = await database.snapshot((db) => readLogs(db, [log]))
+      const [loaded] = await database.snapshot((db) => readLogs(db, [log], clock.now()))
       return loaded === undefined ? { kind: 'missing' } : { kind: 'reload', loaded }
     },
     past: async (log, at) => {

@@ -5,6 +5,7 @@ import { type DeltaEntry, type Entry, entryDigest, type Json, type State } from 
 import { and, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { type Db, statement } from './database.ts'
+import { endedOf, idsIn, killsIn, readEndedKills } from './ended-kills.ts'
 import { entries, logs } from './schema.ts'
 import type { Head, Loaded, Newer, Provenance } from './store.ts'
 
@@ -22,8 +23,11 @@ export async function readHeads(db: Db): Promise<readonly Head[]> {
     .where(isNull(logs.closedAt))
 }
 
-/** Whole logs; closed and unknown ones are left out. Run it in one snapshot. */
-export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly Loaded[]> {
+/**
+ * Whole logs; closed and unknown ones are left out. Run it in one snapshot.
+ * @param now epoch milliseconds
+ */
+export async function readLogs(db: Db, ids: readonly LogId[], now: number): Promise<readonly Loaded[]> {
   if (ids.length === 0) return []
   const heads = await db
     .select()
@@ -45,6 +49,7 @@ export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly 
     ...record,
     revision: Number(record.revision),
   }))
+  const ended = await readEndedKills(db, open, now)
 
   const documentsOf = grouped(documents)
   const recordsOf = grouped(records)
@@ -56,7 +61,7 @@ export async function readLogs(db: Db, ids: readonly LogId[]): Promise<readonly 
       parent: head.parentId,
       epoch: head.epoch,
       revision: head.revision,
-      state: stateFrom(head, held),
+      state: stateFrom(head, held, new Set(endedOf(ended.get(head.id) ?? [], killsIn(held)))),
       provenance: new Map(
         (recordsOf.get(head.id) ?? []).map((record) => [
           record.revision,
@@ -98,6 +103,8 @@ type NewerRow = {
   readonly key: string | null
   readonly written: string | null
   readonly text: string | null
+  /** Where it is a kill's: what was written since, and is not there any more. */
+  readonly ended: readonly string[] | null
   readonly at: string | null
   readonly actorKind: Actor['kind'] | null
   readonly actorId: string | null
@@ -106,7 +113,7 @@ type NewerRow = {
 
 const newerThan = statement<NewerRow>(
   'halyard_newer',
-  sql`SELECT l.closed_at IS NOT NULL AS closed, l.epoch, l.revision, l.digest, e.kind, e.key, e.revision AS written, e.text,
+  sql`SELECT l.closed_at IS NOT NULL AS closed, l.epoch, l.revision, l.digest, e.kind, e.key, e.revision AS written, e.text, k.ended,
         (extract(epoch FROM c.at) * 1000)::text AS at,
         c.actor_kind AS "actorKind", c.actor_id AS "actorId", c.actor_name AS "actorName"
       FROM halyard.logs l
@@ -115,6 +122,11 @@ const newerThan = statement<NewerRow>(
           AND l.epoch = ${sql.placeholder('epoch')}::bigint AND revision > ${sql.placeholder('revision')}::bigint
         OFFSET 0
       ) AS e ON true
+      LEFT JOIN LATERAL (
+        SELECT array_agg(text ORDER BY revision) AS ended FROM halyard.entries
+        WHERE e.kind = 'kill' AND log_id = e.log_id AND kind = 'kill' AND key = e.key
+          AND revision > ${sql.placeholder('revision')}::bigint AND superseded_at_revision IS NOT NULL AND text IS NOT NULL
+      ) AS k ON true
       LEFT JOIN LATERAL (
         SELECT * FROM halyard.changes WHERE log_id = e.log_id AND revision = e.revision LIMIT 1
       ) AS c ON true
@@ -138,6 +150,7 @@ export async function readNewer(
   if (Number(head.epoch) !== since.epoch || revision < since.revision) return { kind: 'other' }
   if (revision === since.revision) return { kind: 'current' }
   const changed: DeltaEntry[] = []
+  const ended: string[] = []
   const provenance = new Map<number, Provenance>()
   for (const row of rows) {
     if (row.kind === null || row.key === null || row.written === null) continue
@@ -147,6 +160,7 @@ export async function readNewer(
       revision: Number(row.written),
       definition: definitionOf(row.text),
     })
+    ended.push(...(row.ended ?? []).flatMap(idsIn))
     if (row.actorKind !== null && row.actorId !== null && row.actorName !== null) {
       provenance.set(Number(row.written), {
         at: Math.round(Number(row.at)),
@@ -161,7 +175,8 @@ export async function readNewer(
     entries: changed,
     digest: Number(head.digest),
   }
-  return { kind: 'delta', delta, provenance }
+  const kills = changed.filter(({ kind }) => kind === 'kill').map(({ definition }) => definition)
+  return { kind: 'delta', delta, provenance, endedKills: endedOf(ended, kills) }
 }
 
 /** Rows of entries with their definitions parsed, by kind and key. */
@@ -200,7 +215,10 @@ export function addEntry(
   ofKind.set(key, { revision, definition: definitionOf(text) })
 }
 
-/** A state made of entries; the digest is theirs, whatever a row may say. */
+/**
+ * A state made of entries; the digest is theirs, whatever a row may say.
+ * @param endedKills ids of kills that are over; none where that does not matter
+ */
 export function stateFrom(
   head: {
     readonly project: string
@@ -209,6 +227,7 @@ export function stateFrom(
     readonly revision: number
   },
   held: State['entries'],
+  endedKills: State['endedKills'] = new Set(),
 ): State {
   return {
     project: head.project,
@@ -218,7 +237,7 @@ export function stateFrom(
     digest: digestOf(held),
     entries: held,
     pending: new Map(),
-    endedKills: new Set(),
+    endedKills,
   }
 }
 

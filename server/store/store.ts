@@ -42,7 +42,10 @@ export type Head = {
   readonly revision: number
 }
 
-/** One log as loaded, with the provenance of each revision that a current entry has. */
+/**
+ * One log as loaded, with the provenance of each revision that a current entry has, and the kills that ended in the
+ * last 30 days.
+ */
 export type Loaded = Head & {
   readonly state: State
   readonly provenance: ReadonlyMap<number, Provenance>
@@ -54,7 +57,13 @@ export type Loaded = Head & {
  */
 export type Newer =
   | { readonly kind: 'current' }
-  | { readonly kind: 'delta'; readonly delta: Delta; readonly provenance: ReadonlyMap<number, Provenance> }
+  | {
+      readonly kind: 'delta'
+      readonly delta: Delta
+      readonly provenance: ReadonlyMap<number, Provenance>
+      /** Kills that came and went since: the delta does not tell of them. */
+      readonly endedKills: readonly string[]
+    }
   | { readonly kind: 'reload'; readonly loaded: Loaded }
   | { readonly kind: 'closed' }
   | { readonly kind: 'missing' }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { changes } from './store.changes.ts'
 import { commits } from './store.commits.ts'
 import { concurrency } from './store.concurrency.ts'
+import { endedKills } from './store.ended-kills.ts'
 import { epochs } from './store.epochs.ts'
 import { history } from './store.history.ts'
 import { keyUses } from './store.key-uses.ts'
@@ -39,6 +40,7 @@ export function storeContract(open: () => Promise<Driver>): void {
   })
   describe('a commit', () => commits(() => subject))
   describe('reading', () => reading(() => subject))
+  describe('kills that are over', () => endedKills(() => subject))
   describe('many at once', () => concurrency(() => subject))
   describe('commits that go together', () => together(() => subject))
   describe('history', () => history(() => subject))

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createFlag, setEnabled } from '../../../server/domain/index.ts'
+import { createFlag, kill, setEnabled, unkill } from '../../../server/domain/index.ts'
 import { type CompactRequest, compact } from '../../../server/store/compact.ts'
 import { type Database, rowsOf } from '../../../server/store/database.ts'
 import { embeddedDatabase } from '../../../server/store/embedded.ts'
@@ -170,6 +170,20 @@ describe.each(Object.entries(DRIVERS))('on %s', (_, open) => {
     await whole(made)
     expect(await compact(database, request('daily'))).toEqual({ versions: 0, bytes: 0 })
     expect(await records(made)).toEqual(recorded)
+  })
+
+  it('still knows which kills are over', async () => {
+    const made = await history(open)
+    const { database, production, store } = made
+    await made.commit(kill(production, 'a', { ids: () => 'k1' }))
+    await made.commit(unkill(production, 'a'))
+    made.clock.at += 2 * DAY
+    expect((await compact(database, request('daily', { before: made.clock.at }))).versions).toBeGreaterThan(
+      50,
+    )
+    const [loaded] = await store.load([production])
+    expect(loaded?.state.endedKills).toEqual(new Set(['k1']))
+    await whole(made)
   })
 
   it('leaves the service that commits meanwhile alone', async () => {

@@ -1,4 +1,4 @@
-import { diff, type State } from '@halyard/sdk/core'
+import { diff, type State, withPending } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
 import { type Edit, HALYARD } from '../../../server/domain/change.ts'
 import { WentBack } from '../../../server/domain/epochs.ts'
@@ -84,10 +84,11 @@ function house(
 const first = started({ 'flag/a': boolean() })
 const second = edited(first, { 'flag/b': boolean() })
 const third = edited(second, { 'flag/b': null })
-const deltaTo = (from: State, to: State): Newer => ({
+const deltaTo = (from: State, to: State, endedKills: readonly string[] = []): Newer => ({
   kind: 'delta',
   delta: diff(from, to),
   provenance: new Map(),
+  endedKills,
 })
 
 const reload = (state: State): Newer => ({
@@ -132,12 +133,26 @@ describe('the hub', () => {
   it('loads the whole where the store’s delta does not lead to the store’s state', async () => {
     const broken = { ...diff(first, second), digest: 1 }
     const { hub, adopt, watched } = house({
-      newer: () => ({ kind: 'delta', delta: broken, provenance: new Map() }),
+      newer: () => ({ kind: 'delta', delta: broken, provenance: new Map(), endedKills: [] }),
       load: () => second,
     })
     adopt(first)
     await hub.catchUp('env_1')
     expect(watched).toEqual(['whole 1', 'whole 2'])
+  })
+
+  it('lets go of a pending kill that came and went unseen, and tells of it beside the delta', async () => {
+    const kill = { id: 'k1', by: 'Ann', at: 'then' }
+    const { hub, adopt, watched } = house({ newer: () => deltaTo(first, third, ['k1']) })
+    adopt(withPending(first, { a: [kill] }, []))
+    expect(hub.environment('env_1')?.compiled.flags.get('a')?.linked.kind).toBe('killed')
+    await hub.catchUp('env_1')
+    const { state, compiled } = hub.environment('env_1') ?? {}
+    expect(state?.pending.size).toBe(0)
+    expect(state?.endedKills).toEqual(new Set(['k1']))
+    expect(compiled?.state).toBe(state)
+    expect(compiled?.flags.get('a')?.linked.kind).toBe('whole')
+    expect(watched).toEqual(['whole 1', 'delta 3', 'whole 3'])
   })
 
   it('does not take a commit during a load for a store that went back', async () => {
