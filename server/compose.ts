@@ -145,12 +145,15 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
       ? redisNoticeboard(redis, note)
       : eitherBoard(redisNoticeboard(redis, note), stored)
   }
+  const questions = boardOf('question')
+  const answers = boardOf('answer')
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     answers: redis && redisAnswers(redis, subkey(secret, 'cache-keys')),
     noticeboard: redis ? redisNoticeboard(redis, 'instance') : adapters.board(store, 'instances'),
     accounts: boardOf('account'),
+    rollCall: questions && answers && { questions, answers },
     self: { id: instance, version: VERSION, address: config.advertisedUrl },
     redis,
     clock,

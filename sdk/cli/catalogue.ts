@@ -2,6 +2,7 @@
 import { applyCommand, exportCommand, planCommand } from './code/commands.ts'
 import type { Command } from './command.ts'
 import { completionCommand } from './completion.ts'
+import { deliveryCommand } from './delivery.ts'
 import { explainCommand } from './explain.ts'
 import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
 import { changesCommand } from './history.ts'
@@ -16,6 +17,7 @@ import { typesCommand } from './types/types.ts'
 export const COMMANDS: Readonly<Record<string, Command>> = {
   kill: killCommand,
   unkill: unkillCommand,
+  delivery: deliveryCommand,
   explain: explainCommand,
   'flags list': flagsList,
   'flags get': flagsGet,

@@ -11,7 +11,8 @@ export const EXIT = {
   different: 2,
   /** Killed, and not everyone who was waited for has said that they applied it. */
   partly: 3,
-  // 4 is reserved: a kill that waits in a journal.
+  /** Killed, and kept in a journal for as long as the database is away. */
+  accepted: 4,
   /** The command line is not understood (EX_USAGE of sysexits.h). */
   usage: 64,
   /** The server is away for now, or cannot be reached (EX_TEMPFAIL). */

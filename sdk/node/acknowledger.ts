@@ -1,6 +1,6 @@
 /**
  * Acknowledges kills: whoever killed a flag is to know that it is off in this process. Told after the state is served,
- * at a chance moment of the window that the server names, so that ten thousand processes are no storm.
+ * and when the server asks, at a chance moment of the window that it names, so that ten thousand processes are no storm.
  */
 import type { State } from '../core/index.ts'
 import { TransportError } from '../transport/errors.ts'
@@ -11,6 +11,8 @@ import type { Wire } from './wire.ts'
 export type Acknowledger = {
   /** Another state is served. @param withinMs the window that the server named, if it named one */
   served(after: Held, before: Held | undefined, withinMs: number | undefined): void
+  /** The server asks what is held, and names a window for the answer, milliseconds. */
+  asked(withinMs: number): void
   /** Says that this process will hold nothing any more. Resolves whatever becomes of it. */
   closing(): Promise<void>
 }
@@ -34,8 +36,8 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
   const { post, held, surroundings, signal } = options
   const { monotonic: now, random } = surroundings
   let timer: NodeJS.Timeout | undefined
-  /** When the kill was applied that is to be acknowledged next. */
-  let appliedAt = 0
+  /** When the last kill was applied. */
+  let appliedAt: number | undefined
 
   function tellIn(ms: number, attempt: number): void {
     clearTimeout(timer)
@@ -48,12 +50,16 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
   function tell(attempt: number): void {
     const state = held()?.state
     if (state === undefined || signal.aborted) return
-    post(PATH, { ...acknowledged(state), afterMs: Math.max(0, Math.round(now() - appliedAt)) }).catch(
-      (error: unknown) => {
-        const again = isRefusal(error) ? undefined : AGAIN_MS[attempt]
-        if (again !== undefined && timer === undefined) tellIn(again * (0.5 + random()), attempt + 1)
-      },
-    )
+    const afterMs = appliedAt === undefined ? {} : { afterMs: Math.max(0, Math.round(now() - appliedAt)) }
+    post(PATH, { ...acknowledged(state), ...afterMs }).catch((error: unknown) => {
+      const again = isRefusal(error) ? undefined : AGAIN_MS[attempt]
+      if (again !== undefined && timer === undefined) tellIn(again * (0.5 + random()), attempt + 1)
+    })
+  }
+
+  /** Whatever is to be told already is told with it. */
+  function tellWithin(ms: number): void {
+    if (timer === undefined) tellIn(Math.min(ms, MOST_WINDOW_MS) * random(), 0)
   }
 
   return {
@@ -61,8 +67,9 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
       if (before === undefined || !hasNewKill(after.state, before.state)) return
       // What is told of several is as of the last: too late for the others, and never too soon.
       appliedAt = now()
-      if (timer === undefined) tellIn(Math.min(withinMs, MOST_WINDOW_MS) * random(), 0)
+      tellWithin(withinMs)
     },
+    asked: tellWithin,
     async closing() {
       clearTimeout(timer)
       const state = held()?.state

@@ -225,6 +225,7 @@ function open(
           start()
         },
         current,
+        asked: (withinMs) => acknowledger?.asked(withinMs),
         failed,
         unanswered() {
           if (holder.held() !== undefined) start()

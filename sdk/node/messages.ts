@@ -17,12 +17,14 @@ export type Message =
   | { readonly type: 'heartbeat' | 'reload'; readonly at: Position }
   /** `retryMs`: when to come back, in milliseconds. */
   | { readonly type: 'goodbye'; readonly retryMs: number }
+  /** Somebody wants to know who holds what. `withinMs`: over how long answers are to be spread. */
+  | { readonly type: 'ask'; readonly withinMs: number }
   /** Of a later version of the wire. */
   | { readonly type: 'unknown' }
   /** A known event that is not what was sent, or not whole. */
   | { readonly type: 'damaged'; readonly why: string }
 
-const KNOWN: ReadonlySet<string> = new Set(['delta', 'pending', 'heartbeat', 'reload', 'goodbye'])
+const KNOWN: ReadonlySet<string> = new Set(['delta', 'pending', 'heartbeat', 'reload', 'goodbye', 'ask'])
 
 /**
  * An `id` is `<epoch>-<revision>-<murmur3 of the data, hexadecimal>`. Every event that is known must carry one that
@@ -55,6 +57,10 @@ function read(type: string, content: Readonly<Record<string, unknown>>): Message
     case 'pending': {
       const { pending, endedKills } = content
       return isPending(pending) && isTexts(endedKills) ? { type, pending, endedKills } : damaged(type)
+    }
+    case 'ask': {
+      const { ackWithinMs } = content
+      return isCount(ackWithinMs) ? { type, withinMs: ackWithinMs } : damaged(type)
     }
     default: {
       const { retryMs } = content

@@ -27,6 +27,8 @@ export type SourceListener = {
   answered(): void
   /** The held state is known to be the newest. */
   current(): void
+  /** The server asks what is held. @param withinMs the window that it names for the answer */
+  asked(withinMs: number): void
   /** Something failed, and is being tried again. */
   failed(error: Error): void
   /** Every address was tried, and none answered. */
@@ -66,6 +68,7 @@ export function run(options: SourceOptions): Running {
     signal,
     listener: {
       current: listener.current,
+      asked: listener.asked,
       failed: streamFailed,
       reload: (target) => poller.reload(target),
       down: () => poller.soon(pollIntervalMs * (0.5 + 0.5 * surroundings.random())),

@@ -25,6 +25,8 @@ export type StreamerListener = {
   current(): void
   /** The held state is known to be out of date or damaged. */
   reload(target?: Position): void
+  /** The server asks what is held. @param withinMs the window that it names for the answer */
+  asked(withinMs: number): void
   /** The stream does not work any more, or not yet; it is being opened again. */
   down(): void
   failed(error: Error): void
@@ -92,6 +94,9 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
         break
       case 'goodbye':
         wishes.goodbyeMs = message.retryMs
+        break
+      case 'ask':
+        listener.asked(message.withinMs)
         break
       case 'damaged':
         damaged(message.why)

@@ -2,6 +2,7 @@
 import type { Endpoint } from './endpoint.ts'
 import { apiKeyEndpoints } from './endpoints/api-keys.ts'
 import { configurationEndpoints } from './endpoints/configurations.ts'
+import { deliveryEndpoints } from './endpoints/delivery.ts'
 import { evaluationEndpoints } from './endpoints/evaluation.ts'
 import { explainEndpoints } from './endpoints/explain.ts'
 import { flagEndpoints } from './endpoints/flags.ts'
@@ -19,6 +20,7 @@ export const endpoints = {
   ...flagEndpoints,
   ...configurationEndpoints,
   ...killEndpoints,
+  ...deliveryEndpoints,
   ...segmentEndpoints,
   ...moveEndpoints,
   ...sdkKeyEndpoints,

@@ -314,6 +314,72 @@ export const delivered = {
     .meta({ description: 'Processes that ask now and then: by their longest interval they will know' }),
 }
 
+const Behind = z
+  .int()
+  .nullable()
+  .meta({ description: 'Revisions behind the newest that an instance serves; null: it is of another epoch' })
+const state = { epoch: z.int(), revision: z.int() }
+const names = { app: z.string(), version: z.string(), sdk: z.string() }
+const Present = {
+  processes: z.int(),
+  current: z.int().meta({ description: 'Those that hold the newest state' }),
+  polling: z.int(),
+  away: z
+    .int()
+    .meta({ description: 'Those that lost their stream without a word: nobody knows whether they run' }),
+}
+
+/** What `Attendance` of the live room says, which see. */
+export const DeliveryNow = z.strictObject({
+  at: Instant,
+  complete: z.boolean().meta({ description: 'Whether all instances have answered' }),
+  newest: z.strictObject(state),
+  servers: z.array(
+    z.strictObject({
+      server: z.string(),
+      version: z.string(),
+      address: z.string().exactOptional(),
+      since: Instant,
+      ...state,
+      behind: Behind,
+      refused: z.string().meta({ description: 'Why it cannot serve what is newer' }).exactOptional(),
+    }),
+  ),
+  missing: z
+    .array(
+      z.strictObject({
+        server: z.string(),
+        version: z.string().exactOptional(),
+        address: z.string().exactOptional(),
+        silentMs: z.int().exactOptional(),
+      }),
+    )
+    .meta({ description: 'Instances that did not answer: their apps are not among these' }),
+  total: z.strictObject(Present),
+  apps: z
+    .array(z.strictObject({ ...names, ...Present, oldest: z.strictObject({ ...state, behind: Behind }) }))
+    .meta({ description: 'Those first that have somebody behind' }),
+  moreApps: z.int().meta({ description: 'Left off here' }),
+  processes: z
+    .array(
+      z.strictObject({
+        ...names,
+        instance: z.string(),
+        server: z.string().meta({ description: 'The instance that it is connected to' }),
+        ...state,
+        behind: Behind,
+        how: z.enum(['stream', 'poll', 'away']),
+        everyMs: z
+          .int()
+          .meta({ description: 'Of those that poll: the longest time from one poll to the next' })
+          .exactOptional(),
+        silentMs: z.int().meta({ description: 'Since it was heard last' }),
+      }),
+    )
+    .meta({ description: 'The furthest behind first, then the longest silent' }),
+  moreProcesses: z.int().meta({ description: 'Left off here' }),
+})
+
 export const KillStatus = z.strictObject({
   kill: z.string(),
   complete: z.boolean().meta({ description: 'Whether all have applied it' }),

@@ -13,6 +13,7 @@ import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from
 import { ENVELOPE_BYTES } from './contexts.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
 import { configurationHandlers } from './handlers/configurations.ts'
+import { deliveryHandlers } from './handlers/delivery.ts'
 import { explainHandlers } from './handlers/explain.ts'
 import { flagHandlers } from './handlers/flags.ts'
 import { historyHandlers } from './handlers/history.ts'
@@ -41,6 +42,7 @@ const handlers: Handlers = {
   ...flagHandlers,
   ...configurationHandlers,
   ...killHandlers,
+  ...deliveryHandlers,
   ...segmentHandlers,
   ...memberHandlers,
   ...commitHandlers,

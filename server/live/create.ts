@@ -12,6 +12,7 @@ import { createAuthenticate } from './authenticate.ts'
 import { subjectOf } from './catch-up.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDelivery } from './delivery/delivery.ts'
+import { createRollCall, type RollCallDeps } from './delivery/roll-call.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
 import { createFlagReads } from './flag-reads.ts'
@@ -47,6 +48,8 @@ export type LiveDeps = {
   readonly noticeboard?: Noticeboard | undefined
   /** Where they tell how far kills have come. */
   readonly accounts?: Noticeboard | undefined
+  /** Where they ask each other who is connected. */
+  readonly rollCall?: RollCallDeps['boards']
   readonly self: Self
   /** For its health and figures, where there is one. */
   readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
@@ -169,6 +172,16 @@ export function createLive(deps: LiveDeps): Live {
     onLoss: (cause) => log.warn({ err: cause }, 'the report of a kill could not be kept'),
     clock,
   })
+  const rollCall = createRollCall({
+    boards: deps.rollCall,
+    presence,
+    roster: delivery.roster,
+    ask: streams.ask,
+    windowMs: delivery.windowMs,
+    held: (id) => hub.environment(id)?.state,
+    refusal: (id) => conditions.of(subjectOf(id)),
+    clock,
+  })
   let ticking: NodeJS.Timeout | undefined
   let saving: NodeJS.Timeout | undefined
   let savingUsage: NodeJS.Timeout | undefined
@@ -242,6 +255,7 @@ export function createLive(deps: LiveDeps): Live {
       savingUsage ??= setInterval(() => void usage.save(), saveUsageMs)
       presence.start()
       delivery.start()
+      rollCall.start()
       await ladder.start(prepare)
     },
     commit: hub.commit,
@@ -297,6 +311,7 @@ export function createLive(deps: LiveDeps): Live {
     status,
     instances: presence.instances,
     delivery,
+    rollCall: rollCall.of,
     pressure,
     retire() {
       draining = true
@@ -312,6 +327,7 @@ export function createLive(deps: LiveDeps): Live {
       clearInterval(savingUsage)
       streams.endAll()
       ladder.stop()
+      rollCall.stop()
       await poll.stop()
       await Promise.all([
         ...[keyUses.save(), usage.save(), snapshots.close()],

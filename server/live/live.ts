@@ -18,6 +18,7 @@ import type {
   Past as StoredPast,
 } from '../store/store.ts'
 import type { Delivery } from './delivery/delivery.ts'
+import type { RollCall } from './delivery/roll-call.ts'
 import type { FlagReads } from './flag-reads.ts'
 import type { Caller, KeyUses } from './key-uses.ts'
 import type { Instance } from './presence.ts'
@@ -218,6 +219,8 @@ export interface Live {
     Delivery,
     'opened' | 'asked' | 'acknowledged' | 'gone' | 'told' | 'follow' | 'settled'
   >
+  /** Who is connected to an environment, over all instances. */
+  readonly rollCall: RollCall['of']
   /** What is refused while this process has more to do than it can. */
   readonly pressure: Pick<Pressure, 'level' | 'refuse' | 'shed'>
   /** Counters that only grow, and where to send observations. */

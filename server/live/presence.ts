@@ -33,6 +33,9 @@ export type Presence = {
    * never said that they end. Where the others cannot be asked for in time, as they were known last. Never rejects.
    */
   known(withinMs: number): Promise<readonly string[]>
+  own(): Instance
+  /** What another told of itself last, and when that was, epoch milliseconds; undefined where that is long ago. */
+  seen(id: string): { readonly instance: Instance; readonly at: number } | undefined
   stop(): Promise<void>
 }
 
@@ -56,20 +59,20 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
   let telling: NodeJS.Timeout | undefined
   const own = (): Instance => ({ ...self, since, environments: environments() })
   /** When each was seen last. */
-  const seen = new Map<string, number>()
+  const seen = new Map<string, { readonly instance: Instance; readonly at: number }>()
 
   function note(texts: readonly string[]): void {
     const now = clock.now()
     for (const text of texts) {
-      const id = readInstance(text)?.id
-      if (id !== undefined) seen.set(id, now)
+      const instance = readInstance(text)
+      if (instance !== undefined) seen.set(instance.id, { instance, at: now })
     }
     // After those that tell: who has ended may be told of twice, where there is more than one board.
     for (const text of texts) {
       const ended = readFarewell(text)
       if (ended !== undefined) seen.delete(ended)
     }
-    for (const [id, at] of seen) if (now - at > MISSED_MS) seen.delete(id)
+    for (const [id, { at }] of seen) if (now - at > MISSED_MS) seen.delete(id)
   }
 
   async function read(): Promise<readonly string[]> {
@@ -105,6 +108,8 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
       await inTime(read(), withinMs)
       return [self.id, ...[...seen.keys()].filter((id) => id !== self.id)]
     },
+    own,
+    seen: (id) => seen.get(id),
     async stop() {
       clearInterval(telling)
       await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)

@@ -66,6 +66,11 @@ export class ServerFeed {
     return this.#pending
   }
 
+  /** Asks clients what they hold, and names the time over which they are to spread their answers, milliseconds. */
+  ask(withinMs: number): Buffer {
+    return this.#frame('ask', `{"ackWithinMs":${withinMs}}`)
+  }
+
   /** One merged delta from there to the newest state, or `reload`. */
   from(epoch: number, revision: number): Buffer {
     if (epoch !== this.state.epoch) return this.reload
@@ -139,6 +144,12 @@ export class ServerStream extends Outlet {
   override beat(): void {
     this.advance()
     if (this.ready) this.write(this.#feed.heartbeat)
+  }
+
+  /** One that is slow is not asked: that it does not answer says what there is to say. */
+  ask(frame: Buffer): void {
+    this.advance()
+    if (this.ready) this.write(frame)
   }
 
   override farewell(retryMs: number): Buffer {

@@ -36,6 +36,8 @@ export type Streams = {
     delta: Delta | undefined,
     ackWithinMs?: number,
   ): void
+  /** Asks the server SDKs of an environment what they hold, to be answered within this time, milliseconds. */
+  ask(environment: LogId, withinMs: number): void
   /** The environment is no more: its streams end. */
   closed(environment: LogId): void
   /** Called every second: heartbeats, slow peers, dated rules. */
@@ -144,6 +146,14 @@ export function createStreams(deps: StreamsDeps): Streams {
       channel.server?.moved(after.state, pendingChanged, ackWithinMs)
       channel.refetch?.moved(after, delta)
       wake(channel)
+    },
+    ask(environment, withinMs) {
+      const { outlets, server } = channels.get(environment) ?? {}
+      if (outlets === undefined || server === undefined) return
+      const frame = server.ask(withinMs)
+      void inSlices(outlets, (outlet) => {
+        if (outlet instanceof ServerStream) outlet.ask(frame)
+      })
     },
     closed(environment) {
       const channel = channels.get(environment)

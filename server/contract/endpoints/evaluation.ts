@@ -200,7 +200,7 @@ export const evaluationEndpoints = {
     access: either,
     summary: 'Acknowledge a kill',
     description:
-      'Says that this process has applied the kills of a state, within the time that the delta named (`ackWithinMs`), so that whoever killed knows; or that it closes.',
+      'Says that this process has applied the kills of a state, within the time that the delta named (`ackWithinMs`), so that whoever killed knows; or that it closes. Also in answer to the event `ask`.',
     params: NONE,
     query: NONE,
     headers: callerHeaders.extend({
@@ -225,7 +225,7 @@ export const evaluationEndpoints = {
     access: server,
     summary: 'Follow the ruleset',
     description:
-      'Server-sent events: `delta`, `reload`, `pending`, `heartbeat` (every 15 s) and `goodbye`, from the state that Last-Event-ID names.',
+      'Server-sent events: `delta`, `reload`, `pending`, `heartbeat` (every 15 s), `ask` (acknowledge what you hold) and `goodbye`, from the state that Last-Event-ID names.',
     params: NONE,
     query: NONE,
     headers: callerHeaders.extend({ 'last-event-id': z.string().optional() }),

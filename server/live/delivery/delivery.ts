@@ -47,6 +47,8 @@ export type Delivery = {
   /** The environment's state was swapped. */
   changed(environment: LogId, after: State, before: State | undefined, delta: Delta | undefined): void
   closed(environment: LogId): void
+  /** Who speaks to this instance; undefined where nobody did yet. */
+  roster(environment: LogId): Roster | undefined
   /** How long the SDKs of an environment shall take to acknowledge a kill together, milliseconds. */
   windowMs(environment: LogId): number
   /**
@@ -258,6 +260,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       tell()
     },
     closed: (environment) => void environments.delete(environment),
+    roster: (environment) => environments.get(environment)?.roster,
     windowMs(environment) {
       const { size = 0 } = environments.get(environment)?.roster ?? {}
       return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))

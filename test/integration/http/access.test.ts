@@ -98,6 +98,7 @@ const ROWS: Readonly<Record<EndpointId, keyof typeof NEEDS>> = {
   'kills.short': 'kill',
   'kills.status': 'read kills',
   'kills.delete': 'edit the environment',
+  'delivery.get': 'read kills',
   'segments.list': 'read the environment',
   'segments.get': 'read the environment',
   'segments.put': 'edit the environment',

@@ -108,6 +108,19 @@ describe('a server SDK’s stream', () => {
     expect(peer.events[1]!.id).toMatch(new RegExp(`^${EPOCH}-2-`))
   })
 
+  it('asks clients what they hold, each after it got what it lacks, and not those that do not read', async () => {
+    const { open, streams, held } = harbour()
+    const { peer } = open(at(1))
+    const slow = new Peer()
+    slow.reads = false
+    open(at(1), slow)
+    streams.ask(held.id, 40)
+    await settled()
+    expect(peer.names).toEqual(['heartbeat', 'ask'])
+    expect(JSON.parse(peer.events[1]!.data)).toEqual({ ackWithinMs: 40 })
+    expect(slow.names).toEqual(['heartbeat'])
+  })
+
   it('shares one frame among all streams that need the same', async () => {
     const { open, edit, metrics } = harbour()
     const peers = Array.from({ length: 50 }, () => open(at(1)).peer)

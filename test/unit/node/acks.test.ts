@@ -30,6 +30,18 @@ test('a kill is acknowledged once it is served, with how long ago that was; edit
   expect(server.acks.at(-1)).toEqual({ epoch, revision, closing: true })
 })
 
+test('who is asked says what it holds, and no time where it applied no kill', async () => {
+  const { server } = await connected()
+  const { epoch, revision } = server.state
+  server.send(server.event('ask', { ackWithinMs: 10 }))
+  await until('it has said so', () => server.acks.length === 1)
+  expect(server.acks).toEqual([{ epoch, revision }])
+  server.edit([KILL])
+  server.send(server.event('ask', { ackWithinMs: 10 }))
+  await until('it has said so', () => server.acks.length === 2)
+  expect(server.acks[1]).toEqual({ epoch, revision: revision + 1, afterMs: expect.any(Number) })
+})
+
 test('the end of a kill is not acknowledged, and the next kill is', async () => {
   const { server, flags } = await connected()
   server.edit([KILL])

@@ -31,6 +31,9 @@ describe('an event that is whole', () => {
     expect(of('goodbye', { retryMs: 250 })).toEqual({ type: 'goodbye', retryMs: 250 })
     expect(of('goodbye', { retryMs: -1 })).toEqual({ type: 'goodbye', retryMs: 0 })
   })
+  test('a question names the time that its answer has', () => {
+    expect(of('ask', { ackWithinMs: 40 })).toEqual({ type: 'ask', withinMs: 40 })
+  })
   test('the hash in an id may be padded or not', () => {
     const data = '{"epoch":1,"revision":1}'
     expect(of('heartbeat', data, `1-1-${hash(data).padStart(8, '0')}`).type).toBe('heartbeat')
@@ -48,6 +51,7 @@ describe('an event that is not', () => {
     ['a heartbeat without an id', 'heartbeat', { epoch: 1, revision: 1 }, null],
     ['a reload without an id', 'reload', { epoch: 1, revision: 1 }, null],
     ['a goodbye without an id', 'goodbye', { retryMs: 1 }, null],
+    ['a question without a time', 'ask', {}],
     ['an id of another form', 'heartbeat', { epoch: 1, revision: 1 }, 'abc'],
     ['no JSON', 'heartbeat', '<html>'],
     ['no object', 'reload', [1]],
@@ -61,7 +65,7 @@ describe('an event that is not', () => {
 })
 
 test('whatever a stream carries, reading it does not throw', () => {
-  const type = fc.constantFrom('delta', 'pending', 'heartbeat', 'reload', 'goodbye', 'message')
+  const type = fc.constantFrom('delta', 'pending', 'heartbeat', 'reload', 'goodbye', 'ask', 'message')
   fc.assert(
     fc.property(type, fc.oneof(fc.json(), fc.string()), fc.option(fc.string()), (kind, data, id) => {
       expect(messageOf({ type: kind, data, id: id ?? undefined, lastEventId: '' })).toHaveProperty('type')
