@@ -159,6 +159,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     clock,
     random: Math.random,
     secret: subkey(secret, 'stream-tokens'),
+    killLinkSecret: subkey(secret, 'kill-links'),
     snapshots: {
       // What is shared is the newer.
       shelves: [...(redis ? [redisShelf(redis)] : []), diskShelf(join(config.dataDir, 'snapshots'))],

@@ -7,6 +7,7 @@ import { explainCommand } from './explain.ts'
 import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
 import { changesCommand } from './history.ts'
 import { killCommand, unkillCommand } from './kill.ts'
+import { killLinkCommand } from './kill-link.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './login.ts'
 import { optionsOf } from './options.ts'
 import { promoteCommand } from './promote.ts'
@@ -18,6 +19,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   kill: killCommand,
   unkill: unkillCommand,
   delivery: deliveryCommand,
+  'kill-link': killLinkCommand,
   explain: explainCommand,
   'flags list': flagsList,
   'flags get': flagsGet,

@@ -5,18 +5,11 @@
 import { PROBLEMS } from '../domain/problem.ts'
 import { DOCS_STYLE } from './docs-style.ts'
 import { type Access, type Answer, type Endpoint, GROUPS } from './endpoint.ts'
+import { escaped } from './html.ts'
 import { allEndpoints } from './index.ts'
 import { describeSchemas, type Node, parameters } from './openapi.ts'
 import { PROBLEM_DOCS, PROBLEM_TYPES } from './problems.ts'
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
 /** Prose of the contract: what stands in backticks is code. */
 const prose = (text: string) => escaped(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 const anchor = (text: string) => text.replace(/[^A-Za-z0-9]+/g, '-').toLowerCase()
@@ -79,7 +72,7 @@ function fields(schema: Node): string {
 
 function accessOf(access: Access): string {
   if (access.by === 'anyone') return 'No key needed.'
-  if (access.by === 'stream-token') return 'Opened by the token in its address.'
+  if (access.by === 'stream-token' || access.by === 'kill-link') return 'Opened by the token in its address.'
   if (access.by === 'sdk') return `A ${access.keys.join(' or ')} key.`
   if (access.by === 'self') return `Any ${access.keys.join(' or ')} key, for itself.`
   const where = { service: 'the service', project: 'the project', environment: 'the environment' }[access.on]

@@ -25,6 +25,7 @@ export type Access =
   | { readonly by: 'self'; readonly keys: readonly ('management' | 'server')[] }
   | { readonly by: 'sdk'; readonly keys: readonly ('server' | 'client')[] }
   | { readonly by: 'stream-token' }
+  | { readonly by: 'kill-link' }
 
 export type Answer = {
   readonly description: string
@@ -44,8 +45,8 @@ export type Body = {
   readonly texts?: readonly string[]
   /** Without it a body is needed. */
   readonly optional?: true
-  /** What body a guard allows: `management` 8 MiB and depth 64, `context` 16 KiB and depth 8, `telemetry` 128 KiB and depth 4. */
-  readonly size: 'management' | 'context' | 'telemetry'
+  /** What body a guard allows: `management` 8 MiB and depth 64, `context` 16 KiB and depth 8, `telemetry` 128 KiB and depth 4, `alert` 1 MiB of anything. */
+  readonly size: 'management' | 'context' | 'telemetry' | 'alert'
   readonly example?: unknown
 }
 

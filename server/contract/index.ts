@@ -7,6 +7,7 @@ import { evaluationEndpoints } from './endpoints/evaluation.ts'
 import { explainEndpoints } from './endpoints/explain.ts'
 import { flagEndpoints } from './endpoints/flags.ts'
 import { historyEndpoints } from './endpoints/history.ts'
+import { killLinkEndpoints } from './endpoints/kill-links.ts'
 import { killEndpoints } from './endpoints/kills.ts'
 import { moveEndpoints } from './endpoints/moves.ts'
 import { operationEndpoints } from './endpoints/operations.ts'
@@ -21,6 +22,7 @@ export const endpoints = {
   ...configurationEndpoints,
   ...killEndpoints,
   ...deliveryEndpoints,
+  ...killLinkEndpoints,
   ...segmentEndpoints,
   ...moveEndpoints,
   ...sdkKeyEndpoints,

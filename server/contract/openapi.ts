@@ -79,7 +79,7 @@ export function parameters(place: 'path' | 'query' | 'header', object: z.ZodObje
 }
 
 function security(access: Access): Node[] {
-  if (access.by === 'anyone' || access.by === 'stream-token') return []
+  if (access.by === 'anyone' || access.by === 'stream-token' || access.by === 'kill-link') return []
   return [{ bearer: [] }, { apiKey: [] }]
 }
 

@@ -35,6 +35,8 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
     'No key was sent, or none that is valid now. Send it as `Authorization: Bearer …` or `X-API-Key`. A key that was revoked or has expired gives the same answer.',
   forbidden:
     'The key is valid, and its kind, role or grants do not allow this. Ask for a key whose grants cover the project and environment.',
+  'cross-site':
+    'A browser sent this for a page of another site, or as no form of this one does. Open the link itself, and confirm there.',
   'secret-key-in-browser':
     'A server or management key came in a request that a browser made. Everyone who opens the page can read it: revoke it, and use a client key there.',
   'route-not-found': 'The address is not part of this interface. See /docs.',
@@ -48,6 +50,10 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'key-not-found': 'There is no key of this id here.',
   'revision-not-found':
     'The log has no such revision: it is beyond the newest, or the time is before the first. `detail` names what there is.',
+  'link-not-found':
+    'No link of this address was made here, or its environment is gone. It may have been cut when it was copied: take it from where it stands, whole.',
+  'link-ended':
+    'The link has expired, or the key that made it has ended or may no longer kill there: `detail` says which. Make a new link.',
   'method-not-allowed': 'The address exists, with other methods: `Allow` lists them.',
   'already-exists': 'The key is taken, or reserved by a flag that was deleted. Choose another.',
   'flag-archived': 'An archived flag has no configurations to change. Unarchive it first.',

@@ -32,6 +32,8 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly ifMatch: string | undefined
   readonly comment: string | undefined
   readonly dryRun: boolean
+  /** By which the caller reached the service, as far as it is known: scheme, host and port. */
+  readonly origin: string | undefined
   /** Where the endpoint can answer in several forms. */
   readonly accept: string | undefined
   /** Of a write that may come again; asked for once the body is read. */

@@ -7,10 +7,12 @@ import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify'
 import { allEndpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
+import { LONGEST_TOKEN } from '../live/kill-link.ts'
 import type { Principal } from '../live/live.ts'
 import { createLocalQuota } from '../live/quota.ts'
 import { serveAcks } from './acks.ts'
 import { watchUnusedConnections } from './connections.ts'
+import { serveKillLinks } from './kill-links.ts'
 import { createLimits } from './limits.ts'
 import { MANAGEMENT_BYTES, serveManagement } from './management.ts'
 import { createMetrics } from './metrics.ts'
@@ -45,7 +47,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     // A request that comes while we are closing is answered: nobody sees a restart.
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 1_024 },
+    routerOptions: { maxParamLength: LONGEST_TOKEN },
     genReqId: () => `${boot}-${(++requests).toString(36)}`,
     frameworkErrors: (error, request, reply) => {
       const problem = problemOf(error)
@@ -76,6 +78,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
 
   http.decorateRequest('principal', undefined)
   http.decorateRequest('caller', undefined)
+  http.decorateRequest('killLink', undefined)
   http.addHook('onRoute', denyByDefault)
   http.removeAllContentTypeParsers()
   http.setErrorHandler((error, request, reply) => {
@@ -107,6 +110,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     randomBytes: deps.randomBytes ?? randomBytes,
   }
   http.register(async (scope) => serveManagement(scope, management))
+  http.register(async (scope) => serveKillLinks(scope, { ...management, onProblem }))
   http.register(async (scope) => serveOfrep(scope, edge))
   http.register(async (scope) => serveSdks(scope, edge))
   http.register(async (scope) => serveTelemetry(scope, edge))

@@ -18,6 +18,7 @@ import { explainHandlers } from './handlers/explain.ts'
 import { flagHandlers } from './handlers/flags.ts'
 import { historyHandlers } from './handlers/history.ts'
 import { keyHandlers } from './handlers/keys.ts'
+import { killLinkHandlers } from './handlers/kill-links.ts'
 import { killHandlers } from './handlers/kills.ts'
 import { memberHandlers } from './handlers/members.ts'
 import { moveHandlers } from './handlers/moves.ts'
@@ -43,6 +44,7 @@ const handlers: Handlers = {
   ...configurationHandlers,
   ...killHandlers,
   ...deliveryHandlers,
+  ...killLinkHandlers,
   ...segmentHandlers,
   ...memberHandlers,
   ...commitHandlers,
@@ -147,9 +149,16 @@ function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
     ifMatch,
     comment: commentIn(body) ?? (comment === undefined ? undefined : utf8Of(comment)),
     dryRun: query.data.dryRun === true,
+    origin: originOf(request),
     accept,
     idempotency: repeats?.idempotency,
   }
+}
+
+/** As proxies tell it that may: what the host's name is, is the caller's word. */
+function originOf({ protocol, host }: FastifyRequest): string | undefined {
+  const origin = `${protocol}://${host}`
+  return URL.canParse(origin) ? new URL(origin).origin : undefined
 }
 
 function bodyOf(endpoint: Endpoint, given: unknown): { body: unknown; lines: Lines | undefined } {
@@ -227,7 +236,7 @@ function readBodies(scope: FastifyInstance): void {
 }
 
 /** A compressed body could be any size once it is inflated, so none is taken. */
-function refuseEncoded(request: FastifyRequest): void {
+export function refuseEncoded(request: FastifyRequest): void {
   const encoding = request.headers['content-encoding']
   if (encoding === undefined || encoding === 'identity') return
   throw new Problem('unsupported-media-type', 'Send the body without Content-Encoding.')

@@ -63,15 +63,17 @@ export function instanceOf(request: FastifyRequest): string {
   return `urn:halyard:request:${request.id}`
 }
 
-/** Answers with a problem. `body` replaces the usual one, for protocols with errors of their own. */
+/** Answers with a problem. `body` replaces the usual one, for protocols with errors of their own; a text is a page. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   problem: Problem,
-  body: Record<string, unknown> = problemBody(problem, instanceOf(request)),
+  body: Record<string, unknown> | string = problemBody(problem, instanceOf(request)),
 ): FastifyReply {
   const { type, status, details } = problem
-  reply.code(status).header('content-type', 'application/problem+json; charset=utf-8')
+  const isPage = typeof body === 'string'
+  const mediaType = isPage ? 'text/html' : 'application/problem+json'
+  reply.code(status).header('content-type', `${mediaType}; charset=utf-8`)
   reply.header('cache-control', 'no-store')
   if (type === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="halyard"')
   if (type === 'unavailable' || type === 'too-many-requests') {
@@ -82,7 +84,7 @@ export function sendProblem(
   if (details.current !== undefined) {
     reply.header('etag', `"${details.current.epoch}-${details.current.revision}"`)
   }
-  return reply.send(JSON.stringify(body))
+  return reply.send(isPage ? body : JSON.stringify(body))
 }
 
 type Issue = z.core.$ZodIssue

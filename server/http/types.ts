@@ -1,6 +1,7 @@
 /** What the HTTP edge is given, and what it hangs on Fastify's requests and routes. */
 import type { Endpoint } from '../contract/endpoint.ts'
 import type { Caller } from '../live/key-uses.ts'
+import type { KillLinkInForce } from '../live/kill-link.ts'
 import type { Live, Principal } from '../live/live.ts'
 import type { MakeQuota } from '../live/quota.ts'
 import type { LimitsDeps } from './limits.ts'
@@ -33,6 +34,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set where the endpoint asks for a key. */
     principal: Principal | undefined
+    /** Set where a link was opened. */
+    killLink: KillLinkInForce | undefined
     /** Set where it is counted who asks. */
     caller: Caller | undefined
   }

@@ -25,7 +25,10 @@ export type Authenticate = {
   (secret: string, charge?: () => void): Promise<Principal | 'unknown' | 'unloaded'>
   /** Of a key that was verified before and is in force still: without a wait. */
   recognise(secret: string): Principal | undefined
+  /** A key by its id, if it is in force: for what was signed here on its behalf, and comes without its text. */
+  find(id: string): Promise<Found | 'unknown' | 'unloaded'>
 }
+export type Found = Pick<KnownKey, 'digest' | 'expiresAt' | 'principal'>
 
 /** Verified keys that are remembered, and ids that are known to be unknown. */
 const REMEMBERED = 10_000
@@ -120,7 +123,21 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     if (second === 'missing') return missing(kind)
     return second === 'refused' ? 'unknown' : second
   }
-  return Object.assign(authenticate, { recognise })
+
+  const find: Authenticate['find'] = async (id) => {
+    if (!loaded()) return 'unloaded'
+    if (id === CONFIGURED_KEY.id) return admin === undefined ? 'unknown' : { ...admin, expiresAt: undefined }
+    const first = directory().key(id)
+    if (first !== undefined) return inForce(first) ? first : 'unknown'
+    if (!storeAnswers()) return 'unloaded'
+    if (clock.now() < (unknownUntil.get(id) ?? 0)) return 'unknown'
+    const answered = await freshRead()
+    const second = directory().key(id)
+    if (second !== undefined) return inForce(second) ? second : 'unknown'
+    if (answered) remember(unknownUntil, id, clock.now() + UNKNOWN_FOR_MS)
+    return answered ? 'unknown' : 'unloaded'
+  }
+  return Object.assign(authenticate, { recognise, find })
 }
 
 function adminOf(key: string): { readonly digest: string; readonly principal: Principal } {

@@ -19,6 +19,7 @@ import { createFlagReads } from './flag-reads.ts'
 import type { HeldEnvironment, HeldLog } from './held-log.ts'
 import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
+import { createKillLinks } from './kill-link.ts'
 import { createLadder } from './ladder.ts'
 import type { Live } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
@@ -59,6 +60,8 @@ export type LiveDeps = {
   readonly random: () => number
   /** For stream tokens alone: a subkey of the installation's secret, the same on all its instances. */
   readonly secret: Buffer
+  /** The same for links that kill. */
+  readonly killLinkSecret: Buffer
   readonly snapshots: SnapshotsConfig
   readonly log: Log
   /** Of this process's health; of one that is never pressed by default. */
@@ -149,6 +152,13 @@ export function createLive(deps: LiveDeps): Live {
     loaded: ladder.serves,
     storeAnswers,
     refresh: poll.refresh,
+  })
+  const killLinks = createKillLinks({
+    secret: deps.killLinkSecret,
+    keys: authenticate,
+    directory: directory.current,
+    refresh: poll.refresh,
+    clock,
   })
   let draining = false
   const { status, environments } = createStatus({
@@ -265,6 +275,8 @@ export function createLive(deps: LiveDeps): Live {
     environment: (project, environment) => directory.current().environment(project, environment),
     authenticate,
     recognise: authenticate.recognise,
+    makeKillLink: killLinks.make,
+    openKillLink: killLinks.open,
     adminConfigured: adminKey !== undefined,
     keyUses,
     usage,

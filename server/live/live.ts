@@ -21,6 +21,7 @@ import type { Delivery } from './delivery/delivery.ts'
 import type { RollCall } from './delivery/roll-call.ts'
 import type { FlagReads } from './flag-reads.ts'
 import type { Caller, KeyUses } from './key-uses.ts'
+import type { KillLinks } from './kill-link.ts'
 import type { Instance } from './presence.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
@@ -134,6 +135,9 @@ export interface Live {
   authenticate(secret: string, charge?: () => void): Promise<Principal | 'unknown' | 'unloaded'>
   /** The principal of a key that was authenticated before and is in force still, without a wait; else undefined. */
   recognise(secret: string): Principal | undefined
+  /** Links that kill: made, and opened again by any instance. */
+  readonly makeKillLink: KillLinks['make']
+  readonly openKillLink: KillLinks['open']
 
   /** Whether an admin key is configured, beside those in the log. */
   readonly adminConfigured: boolean

@@ -18,7 +18,8 @@ const STREAMED_MS = 600_000
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
 
-async function killFlag(call: KillCaller & { readonly params: At }, world: World) {
+/** Kills one flag, and answers as the endpoints do. */
+export async function killFlag(call: KillCaller & { readonly params: At }, world: World) {
   const { live } = world
   const { flag } = call.params
   const environment = findEnvironment(live, call.manager, call.params)

@@ -56,6 +56,7 @@ const NEEDS = {
   evaluate: { callers: ['server', 'client'] },
   'follow the ruleset': { callers: ['server'] },
   'show a token': { callers: [] },
+  'hold a link': { callers: [] },
   'end itself': { callers: ['server'], roles: ROLES, reach: 'a part of the service' },
   anyone: 'anyone',
 } as const satisfies Record<string, Need>
@@ -99,6 +100,9 @@ const ROWS: Readonly<Record<EndpointId, keyof typeof NEEDS>> = {
   'kills.status': 'read kills',
   'kills.delete': 'edit the environment',
   'delivery.get': 'read kills',
+  'kill-links.create': 'kill',
+  'kill-links.page': 'hold a link',
+  'kill-links.kill': 'hold a link',
   'segments.list': 'read the environment',
   'segments.get': 'read the environment',
   'segments.put': 'edit the environment',
@@ -237,10 +241,12 @@ describe('who may call what', () => {
     const expected: Record<string, string> = {}
     for (const caller of CALLERS) {
       const { status, problem } = await ask(endpoint, caller.name, PLACES[place])
-      const refused = status === 401 || status === 403
+      const refused = status === 401 || status === 403 || problem?.type === problemUri('link-not-found')
       answers[caller.name] = refused ? `${status} ${problem.type.split('/').at(-1)}` : 'yes'
       const isKey = caller.name !== 'nobody' && caller.name !== 'garbage' && row !== 'show a token'
-      const refusal = isKey ? '403 forbidden' : '401 unauthenticated'
+      // A link is for whoever holds it, and no key stands in for it.
+      const refusal =
+        row === 'hold a link' ? '404 link-not-found' : isKey ? '403 forbidden' : '401 unauthenticated'
       expected[caller.name] = mayDo(row, place, caller) ? 'yes' : refusal
     }
     expect(answers).toEqual(expected)
@@ -281,19 +287,20 @@ describe('who may call what', () => {
     }
   })
 
-  it.each(Object.entries(ROWS).filter(([, row]) => row !== 'anyone' && row !== 'show a token'))(
-    '%s refuses secret keys from browsers, before it says what they may do',
-    async (id) => {
-      const endpoint = allEndpoints.find((one) => one.id === id) as Endpoint
-      for (const caller of ['admin of everything', 'server']) {
-        for (const header of [{ origin: 'https://page.example' }, { 'sec-fetch-site': 'cross-site' }]) {
-          const params = PLACES['its own environment']
-          const { status, problem } = await ask(endpoint, caller, params, header as Record<string, string>)
-          expect([status, problem.type]).toEqual([403, problemUri('secret-key-in-browser')])
-        }
+  it.each(
+    Object.entries(ROWS).filter(
+      ([, row]) => row !== 'anyone' && row !== 'show a token' && row !== 'hold a link',
+    ),
+  )('%s refuses secret keys from browsers, before it says what they may do', async (id) => {
+    const endpoint = allEndpoints.find((one) => one.id === id) as Endpoint
+    for (const caller of ['admin of everything', 'server']) {
+      for (const header of [{ origin: 'https://page.example' }, { 'sec-fetch-site': 'cross-site' }]) {
+        const params = PLACES['its own environment']
+        const { status, problem } = await ask(endpoint, caller, params, header as Record<string, string>)
+        expect([status, problem.type]).toEqual([403, problemUri('secret-key-in-browser')])
       }
-    },
-  )
+    }
+  })
 
   it('counts secret keys from browsers, and logs which key it was, never its text', async () => {
     const metrics = await service.ask('GET', '/metrics', { key: null })

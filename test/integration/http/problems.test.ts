@@ -19,6 +19,8 @@ let limited: TestService
 let unconfigured: TestService
 const keys: Record<string, string> = {}
 const keyIds: Record<string, string> = {}
+/** Tokens of kill links, of `service`, by flag; `expired` is one that was. */
+const links: Record<string, string> = {}
 
 beforeAll(async () => {
   service = await startService()
@@ -47,6 +49,7 @@ beforeAll(async () => {
   await service.ask('POST', `${ENVIRONMENT}/flags/plain/rules`, {
     body: { id: 'first', when: { segment: 'used' }, serve: { variant: 'on' } },
   })
+  await makeLinks()
   await useKey()
 })
 afterAll(() => Promise.all([service, limited, unconfigured].map((one) => one.close())))
@@ -78,6 +81,16 @@ async function makeEndedKeys(): Promise<void> {
     await service.ask('POST', `${url}/${keyIds[`rotated${kind}`]}/rotate`)
   }
   await new Promise((resolve) => setTimeout(resolve, 500))
+}
+
+async function makeLinks(): Promise<void> {
+  const environment = service.live.environment('default', 'development')
+  if (environment === undefined) throw new Error('There is no environment.')
+  const expiresAt = { plain: Date.now() + 600_000, nope: Date.now() + 600_000, expired: Date.now() - 1_000 }
+  for (const [flag, at] of Object.entries({ ...expiresAt, archived: expiresAt.plain })) {
+    const asked = { id: 'tests', environment: environment.id, flag, comment: undefined, expiresAt: at }
+    links[flag] = (await service.live.makeKillLink('admin', asked))?.token ?? ''
+  }
 }
 
 /** As SQL by hand would: a configuration whose value is of no type that the flag has. */
@@ -118,7 +131,12 @@ const PARAMS: Readonly<Record<string, string>> = {
 function send(target: TestService, endpoint: Endpoint, request: Request = {}) {
   const dry = 'dryRun' in endpoint.query.shape ? '?dryRun=true' : ''
   const { params = {}, query = dry, ...options } = request
-  const known: Record<string, string> = { ...PARAMS, key: endpoint.access.by === 'sdk' ? 'plain' : 'no-key' }
+  const token = links.plain ?? ''
+  const known: Record<string, string> = {
+    ...PARAMS,
+    token,
+    key: endpoint.access.by === 'sdk' ? 'plain' : 'no-key',
+  }
   const path = endpoint.path.replace(/:(\w+)/g, (_, name: string) => params[name] ?? known[name] ?? 'x')
   const key = endpoint.access.by === 'management' ? keys.management : keys.server
   const ifMatch = 'if-match' in endpoint.headers.shape ? { 'if-match': '*' } : {}
@@ -132,6 +150,10 @@ function send(target: TestService, endpoint: Endpoint, request: Request = {}) {
 
 /** The body of an endpoint whose body names what is moved, or asked about; nothing for others. */
 const named = (id: string, more: object): Pick<Request, 'body'> => {
+  if (id === 'kill-links.create') {
+    const { flags: [flag] = ['plain'] } = more as { flags?: string[] }
+    return { body: { flag } }
+  }
   if (id === 'environments.revert') return { body: { toRevision: 1, ...more } }
   const promotion = { from: 'staging', to: 'development', flags: ['plain'], ...more }
   if (id === 'promotions.create') return { body: promotion }
@@ -141,19 +163,31 @@ const named = (id: string, more: object): Pick<Request, 'body'> => {
   return id === 'flags.compare' ? { body: { context: {}, from: side, to: side, flags } } : {}
 }
 
+const form = (body: string): Request => ({
+  body,
+  headers: { 'content-type': 'application/x-www-form-urlencoded' },
+})
+
 /** How each problem is met: by which request, at any endpoint that declares it. */
 const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Request>>> = {
   'malformed-json': () => ({ body: '{"key": ' }),
-  'invalid-request': () => ({ query: '?nonsense=1' }),
+  'invalid-request': ({ access }) =>
+    access.by === 'kill-link' ? form('step=what') : { query: '?nonsense=1' },
   unauthenticated: () => ({ key: null }),
   forbidden: ({ access }) => ({ key: (access.by === 'sdk' ? keys.management : keys.client) ?? null }),
+  'cross-site': () => ({ headers: { origin: 'https://page.example' } }),
+  'link-not-found': () => ({ params: { token: 'nope' } }),
+  'link-ended': () => ({ params: { token: links.expired ?? '' } }),
   'secret-key-in-browser': () => ({ headers: { origin: 'https://page.example' } }),
   'project-not-found': () => ({ params: { project: 'nowhere' } }),
   'environment-not-found': ({ id }) => ({
     params: { env: 'nowhere' },
     ...(id !== 'environments.revert' && named(id, { from: 'nowhere' })),
   }),
-  'flag-not-found': ({ id }) => ({ params: { flag: 'nope' }, ...named(id, { flags: ['nope'] }) }),
+  'flag-not-found': ({ id }) => ({
+    params: { flag: 'nope', token: links.nope ?? '' },
+    ...named(id, { flags: ['nope'] }),
+  }),
   'kill-not-found': () => ({ params: { kill: 'nope' } }),
   'segment-not-found': ({ id }) => ({ params: { segment: 'nope' }, ...named(id, { segments: ['nope'] }) }),
   'revision-not-found': ({ id }) => ({
@@ -185,7 +219,10 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
           ? { key: 'development' }
           : { key: 'plain', type: 'boolean' },
   }),
-  'flag-archived': ({ id }) => ({ params: { flag: 'archived' }, ...named(id, { flags: ['archived'] }) }),
+  'flag-archived': ({ id }) => ({
+    params: { flag: 'archived', token: links.archived ?? '' },
+    ...named(id, { flags: ['archived'] }),
+  }),
   'flag-not-archived': () => ({}),
   'flag-required': ({ id, body }) => ({
     params: { flag: 'base' },
@@ -253,6 +290,7 @@ describe('each problem that an endpoint declares can be met there', () => {
       const request = {
         key: ['sdk.ruleset', 'sdk.telemetry', 'sdk.acks'].includes(endpoint.id) ? 'nobody’s' : key,
         ...(endpoint.id === 'ofrep.stream' ? { query: `?token=${token}` } : {}),
+        ...(endpoint.access.by === 'kill-link' ? { params: { token: 'forged' } } : {}),
       }
       if (endpoint.id === 'ofrep.stream') live.openRefetchStream(environment.id, keyId, 'client', new Peer())
       else if (endpoint.id === 'sdk.stream') live.openStream(environment.id, keyId, undefined, new Peer())
@@ -277,7 +315,7 @@ describe('each problem that an endpoint declares can be met there', () => {
         'ruleset',
         'openStream',
       ],
-      ...['verifyStreamToken', 'status', 'streams'],
+      ...['verifyStreamToken', 'openKillLink', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
       const fail = () => {

@@ -119,6 +119,7 @@ export function openLive(store: Store, over: Partial<LiveDeps> = {}): Live {
     clock: { now: () => Date.now() },
     random: Math.random,
     secret: Buffer.alloc(32, 1),
+    killLinkSecret: Buffer.alloc(32, 2),
     snapshots: { shelves: [], key: Buffer.alloc(32, 2) },
     self: { id: 'this', version: '0.0.0' },
     log: silent,

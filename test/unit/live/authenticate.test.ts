@@ -155,3 +155,39 @@ describe('authenticating a key', () => {
     }
   })
 })
+
+describe('finding a key by its id', () => {
+  it('finds those in force, and tells one that has ended from one that cannot be known yet', async () => {
+    const expiresAt = new Clock().now() + 5_000
+    const { authenticate, state, clock, change } = house(known('k1'), known('k2', { expiresAt }))
+    expect(await authenticate.find('k1')).toMatchObject({ digest: digestOfKey(textOf('k1')) })
+    expect(await authenticate.find('k2')).toMatchObject({ expiresAt })
+    clock.time = expiresAt
+    expect(await authenticate.find('k2')).toBe('unknown')
+    change()
+    expect(await authenticate.find('k1')).toBe('unknown')
+    state.answers = false
+    expect(await authenticate.find('k3')).toBe('unloaded')
+    state.loaded = false
+    expect(await authenticate.find('k1')).toBe('unloaded')
+    expect(await authenticate.find('admin')).toBe('unloaded')
+  })
+
+  it('looks once for one that is not known here, and believes no read that failed', async () => {
+    const { authenticate, state } = house()
+    state.arriving = [known('k1')]
+    expect(await authenticate.find('k1')).toMatchObject({ principal: { keyId: 'k1' } })
+    expect(await authenticate.find('k2')).toBe('unknown')
+    const { reads } = state
+    expect(await authenticate.find('k2')).toBe('unknown')
+    expect(state.reads).toBe(reads)
+    state.fails = true
+    expect(await authenticate.find('k3')).toBe('unloaded')
+  })
+
+  it('knows the configured key by its id, with the digest of its text', async () => {
+    const { authenticate } = house()
+    const digest = digestOfKey('a configured key of thirty-two characters')
+    expect(await authenticate.find('admin')).toMatchObject({ digest, principal: { keyId: 'admin' } })
+  })
+})

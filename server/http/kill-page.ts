@@ -1,0 +1,199 @@
+/**
+ * The page of a kill link: what it would do, the question, and how far the kill has come, in large plain words. Runs no
+ * script and loads nothing; every text of others is escaped here.
+ */
+import { createHash } from 'node:crypto'
+import type { FlagKey, Json, Kill } from '@halyard/sdk/core'
+import { escaped } from '../contract/html.ts'
+import type { Served } from '../domain/kills.ts'
+import { PROBLEMS, type Problem } from '../domain/problem.ts'
+import { isComplete, type KillReport } from '../live/delivery/account.ts'
+import type { Environment } from '../live/live.ts'
+import { KILL_PAGE_STYLE } from './kill-page-style.ts'
+
+/** The page may use its own style, known by its hash, and send its own form; nothing else. */
+export const KILL_PAGE_HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'content-security-policy': [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash('sha256').update(KILL_PAGE_STYLE).digest('base64')}'`,
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'x-robots-tag': 'noindex, nofollow',
+}
+
+/** What a link is for, as things stand now. */
+export type KillView = {
+  readonly environment: Environment
+  readonly flag: FlagKey
+  /** What the kill will say. */
+  readonly comment: string | undefined
+  /** Who made the link. */
+  readonly maker: string
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+  /** What everyone gets who is named nowhere; undefined where the key that made the link may not read it. */
+  readonly serves: string | undefined
+  readonly servesKilled: Served
+  readonly alsoOff: readonly FlagKey[]
+  /** Where it is killed by now. */
+  readonly killed: Standing | undefined
+}
+export type Standing = {
+  readonly kill: Kill
+  /** Whether the database has it. */
+  readonly written: boolean
+  /** How far it has come; undefined where that is not known here. */
+  readonly report: KillReport | undefined
+}
+
+/** The steps of the page's form: the first answers the question, the second kills. */
+export const STEPS = { ask: 'ask', kill: 'kill' } as const
+
+/** What it would do, or how far it has come. */
+export function killPage(view: KillView): string {
+  const { flag, environment, killed } = view
+  if (killed !== undefined) return killedPage(view, killed)
+  return page(
+    `Kill ${flag} in ${environment.key}?`,
+    `<h1>Kill ${text(flag)} in ${text(environment.key)}?</h1>${facts(whatItDoes(view))}
+${form(STEPS.ask, `Kill ${flag} …`)}
+<p class="soft">Nothing has happened yet, and this button asks once more.</p>`,
+  )
+}
+
+export function questionPage(view: KillView): string {
+  const { flag, environment, killed } = view
+  if (killed !== undefined) return killedPage(view, killed)
+  return page(
+    `Really kill ${flag} in ${environment.key}?`,
+    `<h1>Really kill ${text(flag)} in ${text(environment.key)}, for everyone?</h1>${facts(whatItDoes(view))}
+${form(STEPS.kill, `Yes, kill ${flag} now`)}
+<p><a class="again" href="?">No, go back</a></p>`,
+  )
+}
+
+function killedPage(view: KillView, { kill, written, report }: Standing): string {
+  const { flag, environment } = view
+  const { project, key } = environment
+  const undo = `halyard unkill ${flag} --project ${project.key} --env ${key}`
+  return page(
+    `${flag} is killed in ${key}`,
+    `<h1>${text(flag)} is killed in ${text(key)}.</h1>${facts([
+      ['Killed', `${text(kill.at)}, by ${text(kill.by)}`],
+      ...(kill.comment === undefined ? [] : [['Why', text(kill.comment)] as const]),
+      ['Apps get', servedText(view.servesKilled)],
+      ...alsoOffRows(view),
+      ...place(view),
+      ['Kept', written ? 'in the database' : 'in a journal, and not in the database yet'],
+      ...reachedRows(report),
+    ])}
+<p><a class="again" href="?">Look again</a></p>
+<p class="soft">To take it back: <code>${escaped(undo)}</code></p>`,
+  )
+}
+
+/** Whatever went wrong, in the words that a program would get. */
+export function problemPage(problem: Problem): string {
+  const { title } = PROBLEMS[problem.type]
+  const done =
+    problem.type === 'internal' ? 'Open the link again to see whether it is killed.' : 'Nothing was killed.'
+  return page(title, `<h1>${text(title)}.</h1><p>${text(problem.message)}</p><p class="soft">${done}</p>`)
+}
+
+type Row = readonly [name: string, html: string]
+
+function whatItDoes(view: KillView): readonly Row[] {
+  const { comment, serves, servesKilled, maker, expiresAt } = view
+  return [
+    ...place(view),
+    ...(serves === undefined ? [] : [['It serves now', text(serves)] as const]),
+    ['Killed, it serves everyone', servedText(servesKilled)],
+    ...alsoOffRows(view),
+    ...(comment === undefined ? [] : [['Why', text(comment)] as const]),
+    ['This link', `was made with the key ${text(maker)}, and ends ${text(instant(expiresAt))}`],
+  ]
+}
+
+function place({ environment: { project, key, name } }: KillView): readonly Row[] {
+  return [
+    ['Project', text(project.name === project.key ? project.key : `${project.name} (${project.key})`)],
+    ['Environment', text(name === key ? key : `${name} (${key})`)],
+  ]
+}
+
+function alsoOffRows({ alsoOff }: KillView): readonly Row[] {
+  return alsoOff.length === 0 ? [] : [['Off with it, since they require it', alsoOff.map(text).join(', ')]]
+}
+
+/** So many are named; the others are counted. */
+const NAMED = 10
+
+function reachedRows(report: KillReport | undefined): readonly Row[] {
+  if (report === undefined) return [['Reached', 'not known here any more']]
+  const { servers, sdks, pollers } = report
+  const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
+  const waiting = sdks.waiting.slice(0, NAMED).map(({ app, version, instance, revision, silentMs }) => {
+    const name = `${app || 'an app'}${version === '' ? '' : `@${version}`} ${instance}`
+    return text(`${name} (at ${revision}, silent ${Math.round(silentMs / 1_000)} s)`)
+  })
+  const more = sdks.known - sdks.applied - waiting.length
+  if (more > 0) waiting.push(`${more} more`)
+  return [
+    ['Servers', `${servers.applied} of ${servers.live}`],
+    ...(servers.missing.length === 0
+      ? []
+      : [['Servers without a word', servers.missing.map(text).join(', ')] as const]),
+    ...servers.refused.map(({ server, reason }) => ['Refused', text(`${server}: ${reason}`)] as const),
+    ['SDKs that applied it', `${sdks.applied} of ${sdks.known}${times}`],
+    ...(waiting.length === 0 ? [] : [['Waiting for', waiting.join('<br>')] as const]),
+    ...(pollers.known === 0
+      ? []
+      : [
+          [
+            'Apps that ask now and then',
+            `${pollers.applied} of ${pollers.known}; all within ${Math.ceil(pollers.worstCaseMs / 1_000)} s`,
+          ] as const,
+        ]),
+    ['All in all', isComplete(report, 'sdks') ? 'everyone who is known has it' : 'not everyone yet'],
+  ]
+}
+
+/** UTF-16 code units of a value that are shown. */
+const LONGEST_VALUE = 200
+
+function servedText(served: Served): string {
+  if ('codeDefault' in served) return 'the default in the app’s own code'
+  return text(`${served.variant} = ${valueText(served.value)}`)
+}
+
+function valueText(value: Json): string {
+  const whole = JSON.stringify(value)
+  return whole.length <= LONGEST_VALUE ? whole : `${whole.slice(0, LONGEST_VALUE)}…`
+}
+
+const instant = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+/** Others' text, which must not turn around what stands beside it. */
+const text = (others: string): string => `<bdi>${escaped(others)}</bdi>`
+
+function facts(rows: readonly Row[]): string {
+  return `<dl>${rows.map(([name, html]) => `<div><dt>${name}</dt><dd>${html}</dd></div>`).join('')}</dl>`
+}
+
+function form(step: keyof typeof STEPS, label: string): string {
+  return `<form method="post" action="?"><input type="hidden" name="step" value="${step}"><button type="submit">${text(label)}</button></form>`
+}
+
+function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><title>${escaped(title)}</title><style>${KILL_PAGE_STYLE}</style></head>
+<body><main>${body}</main></body></html>
+`
+}
