@@ -41,15 +41,18 @@ it.skipIf(!canStartPostgres() || !canStartRedis())(
     await untilWritten(load)
     await sleep(500)
 
-    const { wrongEvaluations, lostWrites, wrong, checked, acknowledged } = await load.end()
-    expect({ wrongEvaluations, lostWrites, wrong, accidents: load.fleet.accidents() }).toEqual({
+    const { wrongEvaluations, lostWrites, wrong, falseClaims, checked, acknowledged, claims } =
+      await load.end()
+    expect({ wrongEvaluations, lostWrites, wrong, falseClaims, accidents: load.fleet.accidents() }).toEqual({
       wrongEvaluations: [],
       lostWrites: [],
       wrong: [],
+      falseClaims: [],
       accidents: [],
     })
     expect(checked.local).toBeGreaterThan(1_000)
     expect(checked.remote).toBeGreaterThan(100)
     expect(acknowledged).toBeGreaterThan(10)
+    expect(claims).toBeGreaterThan(0)
   },
 )

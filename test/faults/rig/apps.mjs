@@ -5,7 +5,7 @@
  */
 import { connect } from '@halyard/sdk/node'
 
-const { clients, key, probes, users, tickMs, perTick, options } = JSON.parse(process.argv[2])
+const { clients, key, probes, users, killed, tickMs, perTick, options } = JSON.parse(process.argv[2])
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const LAG_EVERY_MS = 20
 const silent = { warn() {}, error() {} }
@@ -17,6 +17,10 @@ let evaluations = 0
 let paces = []
 let lags = []
 let connects = []
+let streams = []
+let kills = []
+const streaming = clients.map(() => undefined)
+const isKilled = clients.map(() => killed.map(() => false))
 const told = new Set()
 const held = clients.map(() => ({ epoch: 0, revision: 0 }))
 
@@ -29,20 +33,42 @@ function holds(client, { epoch, revision }) {
   heard.push([client, epoch, revision, now()])
 }
 
-const apps = await Promise.all(
-  clients.map(async ({ urls, ...more }, client) => {
+/** Which flags serve as killed here, from this moment on. */
+function looks(client) {
+  for (const [index, flag] of killed.entries()) {
+    const is = apps[client].details(flag, false, users[0]).reason === 'DISABLED'
+    if (is === isKilled[client][index]) continue
+    isKilled[client][index] = is
+    kills.push([client, index, is, now()])
+  }
+}
+
+function streamsOf(client) {
+  const { connected } = apps[client].status()
+  if (connected === streaming[client]) return
+  streaming[client] = connected
+  streams.push([client, connected, now()])
+}
+
+const apps = clients.map(() => undefined)
+await Promise.all(
+  clients.map(async ({ urls, name, ...more }, client) => {
     const from = performance.now()
     const flags = await connect({
       url: urls,
       key,
-      app: { name: 'faults', version: '1.0.0' },
+      app: { name: 'faults', version: '1.0.0', instance: name },
       logger: silent,
       ...options,
       ...more,
     })
     connects.push([client, Math.round(performance.now() - from)])
-    flags.on('change', () => holds(client, flags.status()))
-    return flags
+    apps[client] = flags
+    flags.on('change', () => {
+      holds(client, flags.status())
+      looks(client)
+    })
+    looks(client)
   }),
 )
 
@@ -50,6 +76,7 @@ let cursor = 0
 function evaluate() {
   const from = performance.now()
   for (let client = 0; client < apps.length; client += 1) {
+    streamsOf(client)
     for (let turn = 0; turn < perTick; turn += 1) {
       cursor = (cursor + 1) % probes.length
       const { flag, fallback, user } = probes[cursor]
@@ -88,8 +115,23 @@ const states = () => {
 }
 
 function tell() {
-  const line = { at: now(), heard, outcomes, wrong, evaluations, paces, lags, connects, held, ...states() }
+  const line = {
+    at: now(),
+    heard,
+    outcomes,
+    wrong,
+    evaluations,
+    paces,
+    lags,
+    connects,
+    streams,
+    kills,
+    held,
+    ...states(),
+  }
   heard = []
+  streams = []
+  kills = []
   outcomes = []
   wrong = []
   paces = []

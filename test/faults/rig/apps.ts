@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Json } from '@halyard/sdk/core'
 import type { Processes, Running } from '../../support/process.ts'
 import { until } from '../../support/until.ts'
-import { PROBES, type Probe, USERS } from './flags.ts'
+import { KILLED, PROBES, type Probe, USERS } from './flags.ts'
 
 /** With the SDK of this build. */
 export const APPS = fileURLToPath(new URL('./apps.mjs', import.meta.url))
@@ -23,10 +23,24 @@ export type Outcome = {
 /** A client came to hold a state. */
 export type Hearing = Position & { readonly client: string; readonly at: number }
 
+/** A client's stream worked from then on, or no longer. */
+export type Streaming = { readonly client: string; readonly at: number; readonly open: boolean }
+/** A client served that flag as killed from then on, or no longer. */
+export type KillSeen = {
+  readonly client: string
+  readonly at: number
+  readonly flag: string
+  readonly killed: boolean
+}
+
 export type Apps = {
+  /** The names that the clients give of themselves; what tells their processes apart is added to them. */
+  readonly names: readonly string[]
   readonly running: readonly Running[]
   readonly outcomes: readonly Outcome[]
   readonly heard: readonly Hearing[]
+  readonly streams: readonly Streaming[]
+  readonly kills: readonly KillSeen[]
   /** What must never be: a step back, an evaluation that threw. */
   readonly wrong: readonly string[]
   readonly evaluations: () => number
@@ -54,6 +68,8 @@ type Line = {
   readonly paces: readonly number[]
   readonly lags: readonly number[]
   readonly connects: readonly [client: number, ms: number][]
+  readonly streams: readonly [client: number, open: boolean, at: number][]
+  readonly kills: readonly [client: number, flag: number, killed: boolean, at: number][]
   readonly held: readonly Position[]
   readonly counts: Readonly<Record<string, number>>
   readonly connected: number
@@ -83,6 +99,8 @@ export type AppsOptions = {
   readonly options?: Readonly<Record<string, Json>>
 }
 
+let started = 0
+
 /** Starts them; resolves when every SDK has resolved. */
 export async function startApps(
   { startScript }: Pick<Processes, 'startScript'>,
@@ -98,6 +116,12 @@ export async function startApps(
     options = {},
   }: AppsOptions,
 ): Promise<Apps> {
+  started += 1
+  const group = started
+  const nameOf = (index: number, client: number): string => `${group}-${index}-${client}`
+  const names: string[] = []
+  const streams: Streaming[] = []
+  const kills: KillSeen[] = []
   const outcomes: Outcome[] = []
   const heard: Hearing[] = []
   const wrong: string[] = []
@@ -110,7 +134,10 @@ export async function startApps(
   function took(index: number, line: Line): void {
     last[index] = line
     for (const [client, epoch, revision, at] of line.heard)
-      heard.push({ client: `${index}/${client}`, epoch, revision, at })
+      heard.push({ client: nameOf(index, client), epoch, revision, at })
+    for (const [client, open, at] of line.streams) streams.push({ client: nameOf(index, client), at, open })
+    for (const [client, flag, killed, at] of line.kills)
+      kills.push({ client: nameOf(index, client), at, flag: KILLED[flag] as string, killed })
     for (const [probe, epoch, revision, value, variant, reason, errorCode, unserved] of line.outcomes) {
       const at = { epoch, revision }
       outcomes.push({ probe: probes[probe] as Probe, at, value, variant, reason, errorCode, unserved })
@@ -118,7 +145,7 @@ export async function startApps(
     wrong.push(...line.wrong)
     for (const ns of line.paces) paces.push({ at: line.at, ns })
     for (const ms of line.lags) lags.push({ at: line.at, ms })
-    for (const [client, ms] of line.connects) connects.push({ client: `${index}/${client}`, ms })
+    for (const [client, ms] of line.connects) connects.push({ client: nameOf(index, client), ms })
     connections.push({
       at: line.at,
       connected: sum((one) => one.connected),
@@ -129,8 +156,11 @@ export async function startApps(
     last.reduce((total, line) => total + (line === undefined ? 0 : count(line)), 0)
 
   const running = Array.from({ length: processes }, (_, index) => {
-    const own = clients.filter((_client, client) => client % processes === index)
-    const config = { clients: own, key, probes, users: USERS, tickMs, perTick, options }
+    const own = clients
+      .filter((_client, client) => client % processes === index)
+      .map((client, at) => ({ ...client, name: nameOf(index, at) }))
+    names.push(...own.map(({ name }) => name))
+    const config = { clients: own, key, probes, users: USERS, killed: KILLED, tickMs, perTick, options }
     const settings = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
     const one = startScript(scripts[index % scripts.length] as string, settings, [JSON.stringify(config)])
     if (one.child.stdout === null) throw new Error('the apps have no output')
@@ -144,7 +174,10 @@ export async function startApps(
     return last.every((line) => line !== undefined)
   })
   return {
+    names,
     running,
+    streams,
+    kills,
     outcomes,
     heard,
     wrong,

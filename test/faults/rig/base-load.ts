@@ -8,6 +8,7 @@ import type { Processes } from '../../support/process.ts'
 import { type Rest, rest, sdkKey } from '../../support/rest.ts'
 import { until } from '../../support/until.ts'
 import { type Apps, type AppsOptions, startApps } from './apps.ts'
+import { type Claim, claimsDelivery, falseClaims } from './claims.ts'
 import { type Evaluations, startEvaluations } from './evaluations.ts'
 import { makeFlags } from './flags.ts'
 import { type Fleet, type FleetOptions, startFleet } from './fleet.ts'
@@ -62,7 +63,7 @@ export type BaseLoad = {
    * Stops writing, waits until all clients and servers have the newest state, ends the load, and judges.
    * @returns the verdict; it is the row's to expect something of it
    */
-  readonly end: () => Promise<Verdict>
+  readonly end: () => Promise<Judged>
 }
 
 export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {}): Promise<BaseLoad> {
@@ -107,12 +108,13 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     others.push(apps)
     return apps
   }
+  const timeline = createTimeline()
   const histories: History[] = []
   const remember = async () => {
     histories.unshift(await readHistory(fleet.databaseUrl))
   }
 
-  async function end(): Promise<Verdict> {
+  async function end(): Promise<Judged> {
     await writer.stop()
     await remember()
     await settled(histories[0] as History)
@@ -124,7 +126,19 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
       writes: writer.writes,
       wrong: [...everybody.flatMap(({ wrong }) => wrong), ...evaluations.wrong, ...writer.wrong],
     }
-    return judge(seen, histories, options.unkeyed)
+    const claims = claimsOf(writer, timeline).filter(claimsDelivery)
+    return {
+      ...judge(seen, histories, options.unkeyed),
+      claims: claims.length,
+      falseClaims: falseClaims(claims, {
+        clients: everybody.flatMap(({ names }) => names),
+        heard: everybody.flatMap(({ heard }) => heard),
+        kills: everybody.flatMap(({ kills }) => kills),
+        streams: everybody.flatMap(({ streams }) => streams),
+        servers: fleet.members,
+        served: evaluations.served,
+      }),
+    }
   }
 
   /** Every client and every server has the newest state. */
@@ -146,7 +160,17 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
     }
   }
 
-  return { fleet, api, key, apps, startMore, evaluations, writer, timeline: createTimeline(), remember, end }
+  return { fleet, api, key, apps, startMore, evaluations, writer, timeline, remember, end }
+}
+
+/** What the kills of the load were answered. */
+function claimsOf({ kills }: Writer, { phaseAt }: Timeline): readonly Claim[] {
+  return kills.flatMap(({ flag, at, ms, tries, answer }) => {
+    if (ms === undefined || answer === undefined) return []
+    const answeredAt = at + ms
+    const inHealth = [at, answeredAt].every((time) => phaseAt(time) === 'baseline')
+    return [{ flag, sentAt: at, answeredAt, status: tries.at(-1)?.status ?? '', answer, inHealth }]
+  })
 }
 
 function evaluateAt(url: string, key: string): Target['evaluate'] {
@@ -170,8 +194,13 @@ async function stateOf(url: string, key: string): Promise<string> {
 
 /** Live memory of a server in bytes, after full collections. */
 export type Memories = readonly { readonly name: string; readonly before: number; readonly after: number }[]
-/** `memory`: where it was asked for. */
-export type Judged = Verdict & { readonly memory?: Memories }
+export type Judged = Verdict & {
+  /** Answers to kills that said how far they had come; and what of it was not true. */
+  readonly claims: number
+  readonly falseClaims: readonly string[]
+  /** Where it was asked for. */
+  readonly memory?: Memories
+}
 
 /**
  * Health, the fault, health again; then the verdict.

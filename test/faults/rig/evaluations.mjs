@@ -13,6 +13,8 @@ let times = []
 let outcomes = []
 let failures = []
 let wrong = []
+/** By target and state: when an answer by it was last asked for. */
+const asked = new Map()
 const told = new Set()
 
 function post(url, path, body, agent) {
@@ -66,6 +68,8 @@ function took(target, at, answers, user) {
       }
       target.epoch = epoch
       target.revision = revision
+      const state = JSON.stringify([target.name, epoch, revision])
+      asked.set(state, Math.max(at, asked.get(state) ?? 0))
     }
     const outcome = [flag, user, revision, value, variant, reason, errorCode]
     // An object may have a `toString` of its own that is no function.
@@ -78,12 +82,12 @@ function took(target, at, answers, user) {
 }
 
 let cursor = 0
-let asked = 0
+let turns = 0
 async function ask(target) {
   cursor = (cursor + 1) % probes.length
-  asked += 1
+  turns += 1
   const { flag, user } = probes[cursor]
-  const bulk = asked % BULK_EVERY === 0
+  const bulk = turns % BULK_EVERY === 0
   const path = bulk ? '/ofrep/v1/evaluate/flags' : `/ofrep/v1/evaluate/flags/${flag}`
   const at = now()
   try {
@@ -122,7 +126,9 @@ all.forEach((target, index) => {
 })
 
 function tell() {
-  process.stdout.write(`${JSON.stringify({ times, outcomes, failures, wrong })}\n`)
+  const served = [...asked].map(([state, at]) => [...JSON.parse(state), at])
+  process.stdout.write(`${JSON.stringify({ times, outcomes, failures, wrong, served })}\n`)
+  asked.clear()
   times = []
   outcomes = []
   failures = []

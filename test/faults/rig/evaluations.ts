@@ -24,6 +24,14 @@ export type RemoteOutcome = {
 export type Timed = { readonly target: string; readonly at: number; readonly ms: number }
 export type Failure = { readonly target: string; readonly at: number; readonly why: string }
 
+/** That target answered by that state when it was asked at that time. */
+export type Served = {
+  readonly target: string
+  readonly epoch: number
+  readonly revision: number
+  readonly at: number
+}
+
 export type Evaluations = {
   readonly running: readonly Running[]
   readonly outcomes: readonly RemoteOutcome[]
@@ -31,6 +39,8 @@ export type Evaluations = {
   readonly times: readonly Timed[]
   readonly failures: readonly Failure[]
   readonly wrong: readonly string[]
+  /** Of answers by the same state, those that were asked for last. */
+  readonly served: readonly Served[]
   readonly close: () => Promise<void>
 }
 
@@ -48,6 +58,7 @@ type Line = {
   ][]
   readonly failures: readonly [string, number, string][]
   readonly wrong: readonly string[]
+  readonly served: readonly [target: string, epoch: number, revision: number, at: number][]
 }
 
 /** @param perSecond against each target */
@@ -81,6 +92,7 @@ export async function startEvaluations(
   const times: Timed[] = []
   const failures: Failure[] = []
   const wrong: string[] = []
+  const served: Served[] = []
   if (asking.child.stdout === null) throw new Error('the evaluations have no output')
   createInterface({ input: asking.child.stdout }).on('line', (text) => {
     const line = JSON.parse(text) as Line
@@ -88,6 +100,7 @@ export async function startEvaluations(
     for (const [flag, user, revision, value, variant, reason, errorCode, at] of line.outcomes)
       outcomes.push({ flag, user, revision, value, variant, reason, errorCode, at })
     for (const [target, at, why] of line.failures) failures.push({ target, at, why })
+    for (const [target, epoch, revision, at] of line.served) served.push({ target, epoch, revision, at })
     wrong.push(...line.wrong)
   })
   return {
@@ -96,6 +109,7 @@ export async function startEvaluations(
     times,
     failures,
     wrong,
+    served,
     close: async () => {
       asking.child.stdin?.end()
       await asking.ended

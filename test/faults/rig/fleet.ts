@@ -13,14 +13,19 @@ import { type RedisProcess, startRedis } from '../../support/redis.ts'
 import { type Rest, rest } from '../../support/rest.ts'
 import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
+import { now } from './timeline.ts'
 
 /** A module that a process loads first, so that it can be asked what it holds. */
 export const PROBE = new URL('./probe.mjs', import.meta.url).href
 /** Longer than any answer may take. */
 const TIMEOUT_MS = 10_000
 
+/** A process of a server, on the clock of all processes: from before it began, until it was told to end, until it had. */
+export type Life = { readonly from: number; leaving: number; to: number }
+
 export type Member = {
   readonly name: string
+  readonly lives: readonly Life[]
   /** The same past restarts. */
   readonly url: string
   readonly server: () => Server
@@ -102,6 +107,7 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
     const port = await freePort()
     const address = `http://127.0.0.1:${port}`
     const front = options.proxies?.front ? await tcpProxy(address) : undefined
+    const from = now()
     const side = redis && options.proxies?.side ? await tcpProxy(redis.url) : undefined
     const server = await all.startServer({
       ...options.as,
@@ -114,7 +120,8 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
       },
       database: back?.via(database.url) ?? database.url,
     })
-    return memberOf({ name: `server ${index + 1}`, server, front, back, side, adminKey, accidents })
+    const name = `server ${index + 1}`
+    return memberOf({ name, from, server, front, back, side, adminKey, accidents })
   }
   // The first makes the schema and the defaults; the others would wait for it.
   members.push(await start(0))
@@ -125,6 +132,7 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
 
 type MemberParts = {
   readonly name: string
+  readonly from: number
   readonly server: Server
   readonly front: TcpProxy | undefined
   readonly back: TcpProxy | undefined
@@ -133,14 +141,19 @@ type MemberParts = {
   readonly accidents: string[]
 }
 
-function memberOf({ name, server: first, front, back, side, adminKey, accidents }: MemberParts): Member {
+function memberOf(parts: MemberParts): Member {
+  const { name, from, server: first, front, back, side, adminKey, accidents } = parts
   let server = first
+  const begun = (at: number): Life => ({ from: at, leaving: Infinity, to: Infinity })
+  const lives = [begun(from)]
   let wanted = false
   const { url } = first
 
   function watch(): void {
     const watched = server
+    const life = lives.at(-1)
     void watched.ended.then(({ code, signal }) => {
+      if (life !== undefined) life.to = now()
       if (server === watched && !wanted)
         accidents.push(`${name} ended by itself: ${signal ?? `exit code ${code}`}`)
       for (const line of alarming(watched.stderr())) accidents.push(`${name}: ${line}`)
@@ -148,12 +161,15 @@ function memberOf({ name, server: first, front, back, side, adminKey, accidents 
   }
   const end = async (how: 'stop' | 'kill') => {
     wanted = true
+    const life = lives.at(-1)
+    if (life !== undefined) life.leaving = Math.min(life.leaving, now())
     const { code } = await server[how]()
     if (how === 'stop' && code !== 0) accidents.push(`${name} was stopped, and ended with exit code ${code}`)
   }
   watch()
   return {
     name,
+    lives,
     url,
     server: () => server,
     ...(front && { front }),
@@ -163,6 +179,7 @@ function memberOf({ name, server: first, front, back, side, adminKey, accidents 
     stop: () => end('stop'),
     kill: () => end('kill'),
     start: async (change) => {
+      lives.push(begun(now()))
       server = await server.again(change)
       wanted = false
       watch()

@@ -35,6 +35,7 @@ const PACE = 2
 /** Expects the gates, and leaves their figures. */
 export function expectGates(load: BaseLoad, verdict: Judged, report: Report, bounds: Bounds = {}): void {
   const { wrongEvaluations, lostWrites, wrong, checked, acknowledged, memory = [] } = verdict
+  const { claims, falseClaims } = verdict
   report.figure(
     'G0 wrong',
     `${wrongEvaluations.length} of ${checked.local + checked.remote} (${checked.states} states)`,
@@ -54,6 +55,7 @@ export function expectGates(load: BaseLoad, verdict: Judged, report: Report, bou
   )
   const kills = killAnswersOf(load, 'fault', away)
   report.figure('G5 slowest', milliseconds(Math.max(...kills)))
+  report.figure('G5 false claims', `${falseClaims.length} of ${claims}`)
   const failures = load.evaluations.failures.filter(({ target }) => !away.includes(target))
   report.figure('evaluations failed', `${failures.length}`)
   const accidents = load.fleet.accidents()
@@ -67,6 +69,7 @@ export function expectGates(load: BaseLoad, verdict: Judged, report: Report, bou
   ).toEqual([])
   expect(lostWrites.slice(0, 5), 'G1: each 2xx is in the final state and in the audit trail').toEqual([])
   expect(wrong.slice(0, 5), 'G2: revisions never decrease, and nothing throws').toEqual([])
+  expect(falseClaims.slice(0, 5), 'G5: what answers to kills say is true').toEqual([])
   expect(failures.slice(0, 5), 'remote evaluations that failed').toEqual([])
   expect(accidents, 'G6: no process ends, and no rejection goes unhandled').toEqual([])
   for (const { name, before, after } of memory)

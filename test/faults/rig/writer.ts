@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Json } from '@halyard/sdk/core'
+import type { KillReport } from '../../../server/live/delivery/account.ts'
 import { ANY, type Answer, DEVELOPMENT, type Rest } from '../../support/rest.ts'
 import { CONDITIONS, KILLED, NUMBERED, RULED, SEGMENT, SPLIT } from './flags.ts'
 import { memberChunk } from './reference.ts'
@@ -49,14 +50,27 @@ export type Write = {
   }
 }
 
+export type Kill = {
+  readonly flag: string
+  readonly at: number
+  /** From its first try to its 2xx, however many servers were asked; undefined where none took it. */
+  readonly ms: number | undefined
+  readonly tries: readonly Tried[]
+  /** What the 2xx said. */
+  readonly answer: KillAnswer | undefined
+}
+
+/** As far as it is judged. Releases of the past say nothing of delivery. */
+export type KillAnswer = Partial<KillReport> & {
+  readonly epoch: number
+  readonly revision: number
+  readonly already?: boolean
+  readonly durability?: string
+}
+
 export type Writer = {
   readonly writes: readonly Write[]
-  /** From the first try of a kill to its 2xx, however many servers were asked; undefined where none took it. */
-  readonly kills: readonly {
-    readonly at: number
-    readonly ms: number | undefined
-    readonly tries: readonly Tried[]
-  }[]
+  readonly kills: readonly Kill[]
   /** Answers that may never be. */
   readonly wrong: readonly string[]
   /** Ends when what is under way is answered. */
@@ -90,7 +104,7 @@ export function startWriter(
   { writers = 3, pauseMs = 400, killEveryMs = 2_000 }: Pace = {},
 ): Writer {
   const writes: Write[] = []
-  const kills: { at: number; ms: number | undefined; tries: readonly Tried[] }[] = []
+  const kills: Kill[] = []
   const wrong: string[] = []
   let stopped = false
   let number = 0
@@ -164,7 +178,10 @@ export function startWriter(
         targets.length,
         0,
       )
-      kills.push({ at, ms: answer && now() - at, tries: kill.tries })
+      kills.push({
+        ...{ flag, at, ms: answer && now() - at, tries: kill.tries },
+        answer: answer?.body as KillAnswer | undefined,
+      })
       if (answer !== undefined && target !== undefined) await isOff(flag, answer, target)
       await sleep(killEveryMs / 2)
       // Given up, it may have been done or not: then there may be nothing to end.
