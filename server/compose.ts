@@ -4,6 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { AddressInfo, Server } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -14,10 +16,12 @@ import { type Change, HALYARD, type LockedLogs, type Moment, SYSTEM } from './do
 import { bootstrap, createApiKey } from './domain/index.ts'
 import { createHttp, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
+import { diskJournal } from './live/kills/journal.ts'
 import type { Live } from './live/live.ts'
 import { eitherBoard, type Noticeboard, storeBoard } from './live/noticeboard.ts'
 import { redisAnswers } from './live/redis/answers.ts'
 import type { RedisLink } from './live/redis/connect.ts'
+import { redisKillSpread } from './live/redis/kill-spread.ts'
 import { redisNoticeboard } from './live/redis/noticeboard.ts'
 import { redisQuotas } from './live/redis/quota.ts'
 import { redisShelf } from './live/redis/shelf.ts'
@@ -26,6 +30,7 @@ import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { diskShelf } from './live/snapshots/disk-shelf.ts'
 import type { Database, Db, Log } from './store/database.ts'
 import { embeddedDatabase, makeEmbedded } from './store/embedded.ts'
+import { minter } from './store/mint.ts'
 import { createStore } from './store/open-store.ts'
 import { postgresDatabase } from './store/postgres.ts'
 import type { Store } from './store/store.ts'
@@ -147,6 +152,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   }
   const questions = boardOf('question')
   const answers = boardOf('answer')
+  let listener: Server | undefined
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
@@ -154,7 +160,19 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     noticeboard: redis ? redisNoticeboard(redis, 'instance') : adapters.board(store, 'instances'),
     accounts: boardOf('account'),
     rollCall: questions && answers && { questions, answers },
-    self: { id: instance, version: VERSION, address: config.advertisedUrl },
+    self: {
+      ...{ id: instance, version: VERSION },
+      // Known from when it listens.
+      get address() {
+        return config.advertisedUrl ?? addressOf(listener?.address() ?? null)
+      },
+    },
+    killing: {
+      journal: diskJournal(join(config.dataDir, 'kills')),
+      spreads: redis ? [redisKillSpread(redis)] : [],
+      keys: { journal: subkey(secret, 'journal'), peers: subkey(secret, 'peers') },
+      mint: minter(randomBytes),
+    },
     redis,
     clock,
     random: Math.random,
@@ -173,6 +191,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   })
   const quota = redis && redisQuotas(redis, { clock, secret: subkey(secret, 'quotas') })
   const http = createHttp({ live, config, clock, quota, log, version: VERSION })
+  listener = http.server
 
   let adminKey: string | undefined
   let closing: Promise<void> | undefined
@@ -207,6 +226,18 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
       return closing
     },
   }
+}
+
+/** Where other instances most likely reach what listens there: on all of this machine's addresses is on its network's. */
+function addressOf(listening: AddressInfo | string | null): string | undefined {
+  if (listening === null || typeof listening === 'string') return undefined
+  const { address, port } = listening
+  if (address !== '0.0.0.0' && address !== '::') {
+    return `http://${address.includes(':') ? `[${address}]` : address}:${port}`
+  }
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const outer = own.find(({ internal, family }) => !internal && family === 'IPv4')
+  return outer && `http://${outer.address}:${port}`
 }
 
 /** Makes an admin key only where no management key exists, under the row lock: two instances make one. */

@@ -79,7 +79,7 @@ export type Config = Readonly<{
   database: string
   /** What instances share beside the database; undefined: they have the database alone. */
   redis: Readonly<{ address: RedisAddress; prefix: string; ca: string | undefined }> | undefined
-  /** Where other instances reach this one; they only show it. */
+  /** Where other instances reach this one. */
   advertisedUrl: string | undefined
   secret: string | undefined
   /** Absolute. */

@@ -7,7 +7,14 @@ import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, write
 import { join } from 'node:path'
 
 /** What a subkey is for: each purpose has its own, so that none can stand in for another. */
-export type Purpose = 'stream-tokens' | 'kill-links' | 'snapshots' | 'quotas' | 'cache-keys'
+export type Purpose =
+  | 'stream-tokens'
+  | 'kill-links'
+  | 'snapshots'
+  | 'quotas'
+  | 'cache-keys'
+  | 'journal'
+  | 'peers'
 
 /**
  * Makes the folder (mode 0700) where it is missing.

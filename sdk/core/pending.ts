@@ -29,8 +29,8 @@ export function settled(next: State, previous: State): State {
   const kills = next.entries.get('kill')
   const over: string[] = []
   for (const [flag, entry] of previous.entries.get('kill') ?? []) {
-    const id = killId(entry)
-    if (id !== undefined && killId(kills?.get(flag)) !== id) over.push(id)
+    const now = killIds(kills?.get(flag))
+    over.push(...killIds(entry).filter((id) => !now.includes(id)))
   }
   const ended = bounded(next.endedKills, over)
   return { ...next, pending: unsettled(next.pending, kills, ended), endedKills: ended }
@@ -43,16 +43,18 @@ function unsettled(
 ): State['pending'] {
   const left = new Map<FlagKey, readonly Kill[]>()
   for (const [flag, list] of pending) {
-    const applied = killId(kills?.get(flag))
-    const open = list.filter((kill) => kill.id !== applied && !ended.has(kill.id))
+    const applied = killIds(kills?.get(flag))
+    const open = list.filter((kill) => !applied.includes(kill.id) && !ended.has(kill.id))
     if (open.length > 0) left.set(flag, open)
   }
   return left
 }
 
-function killId(entry: Entry | undefined): string | undefined {
-  const definition = entry?.definition
-  return isObject(definition) && typeof definition.id === 'string' ? definition.id : undefined
+/** Of an entry's kill, and of those that it took up. */
+function killIds(entry: Entry | undefined): readonly string[] {
+  const { id, also } = isObject(entry?.definition) ? entry.definition : {}
+  const others: readonly unknown[] = Array.isArray(also) ? also.map((kill) => isObject(kill) && kill.id) : []
+  return [id, ...others].filter((one) => typeof one === 'string')
 }
 
 /** The union, the oldest identifiers left out where there are too many. */

@@ -113,6 +113,8 @@ export type Kill = {
   readonly by: string
   readonly at: string
   readonly comment?: string
+  /** Kills of the same flag that were accepted elsewhere meanwhile, without a revision: they end with this one. */
+  readonly also?: readonly Kill[]
 }
 
 export type EntryKind = 'flag' | 'segment' | 'members' | 'kill'

@@ -189,9 +189,18 @@ export const SegmentInput = z.strictObject({
     .optional(),
 })
 
-export const Kill = z.strictObject({
+const ownKill = {
   id: z.string(),
   by: z.string(),
   at: Instant,
   comment: z.string().exactOptional(),
+}
+export const Kill = z.strictObject({
+  ...ownKill,
+  also: z
+    .array(z.strictObject(ownKill))
+    .meta({
+      description: 'Kills that were accepted elsewhere while the database was away: they end with this one',
+    })
+    .exactOptional(),
 })

@@ -389,7 +389,13 @@ export const KillStatus = z.strictObject({
 
 export const Killed = z.strictObject({
   ...z.strictObject(delivered).partial().shape,
-  durability: z.enum(['postgres']).meta({ description: 'Where it is kept' }).exactOptional(),
+  durability: z
+    .enum(['postgres', 'journal+redis', 'journal'])
+    .meta({
+      description:
+        'Where it is kept. Not `postgres`: the database did not take it in time; it is in effect, and is written there when that returns',
+    })
+    .exactOptional(),
   status: z.string().meta({ description: 'The address at which its status is told' }).exactOptional(),
   kill: Kill,
   already: z

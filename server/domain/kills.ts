@@ -46,7 +46,7 @@ export function kill(
     const { state } = view
     const current = entryOf(state, 'flag', flag)
     if (current === undefined) throw absentFlag(logs, view, flag)
-    const first = killOf(state, flag)
+    const first = killOf(state, flag) ?? state.pending.get(flag)?.[0]
     const comment = input.comment ?? moment.comment
     const entry: Kill = first ?? {
       id: input.ids?.(flag) ?? moment.mint(),

@@ -18,6 +18,7 @@ import { MANAGEMENT_BYTES, serveManagement } from './management.ts'
 import { createMetrics } from './metrics.ts'
 import { type Edge, serveOfrep } from './ofrep.ts'
 import { serveOperations } from './operations.ts'
+import { servePeers } from './peers.ts'
 import { problemBody, problemOf, sendProblem } from './problems.ts'
 import { serveSdks } from './sdk.ts'
 import { serveTelemetry } from './telemetry.ts'
@@ -115,6 +116,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   http.register(async (scope) => serveSdks(scope, edge))
   http.register(async (scope) => serveTelemetry(scope, edge))
   http.register(async (scope) => serveAcks(scope, edge))
+  http.register(async (scope) => servePeers(scope, live))
   http.register(async (scope) => serveOperations(scope, { live, metrics, version }))
   return http
 }

@@ -13,7 +13,7 @@ import type { Call, Manager, World } from './call.ts'
 import { commit, outcomeOf } from './write.ts'
 
 /** From the request's arrival, milliseconds: so that the answer comes within a second. */
-const ANSWERED_MS = 500
+const ANSWERED_MS = { postgres: 500, journal: 800 }
 /** However long the commit took, and also for who does not want to wait. */
 const LEAST_WAIT_MS = 100
 
@@ -60,7 +60,10 @@ export async function killAndTell<R>(
   if (call.dryRun || standing === undefined) return { status: 200, result, told: outcome }
   const asked = askedOf(live, environment, standing)
   const { wait = 'servers', timeout } = call.query
-  const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + ANSWERED_MS - performance.now())
+  const { id, flag } = standing
+  const durable = live.durabilityOf(environment.id, flag, id) === 'postgres'
+  const answeredMs = durable ? ANSWERED_MS.postgres : ANSWERED_MS.journal
+  const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + answeredMs - performance.now())
   const report = await live.delivery.settled(
     asked,
     wait === 'sdks' ? 'sdks' : 'servers',
@@ -72,9 +75,9 @@ export async function killAndTell<R>(
     result,
     told: {
       ...outcome,
-      durability: 'postgres',
+      durability: live.durabilityOf(environment.id, flag, id),
       ...report,
-      status: statusAddress(environment, standing.id),
+      status: statusAddress(environment, id),
     },
   }
 }
@@ -89,16 +92,18 @@ function idsOf(environment: Environment, { manager, idempotency }: KillCaller): 
   }
 }
 
-/** The kill with the state that has it. */
+/** The kill with the state that has it, if the log has it. */
 function askedOf(
   live: Live,
   environment: Environment,
   { flag, id }: { readonly flag: FlagKey; readonly id: string },
 ): AskedKill {
+  const asked = { environment: environment.id, kill: id }
   const state = live.live(environment.id)?.state
   const entry = state && entryOf(state, 'kill', flag)
-  const at = state && entry && { epoch: state.epoch, revision: entry.revision }
-  return { environment: environment.id, kill: id, at }
+  const logged = live.durabilityOf(environment.id, flag, id) === 'postgres'
+  if (!logged || state === undefined || entry === undefined) return { ...asked, at: undefined }
+  return { ...asked, at: { epoch: state.epoch, revision: entry.revision } }
 }
 
 function statusAddress({ project, key }: Environment, kill: string): string {

@@ -20,11 +20,13 @@ import type { HeldEnvironment, HeldLog } from './held-log.ts'
 import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createKillLinks } from './kill-link.ts'
+import { createKills, type KillsDeps } from './kills/kills.ts'
 import { createLadder } from './ladder.ts'
 import type { Live } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
-import type { Noticeboard } from './noticeboard.ts'
+import { boardAnd, type Noticeboard } from './noticeboard.ts'
 import { createPasts } from './past.ts'
+import { createPeers } from './peers.ts'
 import { createPoll, STORE } from './poll.ts'
 import { createPresence, type Self } from './presence.ts'
 import { CALM, createPressure, type Signs } from './pressure.ts'
@@ -51,6 +53,13 @@ export type LiveDeps = {
   readonly accounts?: Noticeboard | undefined
   /** Where they ask each other who is connected. */
   readonly rollCall?: RollCallDeps['boards']
+  /** What becomes of kills while the database is away. */
+  readonly killing: Pick<KillsDeps, 'journal' | 'mint'> & {
+    /** How they come to other instances, beside the direct way. */
+    readonly spreads: KillsDeps['spreads']
+    /** Subkeys of the installation's secret: for accepted kills, and for messages between instances. */
+    readonly keys: { readonly journal: Buffer; readonly peers: Buffer }
+  }
   readonly self: Self
   /** For its health and figures, where there is one. */
   readonly redis?: Pick<RedisLink, 'status' | 'counts'> | undefined
@@ -171,9 +180,25 @@ export function createLive(deps: LiveDeps): Live {
     serves: ladder.serves,
     draining: () => draining,
   })
-  const presence = createPresence({ board: deps.noticeboard, self: deps.self, environments, clock })
+  const presence = createPresence({
+    ...{ board: deps.noticeboard, self: deps.self, environments, clock },
+    onArrival: () => peers.greet(),
+  })
+  const peers = createPeers({
+    ...{ peers: presence.peers, self: presence.own, onPeer: presence.met },
+    key: deps.killing.keys.peers,
+    needed: () => kills.waiting,
+    account: () => delivery.account(),
+    onKills: (sealed) => kills.receive(sealed),
+    clock,
+  })
+  const kills = createKills({
+    ...{ hub, storeAnswers, log, clock },
+    ...{ journal: deps.killing.journal, mint: deps.killing.mint, key: deps.killing.keys.journal },
+    spreads: [...deps.killing.spreads, peers.spread],
+  })
   const delivery = createDelivery({
-    board: deps.accounts,
+    board: deps.accounts && boardAnd(deps.accounts, peers.accounts),
     self: deps.self.id,
     servers: presence.known,
     held: (id) => hub.environment(id)?.state,
@@ -209,10 +234,12 @@ export function createLive(deps: LiveDeps): Live {
       return
     }
     if (delta !== undefined) ring.append(after.id, delta)
+    // Kills without a revision change nothing of what led here.
     else if (before === undefined || compareStates(before.state, after.state) !== 0) ring.clear(after.id)
+    if (before === undefined) queueMicrotask(() => kills.opened(after.id))
     delivery.changed(after.id, after.state, before?.state, delta)
-    const kills = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
-    const window = kills ? delivery.windowMs(after.id) : undefined
+    const kill = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
+    const window = kill ? delivery.windowMs(after.id) : undefined
     streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta, window)
   }
 
@@ -266,9 +293,17 @@ export function createLive(deps: LiveDeps): Live {
       presence.start()
       delivery.start()
       rollCall.start()
+      await kills.start()
       await ladder.start(prepare)
     },
-    commit: hub.commit,
+    async commit(request) {
+      if (request.urgent && !request.dryRun) return kills.kill(request)
+      // An edit sees what was killed while the database was away.
+      await kills.settle(request.scope.path.at(-1) ?? '')
+      return hub.commit(request)
+    },
+    durabilityOf: kills.durabilityOf,
+    receive: peers.receive,
     projects: () => directory.current().projects,
     project: (key) => directory.current().project(key),
     environments: (project) => directory.current().environments(project.id),
@@ -343,7 +378,7 @@ export function createLive(deps: LiveDeps): Live {
       await poll.stop()
       await Promise.all([
         ...[keyUses.save(), usage.save(), snapshots.close()],
-        ...[delivery.stop(), presence.stop()],
+        ...[delivery.stop(), presence.stop(), kills.stop()],
       ])
     },
   }

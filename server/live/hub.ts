@@ -2,7 +2,16 @@
  * Every log's newest state, held in memory: the one place where states are swapped. States only move forward,
  * in (epoch, revision); whatever fails, the last good one stays. Hides catching up, and the order of racing commits.
  */
-import { advance, apply, compareStates, compile, type Delta, withPending } from '@halyard/sdk/core'
+import {
+  advance,
+  apply,
+  compareStates,
+  compile,
+  type Delta,
+  type Ruleset,
+  tagOf,
+  withPending,
+} from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { WentBack } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
@@ -39,6 +48,8 @@ export type Hub = {
   catchUp(log: LogId): Promise<void>
   /** Takes a log whole, unless something as new is held. */
   adopt(loaded: Loaded, source?: Source): void
+  /** Kills that have no revision: some more by flag, and the ids of some that are over. */
+  pend(log: LogId, pending: Ruleset['pending'], ended: readonly string[]): void
   /** The database has the very state that is held. */
   confirm(log: LogId): void
   /** The log was closed: it is no longer held. */
@@ -94,6 +105,17 @@ export function createHub(deps: HubDeps): Hub {
     if (held === undefined) return
     conditions.clear(subjectOf(log))
     if (held.source !== 'database') logs.set(log, { ...held, source: 'database' })
+  }
+
+  function pend(log: LogId, pending: Ruleset['pending'], ended: readonly string[]): void {
+    const before = logs.get(log)
+    if (before === undefined) return
+    const state = withPending(before.state, pending, ended)
+    const { endedKills } = before.state
+    if (state.endedKills === endedKills && tagOf(state) === tagOf(before.state)) return
+    const after = { ...before, state, compiled: before.compiled && advance(before.compiled, state) }
+    logs.set(log, after)
+    watcher.changed(after, before, undefined)
   }
 
   /**
@@ -205,6 +227,7 @@ export function createHub(deps: HubDeps): Hub {
     commit,
     catchUp,
     adopt,
+    pend,
     drop,
   }
 }

@@ -11,3 +11,24 @@ export function inTime<T>(answer: Promise<T>, ms: number): Promise<T | undefined
     answer.then(done, () => done(undefined))
   })
 }
+
+/**
+ * The same, for one who is asked again and again: after it was late once, it is waited for less, until an answer comes.
+ * @param ms how long it is waited for; `lateMs` after it was late
+ */
+export function patience(ms: number, lateMs: number) {
+  let late = false
+  return async <T>(answer: Promise<T>, mostMs = ms): Promise<T | undefined> => {
+    let told = false
+    answer.then(
+      () => {
+        told = true
+        late = false
+      },
+      () => undefined,
+    )
+    const value = await inTime(answer, Math.min(mostMs, late ? lateMs : ms))
+    if (!told) late = true
+    return value
+  }
+}

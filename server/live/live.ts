@@ -22,6 +22,7 @@ import type { RollCall } from './delivery/roll-call.ts'
 import type { FlagReads } from './flag-reads.ts'
 import type { Caller, KeyUses } from './key-uses.ts'
 import type { KillLinks } from './kill-link.ts'
+import type { Durability } from './kills/kills.ts'
 import type { Instance } from './presence.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
@@ -121,8 +122,15 @@ export interface Live {
    *   rejects
    */
   start(prepare?: () => Promise<void>): Promise<void>
-  /** Commits, holds the result before it resolves, and signals other instances. */
+  /**
+   * Commits, holds the result before it resolves, and signals other instances. A kill that the database does not take
+   * in time is accepted without it: then it is in effect, and has no revision yet.
+   */
   commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>>
+  /** Where the kill of a flag is kept. */
+  durabilityOf(environment: LogId, flag: FlagKey, kill: string): Durability
+  /** A message of another instance: what to answer, or undefined where it is not to be believed. */
+  receive(message: string): Promise<string | undefined>
 
   projects(): readonly Project[]
   project(key: string): Project | undefined

@@ -1,6 +1,6 @@
 /** Where instances leave notes for each other. */
 import type { Store } from '../store/store.ts'
-import { inTime } from './in-time.ts'
+import { patience } from './in-time.ts'
 
 /** Every method may reject, and soon. */
 export type Noticeboard = {
@@ -23,8 +23,8 @@ export function storeBoard(
   }
 }
 
-/** How long the one board is waited for while the other has answered, milliseconds. */
-const LATE_MS = 250
+/** How long a board is waited for while another has answered, and after it was late, milliseconds. */
+const WAIT = { most: 250, late: 50 }
 
 /**
  * Two boards as one: notes go to the first, and to the second where the first fails; they are read from both, since
@@ -33,14 +33,26 @@ const LATE_MS = 250
 export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboard {
   return {
     put: (name, text, forMs) => first.put(name, text, forMs).catch(() => second.put(name, text, forMs)),
-    async all() {
-      const reads = [first.all(), second.all()]
-      const found = await Promise.all(reads.map((read) => inTime(read, LATE_MS)))
-      if (found.every((texts) => texts === undefined)) return Promise.any(reads)
-      return found.flatMap((texts) => texts ?? [])
-    },
+    ...readBoth(first, second),
     async remove(name) {
       await Promise.allSettled([first.remove(name), second.remove(name)])
+    },
+  }
+}
+
+/** What is up on a board, and what is told besides by those who can be asked. */
+export function boardAnd(board: Noticeboard, others: Pick<Noticeboard, 'all'>): Noticeboard {
+  return { ...board, ...readBoth(board, others) }
+}
+
+function readBoth(...boards: readonly Pick<Noticeboard, 'all'>[]): Pick<Noticeboard, 'all'> {
+  const each = boards.map(({ all }) => ({ all, inTime: patience(WAIT.most, WAIT.late) }))
+  return {
+    async all() {
+      const reads = each.map(({ all }) => all())
+      const found = await Promise.all(each.map(({ inTime }, at) => inTime(reads[at] ?? Promise.resolve([]))))
+      if (found.every((texts) => texts === undefined)) return Promise.any(reads)
+      return found.flatMap((texts) => texts ?? [])
     },
   }
 }

@@ -5,15 +5,16 @@
  */
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
-import { inTime } from './in-time.ts'
+import { patience } from './in-time.ts'
 import type { Noticeboard } from './noticeboard.ts'
+import type { Peer } from './peers.ts'
 
 /** What an instance is, from its start to its end. */
 export type Self = {
   /** Unlike all others'. */
   readonly id: string
   readonly version: string
-  /** Where others reach it, if that is configured. */
+  /** Where others reach it, if that is known. */
   readonly address?: string | undefined
 }
 
@@ -36,6 +37,10 @@ export type Presence = {
   own(): Instance
   /** What another told of itself last, and when that was, epoch milliseconds; undefined where that is long ago. */
   seen(id: string): { readonly instance: Instance; readonly at: number } | undefined
+  /** The others of them that said where they are reached, as they were known last. */
+  peers(): readonly Peer[]
+  /** One of them says directly that it is there. */
+  met(instance: Instance): void
   stop(): Promise<void>
 }
 
@@ -44,6 +49,8 @@ export type PresenceDeps = {
   readonly board: Noticeboard | undefined
   readonly self: Self
   readonly environments: () => Instance['environments']
+  /** Called when the others are known for the first time, who do not know of this one yet. */
+  readonly onArrival?: () => void
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
 }
@@ -51,11 +58,14 @@ export type PresenceDeps = {
 const EVERY_MS = 5_000
 /** So that two tellings may fail. */
 const FOR_MS = 3 * EVERY_MS
+/** How long the board is waited for, and after it was late, milliseconds. */
+const WAIT = { most: 500, late: 50 }
 /** That an instance has ended stands there for so long; one that went without a word is missed for as long. */
 const MISSED_MS = 300_000
 
-export function createPresence({ board, self, environments, clock }: PresenceDeps): Presence {
+export function createPresence({ board, self, environments, onArrival, clock }: PresenceDeps): Presence {
   const since = clock.now()
+  const soon = patience(WAIT.most, WAIT.late)
   let telling: NodeJS.Timeout | undefined
   const own = (): Instance => ({ ...self, since, environments: environments() })
   /** When each was seen last. */
@@ -91,7 +101,7 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
     start() {
       if (board === undefined || telling !== undefined) return
       telling = setInterval(tell, EVERY_MS)
-      tell()
+      tell().then(onArrival)
     },
     async instances() {
       if (board === undefined) return [own()]
@@ -105,11 +115,16 @@ export function createPresence({ board, self, environments, clock }: PresenceDep
       return [own(), ...others.sort((a, b) => a.since - b.since)]
     },
     async known(withinMs) {
-      await inTime(read(), withinMs)
+      await soon(read(), withinMs)
       return [self.id, ...[...seen.keys()].filter((id) => id !== self.id)]
     },
     own,
     seen: (id) => seen.get(id),
+    peers: () =>
+      [...seen.values()].flatMap(({ instance: { id, address } }) =>
+        id === self.id || address === undefined ? [] : [{ id, address }],
+      ),
+    met: (instance) => void seen.set(instance.id, { instance, at: clock.now() }),
     async stop() {
       clearInterval(telling)
       await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)

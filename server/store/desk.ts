@@ -58,7 +58,9 @@ export function runEdit(
     actor,
     action: change.action,
     comment: comment ?? null,
-    ...(idempotency && { request: { ...idempotency, locked: lockedOf(desks) } }),
+    ...(idempotency && {
+      request: { key: idempotency.key, digest: idempotency.digest, locked: lockedOf(desks) },
+    }),
   }
   const baseOf = ({ row, state, headHash, bytes }: Desk) => ({ log: row.id, state, headHash, bytes })
   const plans = desks.flatMap((desk): LogPlan[] => {
@@ -75,7 +77,8 @@ export function runEdit(
   const closed = [...new Set(change.closes)]
   // What changed nothing must be known again, too: repeated later, it could change something.
   const marked = desks.find((desk) => desk.row.id === request.scope.path.at(-1))
-  if (idempotency !== undefined && plans.length + openings.length === 0 && marked !== undefined)
+  const kept = idempotency !== undefined && idempotency.fresh !== true
+  if (kept && plans.length + openings.length === 0 && marked !== undefined)
     plans.push(planRecord(baseOf(marked), [], signature))
   const provenance: Provenance = { at: now, by: actor }
   const movedTo = (desk: Desk) =>

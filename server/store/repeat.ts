@@ -56,7 +56,7 @@ export async function recall(
     known.set(name, digests.set(digest, change))
   }
   const asked = requests.flatMap(({ actor, idempotency }) =>
-    idempotency === undefined ? [] : [{ actor: actor.id, key: idempotency.key }],
+    idempotency === undefined || idempotency.fresh ? [] : [{ actor: actor.id, key: idempotency.key }],
   )
   if (asked.length > 0) {
     const rows = await seenBefore(db, {

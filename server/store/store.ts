@@ -11,7 +11,12 @@ import type { KeptKillReport } from './kill-reports.ts'
 export type Scope = { readonly path: readonly LogId[]; readonly descendants?: boolean }
 
 /** What a repeated request is recognised by: its key, and the digest of what it asks. One key is for one request. */
-export type Idempotency = { readonly key: string; readonly digest: string }
+export type Idempotency = {
+  readonly key: string
+  readonly digest: string
+  /** The key was made for this very attempt: it is kept with what this changes, and neither looked for nor kept alone. */
+  readonly fresh?: true
+}
 
 export type CommitRequest<R> = {
   readonly scope: Scope

@@ -5,6 +5,7 @@ import { Problem } from '../../server/domain/problem.ts'
 import type { CommitRequest } from '../../server/store/store.ts'
 import {
   ANN,
+  edit,
   flag,
   increment,
   loadOne,
@@ -40,6 +41,20 @@ export function repeats(subject: () => Subject): void {
     expect(first.result).toBe(1)
     expect((await loadOne(store, log)).state.entries.get('flag')?.get('n')?.definition).toBe(40)
     expect((await store.commit(incrementing(log, 'another'))).result).toBe(41)
+  })
+
+  it('neither looks for a fresh key nor keeps it alone; what it changed is known by it', async () => {
+    const { store } = subject()
+    const log = await openEnvironment(store)
+    const fresh = { ...incrementing(log, 'k'), idempotency: { key: 'k', digest: 'a', fresh: true as const } }
+    const first = await store.commit(fresh)
+    expect(await store.commit(incrementing(log, 'k'))).toEqual({ ...first, repeated: true })
+    const nothing = { ...fresh, idempotency: { ...fresh.idempotency, key: 'other' }, edit: edit(log) }
+    expect((await store.commit(nothing)).deltas.size).toBe(0)
+    expect(await records(log)).toEqual([
+      { revision: '1', idempotency_key: null },
+      { revision: '2', idempotency_key: 'k' },
+    ])
   })
 
   it('makes one revision of many that come at once, ordinary or urgent', async () => {

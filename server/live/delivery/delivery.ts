@@ -62,6 +62,8 @@ export type Delivery = {
   follow(asked: AskedKill): void
   /** The report when nothing is left to wait for, or when the time is over. */
   settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport>
+  /** What this instance accounts for now, as it stands on the board. */
+  account(): string
   stop(): Promise<void>
 }
 
@@ -205,9 +207,6 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     return reportOf(environment, kill, at, known, said)
   }
 
-  const isWatched = ({ environment, kill }: AskedKill): boolean =>
-    environments.get(environment)?.kills.some((watch) => watch.kill === kill) ?? false
-
   async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
     const until = performance.now() + timeoutMs
     const known = await servers(Math.min(READ_MS, timeoutMs / 2))
@@ -219,6 +218,27 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       await sleep(Math.min(pause, left))
       pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
     }
+  }
+
+  function follow(asked: AskedKill): void {
+    const { environment, kill, at } = asked
+    const name = `${environment}/${kill}`
+    const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
+    if (watch === undefined || followed.has(name)) return
+    watch.promised = at === undefined
+    if (at === undefined) return
+    followed.add(name)
+    void settled(asked, 'sdks', FOLLOWED_MS)
+      .then((found) =>
+        store.saveKillReport(environment, {
+          kill,
+          revision: at.revision,
+          report: JSON.stringify(found),
+          at: clock.now(),
+        }),
+      )
+      .catch(onLoss)
+      .finally(() => followed.delete(name))
   }
 
   return {
@@ -253,6 +273,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         const known = watched.kills.find(({ kill }) => kill === id)
         if (known === undefined) watched.kills.push(watchKill(id, at, clock.now(), acceptedAt))
         else known.at ??= at
+        if (at !== undefined && known?.promised) follow({ environment, kill: id, at })
       }
       watched.kills = watched.kills.slice(-MOST_WATCHED)
       if (watched.kills.length === 0) return
@@ -276,24 +297,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       const kept = await store.killReport(environment, kill)
       return kept && { report: JSON.parse(kept.report) as KillReport, at: kept.at }
     },
-    follow(asked) {
-      const { environment, kill, at } = asked
-      const name = `${environment}/${kill}`
-      if (at === undefined || followed.has(name) || !isWatched(asked)) return
-      followed.add(name)
-      void settled(asked, 'sdks', FOLLOWED_MS)
-        .then((found) =>
-          store.saveKillReport(environment, {
-            kill,
-            revision: at.revision,
-            report: JSON.stringify(found),
-            at: clock.now(),
-          }),
-        )
-        .catch(onLoss)
-        .finally(() => followed.delete(name))
-    },
+    follow,
     settled,
+    account: () => JSON.stringify(account()),
     async stop() {
       stopped = true
       clearInterval(ticking)
@@ -318,21 +324,24 @@ function newKills(after: State, before: State | undefined, delta: Delta | undefi
   const logged =
     delta === undefined
       ? [...(after.entries.get('kill') ?? [])].flatMap(([flag, { definition }]) =>
-          killIn(before.entries.get('kill')?.get(flag)?.definition)?.id === killIn(definition)?.id
-            ? []
-            : [definition],
+          isSame(before.entries.get('kill')?.get(flag)?.definition, definition) ? [] : [definition],
         )
       : delta.entries.flatMap(({ kind, definition }) => (kind === 'kill' ? [definition] : []))
   const pending = after.pending === before.pending ? [] : [...after.pending.values()].flat()
   return [
-    ...logged.flatMap((definition) => killIn(definition) ?? []).map((kill) => ({ ...kill, at })),
-    ...pending.flatMap((kill) => killIn(kill) ?? []).map((kill) => ({ ...kill, at: undefined })),
+    ...logged.flatMap(killsIn).map((kill) => ({ ...kill, at })),
+    ...pending.flatMap(killsIn).map((kill) => ({ ...kill, at: undefined })),
   ]
 }
 
-function killIn(definition: unknown): { readonly id: string; readonly acceptedAt: number } | undefined {
-  if (!isObject(definition) || typeof definition.id !== 'string') return undefined
-  return { id: definition.id, acceptedAt: Date.parse(String(definition.at)) }
+const isSame = (one: unknown, other: unknown): boolean =>
+  killsIn(one)[0]?.id === killsIn(other)[0]?.id && killsIn(one).length === killsIn(other).length
+
+/** A kill, and those that it took up. */
+function killsIn(definition: unknown): readonly { readonly id: string; readonly acceptedAt: number }[] {
+  if (!isObject(definition) || typeof definition.id !== 'string') return []
+  const also: readonly unknown[] = Array.isArray(definition.also) ? definition.also : []
+  return [{ id: definition.id, acceptedAt: Date.parse(String(definition.at)) }, ...also.flatMap(killsIn)]
 }
 
 /** What an instance told; undefined for what none did. Other versions of the service may tell more. */

@@ -13,6 +13,8 @@ export type KillWatch = {
   readonly acceptedAt: number
   /** The state that has it in its log; undefined for as long as there is none. */
   at: Position | undefined
+  /** Its report is to be kept as soon as the log has it. */
+  promised: boolean
   /** That follower says that it applied it, or holds a state which has it. @param ms since the kill was accepted */
   reached(follower: Follower, ms: number): void
   awaits(follower: Follower): boolean
@@ -45,6 +47,7 @@ export function watchKill(
     since,
     acceptedAt: Math.abs(since - acceptedAt) < BELIEVED_MS ? acceptedAt : since,
     at,
+    promised: false,
     reached(follower, ms) {
       if (confirmed.has(follower)) return
       confirmed.add(follower)

@@ -2,6 +2,7 @@
  * What the live room's integration tests share: a real store, edits of it in one line, and a bus of notices between
  * instances that loses, delays and reorders as the test decides.
  */
+import { randomBytes } from 'node:crypto'
 import type { Json } from '@halyard/sdk/core'
 import type { Actor, Change, LogId, Opening } from '../../../server/domain/change.ts'
 import { SYSTEM } from '../../../server/domain/change.ts'
@@ -11,6 +12,7 @@ import type { Log } from '../../../server/live/conditions.ts'
 import { createLive, type LiveDeps } from '../../../server/live/create.ts'
 import type { Live } from '../../../server/live/live.ts'
 import { openEmbedded } from '../../../server/store/embedded.ts'
+import { minter } from '../../../server/store/mint.ts'
 import type { CommitRequest, Committed, Store } from '../../../server/store/store.ts'
 import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
 
@@ -122,6 +124,12 @@ export function openLive(store: Store, over: Partial<LiveDeps> = {}): Live {
     killLinkSecret: Buffer.alloc(32, 2),
     snapshots: { shelves: [], key: Buffer.alloc(32, 2) },
     self: { id: 'this', version: '0.0.0' },
+    killing: {
+      journal: { put: async () => {}, all: async () => [], remove: async () => {} },
+      spreads: [],
+      keys: { journal: Buffer.alloc(32, 3), peers: Buffer.alloc(32, 4) },
+      mint: minter(randomBytes),
+    },
     log: silent,
     limits: { maxStreams: 100 },
     pollMs: 20,

@@ -153,6 +153,15 @@ describe('a pending kill', () => {
     expect(reached(reached(state, 'k9'), 'k8').endedKills).toEqual(new Set(['k9']))
   })
 
+  it('is settled by a kill that takes it up, and ends with that', () => {
+    const taken = stateWith(
+      { kill: { a: { ...kill('k9'), also: [kill('k1'), 'x'] } } },
+      { a: [kill('k1'), kill('k2')] },
+    )
+    expect(ids(taken)).toEqual(['k2'])
+    expect(reached(taken, null).endedKills).toEqual(new Set(['k9', 'k1']))
+  })
+
   it('settles nothing by an entry that is no kill', () => {
     const odd = stateWith({ kill: { a: 'x', b: { id: 7 } } }, { a: [kill('k1')] })
     expect(ids(odd)).toEqual(['k1'])

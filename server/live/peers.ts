@@ -1,0 +1,123 @@
+/**
+ * Other instances, spoken to directly: for what must go between them when neither the database nor Redis carries it.
+ * Messages are signed with a key that only this installation has; whoever else asks is told nothing.
+ */
+import type { Spread } from './kills/spread.ts'
+import type { Noticeboard } from './noticeboard.ts'
+import type { Instance } from './presence.ts'
+import { signedText, signText } from './signed-text.ts'
+
+export type Peer = { readonly id: string; readonly address: string }
+
+export type Peers = {
+  readonly spread: Spread
+  /** What each accounts for. Nothing while the usual ways work. */
+  readonly accounts: Pick<Noticeboard, 'all'>
+  /** Tells the others that this one is there. */
+  greet(): void
+  /** A message of another instance: what to answer, or undefined where it is not to be believed. */
+  receive(message: string): Promise<string | undefined>
+}
+
+/** The path at which instances take messages. */
+export const PEER_PATH = '/peers/v1/messages'
+
+export type PeersDeps = {
+  /** Those that are known to run, but this one. */
+  readonly peers: () => readonly Peer[]
+  /** This one. */
+  readonly self: () => Instance
+  /** An instance speaks. */
+  readonly onPeer: (instance: Instance) => void
+  /** 32 bytes, for messages alone. */
+  readonly key: Buffer
+  /** Whether the usual ways fail: kills wait for the database. */
+  readonly needed: () => boolean
+  /** What this instance accounts for now. */
+  readonly account: () => string
+  /** What others send. False where it is not to be believed. */
+  readonly onKills: (sealed: string) => Promise<boolean>
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+  /** Posts a text and resolves with the text of a 200; else rejects, and soon. */
+  readonly post?: (url: string, text: string) => Promise<string>
+}
+
+type Message = {
+  readonly at: number
+  readonly from?: Instance
+  /** Of accepted kills. */
+  readonly sealed?: string
+}
+
+const ANSWER_MS = 400
+/** Instances' clocks may differ by so much, milliseconds. */
+const FRESH_MS = 120_000
+const MOST_REMEMBERED = 10_000
+
+export function createPeers(deps: PeersDeps): Peers {
+  const { peers, self, onPeer, key, needed, account, onKills, clock, post = posted } = deps
+  /** By accepted kills, who has them. */
+  const delivered = new Map<string, Set<string>>()
+
+  const ask = (address: string, message: Pick<Message, 'sealed'>): Promise<string> =>
+    post(
+      new URL(PEER_PATH, address).href,
+      signText(JSON.stringify({ at: clock.now(), from: self(), ...message }), key),
+    )
+
+  return {
+    spread: {
+      async send(id, sealed) {
+        const has = delivered.get(id) ?? new Set()
+        if (delivered.size < MOST_REMEMBERED) delivered.set(id, has)
+        const tellings = peers()
+          .filter((peer) => !has.has(peer.id))
+          .map(async (peer) => {
+            await ask(peer.address, { sealed })
+            has.add(peer.id)
+          })
+        await Promise.allSettled(tellings)
+        return 'sent'
+      },
+      // They come by `receive`.
+      listen: async () => async () => {},
+      all: async () => [],
+      forget: async (id) => void delivered.delete(id),
+    },
+    accounts: {
+      async all() {
+        if (!needed()) return []
+        const told = await Promise.allSettled(peers().map(({ address }) => ask(address, {})))
+        return told.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+      },
+    },
+    greet() {
+      for (const { address } of peers()) ask(address, {}).catch(() => undefined)
+    },
+    async receive(message) {
+      const told = believed(message, key)
+      if (told === undefined || Math.abs(clock.now() - told.at) > FRESH_MS) return undefined
+      if (told.from !== undefined) onPeer(told.from)
+      if (told.sealed !== undefined && !(await onKills(told.sealed))) return undefined
+      return account()
+    },
+  }
+}
+
+function believed(message: string, key: Buffer): Message | undefined {
+  const text = signedText(message, key)
+  return text === undefined ? undefined : (JSON.parse(text) as Message)
+}
+
+async function posted(url: string, text: string): Promise<string> {
+  const answer = await fetch(url, {
+    method: 'POST',
+    body: text,
+    headers: { 'content-type': 'text/plain' },
+    redirect: 'error',
+    signal: AbortSignal.timeout(ANSWER_MS),
+  })
+  if (answer.status !== 200) throw new Error(`it answered ${answer.status}`)
+  return answer.text()
+}

@@ -1,0 +1,211 @@
+/**
+ * Kills while the database is away, alone or together with Redis: accepted on this instance's disk, in effect on all,
+ * and in the log exactly once when it is back.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
+import { processes } from '../../support/process.ts'
+import { canStartRedis, redisSettings } from '../../support/redis.ts'
+import { startSdk } from '../../support/sdk-process.ts'
+import { startService, type TestService } from '../../support/start-service.ts'
+import { type TcpProxy, tcpProxy } from '../../support/tcp-proxy.ts'
+import { until } from '../../support/until.ts'
+import { redisRoom } from '../redis/support.ts'
+
+const PROJECT = '/api/v1/projects/default'
+const ENVIRONMENT = `${PROJECT}/environments/development`
+
+describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s beside it', (beside) => {
+  const room = redisRoom()
+  const all = processes()
+  const services: TestService[] = []
+  const folders: string[] = []
+  let database: FreshDatabase
+  let postgres: TcpProxy
+  let redis: TcpProxy | undefined
+  let flag: string
+  let flags = 0
+  let key: string
+  let urls: string[]
+
+  const skip = beside === 'Redis' && !canStartRedis()
+  const [first, second] = [() => services[0]!, () => services[1]!]
+
+  beforeAll(async () => {
+    if (skip) return
+    database = await freshDatabase()
+    postgres = await tcpProxy(database.url)
+    const server = beside === 'Redis' ? await room.server() : undefined
+    redis = server && (await tcpProxy(server.url))
+    const settings = server && redisSettings({ url: redis!.via(server.url), prefix: 'without:' })
+    for (let at = 0; at < 2; at++) {
+      const dataDir = join(all.freshFolder(), 'data')
+      folders.push(dataDir)
+      services.push(await startService({ database: postgres.via(database.url), redis: settings, dataDir }))
+    }
+    urls = await Promise.all(services.map((service) => service.listen()))
+    key = await first().sdkKey('server')
+    await until(
+      'each knows where the other is',
+      async () => {
+        const known = await Promise.all(services.map(({ live }) => live.instances()))
+        return known.every((each) => each.filter(({ address }) => address !== undefined).length === 2)
+      },
+      20_000,
+    )
+  })
+  afterAll(async () => {
+    await postgres?.giveBack()
+    await redis?.giveBack()
+    for (const service of services) await service.close()
+    await postgres?.close()
+    await redis?.close()
+    await database?.drop()
+  })
+  beforeEach(async ({ skip: leave }) => {
+    leave(skip, 'there is no redis-server here')
+    await postgres.giveBack()
+    await redis?.giveBack()
+    flag = `flag-${flags++}`
+    const made = { key: flag, type: 'boolean', fallthrough: { variant: 'on' } }
+    await first().ask('POST', `${PROJECT}/flags`, { body: made })
+    await first().ask('POST', `${ENVIRONMENT}/flags/${flag}/enable`, { headers: { 'if-match': '*' } })
+    await until('all have it', () => services.every((service) => evaluated(service)?.value === true))
+  })
+
+  function evaluated({ live }: TestService) {
+    const environment = live.environment('default', 'development')
+    return environment && live.evaluate(environment.id, flag, {})
+  }
+  const kill = (query = '', body?: object) =>
+    first().ask('PUT', `${ENVIRONMENT}/flags/${flag}/kill${query}`, body === undefined ? {} : { body })
+  const journal = () => folders.map((folder) => readdirSync(join(folder, 'kills')))
+  const killChanges = async () => {
+    const { body } = await first().ask('GET', `${ENVIRONMENT}/changes?flag=${flag}&action=flag.kill`)
+    return body.items as { revision: number; actor: { name: string }; comment: string | null }[]
+  }
+  async function settled() {
+    // The database that is back may fail the first who ask.
+    await until('it is in the log', async () => (await killChanges().catch(() => [])).length > 0)
+    await until('nobody keeps it any more', () => journal().every((files) => files.length === 0))
+  }
+
+  it('is accepted, in effect everywhere, and in the log once when the database is back', async () => {
+    const app = await startSdk(all, { url: urls[1]!, key }, { it: { flag, otherwise: false, context: {} } })
+    await until('the app is there', async () => (await app.ask()).results.it.value === true)
+    await postgres.takeAway()
+    const { status, body } = await kill('?timeout=10s', { comment: 'INC-481' })
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      durability: beside === 'Redis' ? 'journal+redis' : 'journal',
+      kill: { comment: 'INC-481' },
+      serves: { variant: 'off', value: false },
+      servers: { live: 2, applied: 2, missing: [] },
+    })
+    for (const service of services)
+      expect(evaluated(service)).toMatchObject({ value: false, reason: 'DISABLED' })
+    await until('the app has it', async () => (await app.ask()).results.it.value === false)
+    const told = await until('it says so', async () => {
+      const answer = await first().ask('GET', body.status)
+      return answer.body.complete && answer.body
+    })
+    expect(told.sdks).toMatchObject({ known: 1, applied: 1, waiting: [] })
+    expect(journal().map((files) => files.length)).toEqual([1, 1])
+
+    await postgres.giveBack()
+    await settled()
+    expect(await killChanges()).toMatchObject([
+      { comment: 'INC-481', actor: { name: 'configured admin key' } },
+    ])
+    const { body: shown } = await first().ask('GET', `${ENVIRONMENT}/flags/${flag}`)
+    expect(shown.kill).toEqual(body.kill)
+    for (const service of services)
+      expect(evaluated(service)).toMatchObject({ value: false, reason: 'DISABLED' })
+    await app.close()
+  })
+
+  it('is one kill, however often it is asked for', async () => {
+    await postgres.takeAway()
+    const [one, other] = [await kill(), await kill()]
+    expect(other.body).toMatchObject({ already: true, kill: one.body.kill })
+    await postgres.giveBack()
+    await settled()
+    expect(await killChanges()).toHaveLength(1)
+  })
+
+  it('is ended like any other, and does not come back', async () => {
+    await postgres.takeAway()
+    const { body: killed } = await kill()
+    await postgres.giveBack()
+    await settled()
+    const { body } = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
+    expect(body.ended).toEqual(killed.kill)
+    await until('all serve it again', () => services.every((service) => evaluated(service)?.value === true))
+    for (const { live } of services) {
+      const environment = live.environment('default', 'development')!
+      expect(live.live(environment.id)?.state.pending.size).toBe(0)
+    }
+  })
+
+  it('is taken up by a kill that the log has got meanwhile, and ends with it', async () => {
+    const third = await startService({ database: database.url })
+    onTestFinished(() => third.close())
+    await postgres.takeAway()
+    const { body: logged } = await third.ask('PUT', `${ENVIRONMENT}/flags/${flag}/kill`)
+    const { body: late } = await kill('', { comment: 'late' })
+    expect([logged.durability, late.durability]).toEqual(['postgres', expect.stringContaining('journal')])
+    await postgres.giveBack()
+    const shown = await until('it is taken up', async () => {
+      const { body } = await third.ask('GET', `${ENVIRONMENT}/flags/${flag}`)
+      return body.kill.also !== undefined && body.kill
+    })
+    expect(shown).toEqual({ ...logged.kill, also: [late.kill] })
+    expect(await killChanges()).toHaveLength(2)
+    await until('the first has heard of it', async () => {
+      const { body } = await first().ask('GET', `${ENVIRONMENT}/flags/${flag}`)
+      return body.kill.id === logged.kill.id
+    })
+    const { body } = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
+    expect(body.ended).toEqual(shown)
+    await until('all serve it again', () => services.every((service) => evaluated(service)?.value === true))
+  })
+
+  it('does not take an edit, and says why', async () => {
+    await postgres.takeAway()
+    const { status, body } = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
+    expect([status, body.type]).toEqual([503, expect.stringContaining('unavailable')])
+    const unknown = await first().ask('PUT', `${ENVIRONMENT}/flags/nobody-knows/kill`)
+    expect([unknown.status, unknown.body.detail]).toEqual([503, expect.stringContaining('nobody-knows')])
+    await postgres.giveBack()
+  })
+
+  it('takes the same request again as the one that it is', async () => {
+    const again = () =>
+      first().ask('PUT', `${ENVIRONMENT}/flags/${flag}/kill`, {
+        headers: { 'idempotency-key': `once-${flag}-${beside}` },
+      })
+    await postgres.takeAway()
+    const { body: one } = await again()
+    await postgres.giveBack()
+    await settled()
+    const { status, body: other } = await again()
+    expect(status).toBe(200)
+    expect(other.kill.id).toBe(one.kill.id)
+    expect(await killChanges()).toHaveLength(1)
+  })
+
+  it('goes directly from instance to instance where Redis is away as well', async ({ skip: leave }) => {
+    leave(beside !== 'Redis', 'there is none here')
+    await postgres.takeAway()
+    await redis!.takeAway()
+    const { body } = await kill('?timeout=10s')
+    expect(body).toMatchObject({ durability: 'journal', servers: { live: 2, applied: 2, missing: [] } })
+    expect(evaluated(second())).toMatchObject({ value: false, reason: 'DISABLED' })
+    await postgres.giveBack()
+    await redis!.giveBack()
+    await settled()
+    expect(await killChanges()).toHaveLength(1)
+  })
+})
