@@ -3,6 +3,7 @@ import { applyCommand, exportCommand, planCommand } from './code/commands.ts'
 import type { Command } from './command.ts'
 import { completionCommand } from './completion.ts'
 import { deliveryCommand } from './delivery.ts'
+import { drillCommand } from './drill.ts'
 import { explainCommand } from './explain.ts'
 import { flagsCreate, flagsGet, flagsList, shelved, switched } from './flags.ts'
 import { changesCommand } from './history.ts'
@@ -20,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   unkill: unkillCommand,
   delivery: deliveryCommand,
   'kill-link': killLinkCommand,
+  drill: drillCommand,
   explain: explainCommand,
   'flags list': flagsList,
   'flags get': flagsGet,

@@ -40,6 +40,11 @@ export type Edge = {
   /** Uniform over [0, 1). */
   readonly random: () => number
   readonly pause: (ms: number) => Promise<void>
+  /**
+   * Aborted when the person, or whoever runs this, wants it to end: for commands that have something to put right
+   * first. Until a command asks for it, the process just ends. Asked to end twice, it does.
+   */
+  readonly interrupted: () => AbortSignal
 }
 
 export type Option = {

@@ -26,8 +26,14 @@ export type Delivered = {
     }[]
     readonly p50Ms?: number
     readonly p99Ms?: number
+    readonly slowestMs?: number
   }
   readonly pollers: { readonly known: number; readonly applied: number; readonly worstCaseMs: number }
+}
+
+type Reach = {
+  readonly servers: { readonly live: number; readonly applied: number }
+  readonly sdks: { readonly known: number; readonly applied: number }
 }
 
 /** How a command ends that waited for them. */
@@ -37,7 +43,7 @@ export function exitOf(told: Partial<Delivered>, wait: string): number {
 }
 
 /** Whether all that were waited for have applied it. A server of before, or a dry run, does not say. */
-function isEverywhere({ servers, sdks }: Partial<Delivered>, wait: string): boolean {
+export function isEverywhere({ servers, sdks }: Partial<Reach>, wait: string): boolean {
   if (servers === undefined || sdks === undefined) return true
   return servers.applied === servers.live && (wait === 'servers' || sdks.applied === sdks.known)
 }

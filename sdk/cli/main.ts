@@ -29,6 +29,12 @@ function ask(question: string, hidden?: 'hidden'): Promise<string> {
   })
 }
 
+function interrupted(): AbortSignal {
+  const asked = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => asked.abort())
+  return asked.signal
+}
+
 // A reader that has seen enough (`halyard … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
@@ -46,4 +52,5 @@ process.exitCode = await run(process.argv.slice(2), {
   now: Date.now,
   random: Math.random,
   pause: async (ms) => void (await pause(ms)),
+  interrupted,
 })

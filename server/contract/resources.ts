@@ -307,6 +307,7 @@ export const delivered = {
       waiting: z.array(Waiting).meta({ description: 'At most 1,000, the longest silent first' }),
       p50Ms: z.number().exactOptional(),
       p99Ms: z.number().exactOptional(),
+      slowestMs: z.number().exactOptional(),
     })
     .meta({ description: 'Processes that were connected to a stream when it was killed' }),
   pollers: z

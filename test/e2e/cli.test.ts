@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../support/build.ts'
 import { plainEnvironment, processes, type Server } from '../support/process.ts'
+import { startSdk } from '../support/sdk-process.ts'
+import { until } from '../support/until.ts'
 
 const all = processes()
 const BIN = join(ROOT, 'sdk/dist/cli/halyard.js')
@@ -85,6 +87,36 @@ describe('the story of a flag', () => {
       expect(ended.err).toMatch(/^halyard: [^\n]+\n$/)
       expect(ended.err).not.toContain('hly_api_nobody_knows')
     }
+  })
+
+  it('un-kills a drill that is stopped by Ctrl-C', async () => {
+    const post = (path: string, body: unknown) =>
+      fetch(`${server.url}/api/v1/projects/default/${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${server.adminKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }).then((answer) => answer.json())
+    const { secret: key } = await post('environments/staging/keys', { name: 'frozen', kind: 'server' })
+    const app = await startSdk(
+      all,
+      { url: server.url, key },
+      { it: { flag: 'it', otherwise: 0, context: {} } },
+    )
+    await until('its stream works', async () => (await app.ask()).connected)
+    app.child.kill('SIGSTOP')
+    const drill = all.startScript(BIN, { HALYARD_URL: server.url, HALYARD_API_KEY: server.adminKey }, [
+      ...['drill', 'staging', '--timeout', '60s'],
+    ])
+    const path = `${server.url}/api/v1/projects/default/environments/staging/flags/halyard-drill`
+    const killed = async () => {
+      const answer = await fetch(path, { headers: { authorization: `Bearer ${server.adminKey}` } })
+      return answer.ok ? (await answer.json()).kill : undefined
+    }
+    await until('it is killed', async () => (await killed()) ?? undefined)
+    drill.child.kill('SIGINT')
+    expect((await drill.ended).code).toBe(1)
+    expect(drill.stderr()).toContain('Interrupted')
+    expect(await killed()).toBeNull()
   })
 
   it('is done before its reader is: a closed pipe is no error', async () => {

@@ -39,6 +39,7 @@ export function halyard(environment: () => Readonly<Record<string, string>>): Ha
       now: Date.now,
       random: () => 0,
       pause: async () => {},
+      interrupted: () => new AbortController().signal,
       ...edge,
     })
     return { code, said: said.join('\n'), told: told.join('\n') }

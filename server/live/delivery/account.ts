@@ -71,6 +71,7 @@ export type KillReport = {
     /** From the kill's acceptance to its being applied in an app; absent where nobody has applied it. */
     readonly p50Ms?: number
     readonly p99Ms?: number
+    readonly slowestMs?: number
   }
   readonly pollers: PollersAccount
 }
@@ -150,7 +151,11 @@ function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
     known,
     applied,
     waiting: waiting.sort((a, b) => b.silentMs - a.silentMs).slice(0, MOST_WAITING),
-    ...(latencies.length > 0 && { p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) }),
+    ...(latencies.length > 0 && {
+      p50Ms: quantile(latencies, 0.5),
+      p99Ms: quantile(latencies, 0.99),
+      slowestMs: quantile(latencies, 1),
+    }),
   }
 }
 
