@@ -80,6 +80,7 @@ function accessOf(access: Access): string {
     read: 'viewer, editor or admin',
     'read-kills': 'viewer, editor, admin or killer',
     kill: 'killer, editor or admin',
+    unkill: 'killer (of its own kills), editor or admin',
     edit: 'editor or admin',
     administer: 'admin',
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from '../domain/problem.ts'
 import { Json } from './documents.ts'
+import { EditedWhileKilled } from './resources.ts'
 
 /** What `type` is on the wire. */
 export function problemUri(type: ProblemType): string {
@@ -23,6 +24,14 @@ export const ProblemBody = z.strictObject({
     .exactOptional(),
   didYouMean: z.string().meta({ description: 'The nearest known key' }).exactOptional(),
   current: Json.meta({ description: 'stale: the document as it is now' }).exactOptional(),
+  matching: z
+    .strictObject({ count: z.int(), flags: z.array(z.string()) })
+    .meta({ description: 'kill-count-differs: how many flags match, and the first hundred of them' })
+    .exactOptional(),
+  editedWhileKilled: z
+    .array(EditedWhileKilled)
+    .meta({ description: 'edited-while-killed: what was edited since the kill' })
+    .exactOptional(),
   errorDetails: z.string().meta({ description: 'OFREP: the same as detail' }).exactOptional(),
 })
 
@@ -62,6 +71,12 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'flag-required': 'Other flags name this one as a prerequisite. Change them first; `detail` names them.',
   'segment-referenced': 'A flag or a segment names this segment. See its references; change them first.',
   'kill-not-found': 'The environment has no kill of this id, or nothing was kept of how far it came.',
+  'kill-count-differs':
+    'A group is killed only where as many flags match as were expected. Nothing was killed: look at `matching`, and expect that count if these flags are meant.',
+  'kill-changed':
+    'An un-kill ends the kill that it names, or the one that was served when it arrived, and the flag is killed by another one now. Nothing was ended: `detail` says by whom; name that kill if it is meant.',
+  'edited-while-killed':
+    'What the flag would serve without its kill was edited since, so that nobody has seen it served yet. `editedWhileKilled` names each edit: look at them, and send `acceptEdits=true` if they are meant. The flag stays killed.',
   'not-killed': 'There is no kill to take back.',
   'idempotency-key-reused':
     'This Idempotency-Key came with another request before, and one key is for one request: send a new key. Or the request is the same, and its first answer can no longer be rebuilt: `detail` says at which revision it was carried out.',

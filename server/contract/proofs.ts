@@ -8,6 +8,7 @@ import type { Warning as DomainWarning } from '../domain/change.ts'
 import type { DiffLine } from '../domain/diff.ts'
 import type { EnvironmentDocument, GrantDocument, Settings as SettingsDocument } from '../domain/documents.ts'
 import type * as input from '../domain/inputs.ts'
+import type { EditedWhileKilled } from '../domain/problem.ts'
 import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
@@ -54,6 +55,7 @@ export type Proofs = Prove<
     Same<Omit<Schema<typeof moves.PromotionBody>, 'from' | 'to' | 'comment'>, input.PromotionInput>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,
     Same<Schema<typeof resources.DiffLine>, DiffLine>,
+    Same<Schema<typeof resources.EditedWhileKilled>, EditedWhileKilled>,
     Same<Schema<typeof documents.FlagConfig>, FlagConfig>,
     Same<Schema<typeof documents.Kill>, Kill>,
   ]

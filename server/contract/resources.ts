@@ -284,6 +284,25 @@ export const RulePatch = z.strictObject({
 export const ActionBody = z.strictObject({
   comment: z.string().max(2_000).meta({ description: 'As the header Halyard-Comment' }).optional(),
 })
+const expect = {
+  expect: z
+    .int()
+    .min(1)
+    .meta({ description: 'How many flags that is, killed before or not. Needed unless `dryRun`' })
+    .optional(),
+}
+export const KillGroupBody = z.union([
+  z.strictObject({
+    tag: z.string().meta({ description: 'All flags that have it' }),
+    ...expect,
+    ...ActionBody.shape,
+  }),
+  z.strictObject({
+    all: z.literal(true).meta({ description: 'All flags of the environment' }),
+    ...expect,
+    ...ActionBody.shape,
+  }),
+])
 const Counted = { known: z.int(), applied: z.int() }
 const Waiting = z.strictObject({
   app: z.string(),
@@ -388,7 +407,8 @@ export const KillStatus = z.strictObject({
   ...delivered,
 })
 
-export const Killed = z.strictObject({
+/** What every kill answers, however many flags it is of. */
+const told = {
   ...z.strictObject(delivered).partial().shape,
   durability: z
     .enum(['postgres', 'journal+redis', 'journal'])
@@ -398,6 +418,9 @@ export const Killed = z.strictObject({
     })
     .exactOptional(),
   status: z.string().meta({ description: 'The address at which its status is told' }).exactOptional(),
+  ...outcome,
+}
+const killed = {
   kill: Kill,
   already: z
     .literal(true)
@@ -406,11 +429,34 @@ export const Killed = z.strictObject({
   serves: z
     .union([z.strictObject({ variant: Key, value: Json }), z.strictObject({ codeDefault: z.literal(true) })])
     .meta({ description: 'What apps get now' }),
-  alsoOff: z.array(Key).meta({ description: 'Flags that require this one, and are off with it' }),
-  ...outcome,
+}
+const alsoOff = {
+  alsoOff: z.array(Key).meta({ description: 'Flags that require what is killed, and are off with it' }),
+}
+export const Killed = z.strictObject({ ...killed, ...alsoOff, ...told })
+export const KilledGroup = z.strictObject({
+  kills: z.array(z.strictObject({ key: Key, ...killed })),
+  ...alsoOff,
+  ...told,
 })
 
-export const Unkilled = z.strictObject({ key: Key, ended: Kill, ...outcome })
+/** What `EditedWhileKilled` of the domain says, which see. */
+export const EditedWhileKilled = z.strictObject({
+  kind: z.enum(['flag', 'segment', 'members']),
+  key: Key,
+  revision: z.int(),
+  at: Instant.exactOptional(),
+  by: z.string().exactOptional(),
+})
+export const Unkilled = z.strictObject({
+  key: Key,
+  ended: Kill,
+  editedWhileKilled: z
+    .array(EditedWhileKilled)
+    .meta({ description: 'Edits since the kill, which were accepted' })
+    .exactOptional(),
+  ...outcome,
+})
 
 /** What deleting answers. */
 export const Deleted = z.strictObject({ key: z.string(), deleted: z.literal(true), ...outcome })

@@ -1,6 +1,6 @@
 /**
- * Kill and un-kill: they work on a flag of any shape, broken ones too, and nothing of the flag's own edits can undo
- * a kill. Scope: the environment's log.
+ * Kill and un-kill: they work on flags of any shape, broken ones too, and nothing of a flag's own edits can undo a
+ * kill. Scope: the environment's log.
  */
 import {
   compile,
@@ -12,92 +12,245 @@ import {
   type Kill,
   type State,
 } from '@halyard/sdk/core'
-import type { Edit, LogId } from './change.ts'
+import type { Edit, EntryEdit, LogId, LogView, Moment } from './change.ts'
 import { absentFlag } from './configurations.ts'
-import { asJson, killOf, lockedLog } from './documents.ts'
-import { quote } from './faults.ts'
+import { asJson, entriesOf, killOf, lockedLog } from './documents.ts'
+import { quote, quoteSome } from './faults.ts'
 import { asText } from './json-text.ts'
-import { Problem } from './problem.ts'
-import { allDependantsOf } from './references.ts'
+import { type EditedWhileKilled, Problem } from './problem.ts'
+import { allDependantsOf, segmentsUnder } from './references.ts'
+import { segmentOfChunk } from './words/segments.ts'
 
 /** UTF-16 code units. A longer comment is cut: it is no reason to refuse a kill. */
 const LONGEST_COMMENT = 2_000
+/** So many flags, or edits, are told of in a refusal. */
+const MOST_TOLD = 100
 
-export type Killed = {
+export type KilledFlag = {
   readonly kill: Kill
   /** The flag was killed before; `kill` is the first one. */
   readonly already: boolean
   /** What apps get from now on. */
   readonly serves: Served
+}
+export type Killed = KilledFlag & {
   /** Flags that require this one, directly or not, sorted: they serve their off variant now. */
+  readonly alsoOff: readonly FlagKey[]
+}
+export type KilledFlags = {
+  /** By key, sorted. */
+  readonly kills: ReadonlyMap<FlagKey, KilledFlag>
+  /** Flags beyond those that require any of them, directly or not, sorted. */
   readonly alsoOff: readonly FlagKey[]
 }
 /** Names the kill of a flag before it is made, so that it is the same one wherever it is taken. */
 export type KillIds = (flag: FlagKey) => string
 export type Served = { readonly variant: string; readonly value: Json } | { readonly codeDefault: true }
 
-export function kill(
-  environment: LogId,
-  flag: FlagKey,
-  input: { readonly comment?: string | undefined; readonly ids?: KillIds } = {},
-): Edit<Killed> {
+export type KillInput = { readonly comment?: string | undefined; readonly ids?: KillIds }
+
+export function kill(environment: LogId, flag: FlagKey, input: KillInput = {}): Edit<Killed> {
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
-    const { state } = view
-    const current = entryOf(state, 'flag', flag)
+    const current = entryOf(view.state, 'flag', flag)
     if (current === undefined) throw absentFlag(logs, view, flag)
-    const first = killOf(state, flag) ?? state.pending.get(flag)?.[0]
-    const comment = input.comment ?? moment.comment
-    const entry: Kill = first ?? {
-      id: input.ids?.(flag) ?? moment.mint(),
-      by: moment.actor.name,
-      at: new Date(moment.now).toISOString(),
-      ...(comment ? { comment: asText(comment.slice(0, LONGEST_COMMENT)) } : {}),
-    }
-    return {
-      action: 'flag.kill',
-      edits: new Map(
-        first === undefined ? [[environment, [{ kind: 'kill', key: flag, definition: asJson(entry) }]]] : [],
-      ),
-      warnings: [],
-      result: {
-        kill: entry,
-        already: first !== undefined,
-        serves: servedWhenKilled(state, flag, current, entry, moment.now),
-        alsoOff: allDependantsOf(state, flag),
-      },
-    }
+    const { edits, kills, alsoOff } = killed(view, new Map([[flag, current]]), input, moment)
+    const [one] = kills.values()
+    if (one === undefined) throw new Error('A kill came to nothing')
+    return { action: 'flag.kill', edits, warnings: [], result: { ...one, alsoOff } }
   }
 }
 
-/** Ends a kill: exactly that entry goes. */
-export function unkill(environment: LogId, flag: FlagKey): Edit<{ readonly ended: Kill }> {
+/**
+ * Kills several flags at once: those of the list that have a configuration here, or all of the environment.
+ * `expect`: how many these are, killed before or not; where there are more or fewer, none is killed.
+ */
+export function killFlags(
+  environment: LogId,
+  flags: readonly FlagKey[] | 'all',
+  input: KillInput & { readonly expect?: number | undefined } = {},
+): Edit<KilledFlags> {
+  return (logs, moment) => {
+    const view = lockedLog(logs, environment, 'environment-not-found')
+    const all = entriesOf(view.state, 'flag')
+    const keys = [...new Set(flags === 'all' ? all.keys() : flags)].sort()
+    const matching = new Map(
+      keys.flatMap((key) => {
+        const entry = all.get(key)
+        return entry === undefined ? [] : [[key, entry] as const]
+      }),
+    )
+    if (matching.size === 0) throw new Problem('flag-not-found', 'No flag of this environment matches.')
+    if (input.expect !== undefined && input.expect !== matching.size) {
+      throw otherCount(input.expect, [...matching.keys()])
+    }
+    const { edits, kills, alsoOff } = killed(view, matching, input, moment)
+    return { action: 'flag.kill', edits, warnings: [], result: { kills, alsoOff } }
+  }
+}
+
+function otherCount(expected: number, flags: readonly FlagKey[]): Problem {
+  return new Problem(
+    'kill-count-differs',
+    `${flags.length} flags match, and ${expected} were expected: ${quoteSome(flags)}. Nothing was killed; expect ${flags.length} if these are meant.`,
+    { matching: { count: flags.length, flags: flags.slice(0, MOST_TOLD) } },
+  )
+}
+
+function killed(
+  { id, state }: LogView,
+  flags: ReadonlyMap<FlagKey, Entry>,
+  input: KillInput,
+  moment: Moment,
+): KilledFlags & { readonly edits: ReadonlyMap<LogId, readonly EntryEdit[]> } {
+  const comment = input.comment ?? moment.comment
+  const before = (flag: FlagKey) => killOf(state, flag) ?? state.pending.get(flag)?.[0]
+  const entries = new Map(
+    [...flags.keys()].map((flag): [FlagKey, Kill] => [
+      flag,
+      before(flag) ?? {
+        id: input.ids?.(flag) ?? moment.mint(),
+        by: moment.actor.name,
+        at: new Date(moment.now).toISOString(),
+        ...(comment ? { comment: asText(comment.slice(0, LONGEST_COMMENT)) } : {}),
+      },
+    ]),
+  )
+  const isNew = (flag: FlagKey) => before(flag) === undefined
+  const edits = [...entries]
+    .filter(([flag]) => isNew(flag))
+    .map(([key, entry]): EntryEdit => ({ kind: 'kill', key, definition: asJson(entry) }))
+  const serves = servedWhenKilled(state, flags, entries, moment.now)
+  return {
+    edits: new Map(edits.length === 0 ? [] : [[id, edits]]),
+    kills: new Map(
+      [...entries].map(([flag, entry]) => [
+        flag,
+        { kill: entry, already: !isNew(flag), serves: serves(flag) },
+      ]),
+    ),
+    alsoOff: allDependantsOf(state, flags.keys()),
+  }
+}
+
+/** What an un-kill names: of the kills that an entry took up, the last, so that none ends unseen. */
+export const newestOf = (kill: Kill): Kill => kill.also?.at(-1) ?? kill
+
+/** Who wrote a revision, and when (epoch milliseconds), where that is known. */
+export type WrittenBy = (revision: number) => { readonly at: number; readonly by: string } | undefined
+
+export type Unkilled = {
+  readonly ended: Kill
+  /** What was changed since the kill, and takes effect with its end. */
+  readonly editedWhileKilled: readonly EditedWhileKilled[]
+}
+
+/**
+ * Ends a kill: exactly that entry goes. Refused where the flag is killed by another than the one that is named; and,
+ * unless that is accepted, where the flag or a segment that it uses was edited since.
+ */
+export function unkill(
+  environment: LogId,
+  flag: FlagKey,
+  input: {
+    /** The id of the kill to end; null where none was seen, and whichever it is, where absent. */
+    readonly kill?: string | null
+    readonly acceptEdits?: boolean | undefined
+    readonly writtenBy?: WrittenBy
+  } = {},
+): Edit<Unkilled> {
   return (logs) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
-    const ended = killOf(view.state, flag)
+    const { state } = view
+    const ended = killOf(state, flag)
+    const [late] = state.pending.get(flag) ?? []
+    if (late !== undefined) {
+      throw new Problem(
+        'unavailable',
+        `The flag ${quote(flag)} is killed by ${quote(late.by)} since ${late.at}, and the database does not have that kill yet: nothing can end it before. Try again.`,
+        { retryAfter: 1 },
+      )
+    }
     if (ended === undefined) {
-      if (entryOf(view.state, 'flag', flag) === undefined) throw absentFlag(logs, view, flag)
+      if (entryOf(state, 'flag', flag) === undefined) throw absentFlag(logs, view, flag)
       throw new Problem('not-killed', `The flag ${quote(flag)} is not killed: there is nothing to end.`)
+    }
+    const { id, by, at } = newestOf(ended)
+    if (input.kill !== undefined && input.kill !== id) {
+      throw new Problem(
+        'kill-changed',
+        `The flag ${quote(flag)} is killed by another kill than the one that was meant: by ${quote(id)}, which is ${quote(by)}’s of ${at}. Nothing was ended; name that one if it is meant.`,
+      )
+    }
+    const editedWhileKilled = editsSince(state, flag, ended, input.writtenBy)
+    if (editedWhileKilled.length > 0 && input.acceptEdits !== true) {
+      const edited = editedWhileKilled.map(({ kind, key }) => `${kind} ${key}`)
+      throw new Problem(
+        'edited-while-killed',
+        `Since the flag ${quote(flag)} was killed, these were edited: ${quoteSome(edited)}. It stays killed; look at them, and accept the edits if they are meant to be served.`,
+        { editedWhileKilled },
+      )
     }
     return {
       action: 'flag.unkill',
       edits: new Map([[environment, [{ kind: 'kill', key: flag, definition: null }]]]),
       warnings: [],
-      result: { ended },
+      result: { ended, editedWhileKilled },
     }
   }
 }
 
-/** Asks the evaluator itself, with this flag alone. */
-function servedWhenKilled(state: State, flag: FlagKey, current: Entry, entry: Kill, now: number): Served {
+/** What the flag serves by, as far as it is newer than its kill. */
+function editsSince(
+  state: State,
+  flag: FlagKey,
+  { at, also = [] }: Kill,
+  writtenBy: WrittenBy = () => undefined,
+): readonly EditedWhileKilled[] {
+  const killedIn = entryOf(state, 'kill', flag)?.revision ?? 0
+  const killedAt = Math.min(Date.parse(at), ...also.map((other) => Date.parse(other.at)))
+  const edited: EditedWhileKilled[] = []
+  const look = (kind: EditedWhileKilled['kind'], key: string, revision: number): void => {
+    const written = writtenBy(revision)
+    // A kill that was taken without the database has a later revision than what was written meanwhile.
+    if (revision <= killedIn && !(written !== undefined && written.at > killedAt)) return
+    const said = written && { at: new Date(written.at).toISOString(), by: written.by }
+    edited.push({ kind, key, revision, ...said })
+  }
+  const configuration = entryOf(state, 'flag', flag)
+  if (configuration !== undefined) look('flag', flag, configuration.revision)
+  const segments = segmentsUnder(state, configuration?.definition)
+  for (const key of [...segments].sort()) {
+    const segment = entryOf(state, 'segment', key)
+    if (segment !== undefined) look('segment', key, segment.revision)
+  }
+  const members = new Map<string, number>()
+  for (const [chunk, { revision }] of segments.size === 0 ? [] : entriesOf(state, 'members')) {
+    const segment = segmentOfChunk(chunk)
+    if (segments.has(segment)) members.set(segment, Math.max(revision, members.get(segment) ?? 0))
+  }
+  for (const [key, revision] of [...members].sort()) look('members', key, revision)
+  return edited.slice(0, MOST_TOLD)
+}
+
+/** Asks the evaluator itself, with these flags alone. */
+function servedWhenKilled(
+  state: State,
+  flags: ReadonlyMap<FlagKey, Entry>,
+  kills: ReadonlyMap<FlagKey, Kill>,
+  now: number,
+): (flag: FlagKey) => Served {
   const { revision } = state
-  const alone: State = {
+  const entries = new Map([...kills].map(([flag, kill]) => [flag, { revision, definition: asJson(kill) }]))
+  const compiled = compile({
     ...state,
     entries: new Map([
-      ['flag', new Map([[flag, current]])],
-      ['kill', new Map([[flag, { revision, definition: asJson(entry) }]])],
+      ['flag', flags],
+      ['kill', entries],
     ]),
+  })
+  return (flag) => {
+    const { variant, value } = evaluate(compiled, flag, {}, now)
+    return variant === undefined ? { codeDefault: true } : { variant, value }
   }
-  const { variant, value } = evaluate(compile(alone), flag, {}, now)
-  return variant === undefined ? { codeDefault: true } : { variant, value }
 }

@@ -29,6 +29,9 @@ export const PROBLEMS = {
   'flag-not-archived': { status: 409, title: 'Only an archived flag can be deleted' },
   'flag-required': { status: 409, title: 'Another flag requires this one' },
   'segment-referenced': { status: 409, title: 'A flag or a segment names this segment' },
+  'kill-count-differs': { status: 409, title: 'Another number of flags matches than the one expected' },
+  'kill-changed': { status: 409, title: 'Another kill than the one named is in force' },
+  'edited-while-killed': { status: 409, title: 'The flag was edited while it was killed' },
   'not-killed': { status: 409, title: 'The flag is not killed' },
   'idempotency-key-reused': { status: 409, title: 'The Idempotency-Key was used before' },
   'plan-stale': { status: 409, title: 'The plan is of states that have changed since' },
@@ -53,12 +56,27 @@ export type ProblemType = keyof typeof PROBLEMS
 /** `pointer`: JSON Pointer (RFC 6901) into the request's body; `''` is the whole. */
 export type Fault = { readonly pointer: string; readonly message: string }
 
+/** What was edited since a flag's kill: its configuration, or a segment that it uses, or that segment's members. */
+export type EditedWhileKilled = {
+  readonly kind: 'flag' | 'segment' | 'members'
+  /** The flag's, or the segment's. */
+  readonly key: string
+  readonly revision: number
+  /** When and by whom, where that is known. */
+  readonly at?: string
+  readonly by?: string
+}
+
 export type ProblemDetails = {
   readonly errors?: readonly Fault[]
   /** The nearest known key, where a key is unknown. */
   readonly didYouMean?: string | undefined
   /** `stale`: the document as it is now, with its ETag. */
   readonly current?: { readonly revision: number; readonly epoch: number; readonly definition: Json }
+  /** `kill-count-differs`: how many flags match, and the first hundred of them. */
+  readonly matching?: { readonly count: number; readonly flags: readonly string[] }
+  /** `edited-while-killed` */
+  readonly editedWhileKilled?: readonly EditedWhileKilled[]
   /** Seconds. */
   readonly retryAfter?: number
   /** A refusal that is counted where it is made: thousands may come at once, and none is worth a line in the log. */

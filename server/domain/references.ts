@@ -75,14 +75,15 @@ export function dependantsOf(state: State, flags: ReadonlySet<FlagKey>): Map<Fla
   return dependants
 }
 
-/** The flags that require this one, directly or through others, sorted; never itself. */
-export function allDependantsOf(state: State, flag: FlagKey): FlagKey[] {
-  const dependants = dependantsOf(state, new Set(entriesOf(state, 'flag').keys()).add(flag))
+/** The flags that require any of these, directly or through others, sorted; never these themselves. */
+export function allDependantsOf(state: State, flags: Iterable<FlagKey>): FlagKey[] {
+  const asked = new Set(flags)
+  const dependants = dependantsOf(state, new Set([...entriesOf(state, 'flag').keys(), ...asked]))
   const found = new Set<FlagKey>()
-  const open = [flag]
+  const open = [...asked]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const dependant of dependants.get(next) ?? []) {
-      if (dependant === flag || found.has(dependant)) continue
+      if (asked.has(dependant) || found.has(dependant)) continue
       found.add(dependant)
       open.push(dependant)
     }

@@ -3,10 +3,11 @@ import type { Power } from '../contract/endpoint.ts'
 import type { GrantDocument, Role } from '../domain/documents.ts'
 
 const POWERS: Readonly<Record<Role, ReadonlySet<Power>>> = {
-  admin: new Set(['read', 'read-kills', 'kill', 'edit', 'administer']),
-  editor: new Set(['read', 'read-kills', 'kill', 'edit']),
+  admin: new Set(['read', 'read-kills', 'kill', 'unkill', 'edit', 'administer']),
+  editor: new Set(['read', 'read-kills', 'kill', 'unkill', 'edit']),
   viewer: new Set(['read', 'read-kills']),
-  killer: new Set(['read-kills', 'kill']),
+  // Of un-killing, what it killed itself alone: its handler sees to that.
+  killer: new Set(['read-kills', 'kill', 'unkill']),
 }
 
 /** Where something is done: the whole service, a project, or an environment of it. Keys as they stand in the address. */

@@ -46,7 +46,7 @@ export function problemOf(error: unknown): Problem {
 export function problemBody(problem: Problem, instance: string): Record<string, unknown> {
   const { type, details } = problem
   const { status, title } = PROBLEMS[type]
-  const { errors, didYouMean, current } = details
+  const { errors, didYouMean, current, matching, editedWhileKilled } = details
   return {
     type: problemUri(type),
     title,
@@ -56,6 +56,8 @@ export function problemBody(problem: Problem, instance: string): Record<string, 
     ...(errors === undefined ? {} : { errors: errors.slice(0, MOST_FAULTS) }),
     ...(didYouMean === undefined ? {} : { didYouMean }),
     ...(current === undefined ? {} : { current: current.definition }),
+    ...(matching === undefined ? {} : { matching }),
+    ...(editedWhileKilled === undefined ? {} : { editedWhileKilled }),
   }
 }
 

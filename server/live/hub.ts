@@ -134,17 +134,10 @@ export function createHub(deps: HubDeps): Hub {
     const state = apply(before.state, delta)
     if ('refused' in state) return state.refused === 'base' || state.refused === 'epoch' ? 'base' : 'broken'
     const compiled = before.compiled && advance(before.compiled, state, delta)
-    const after = holding(before.head, state, compiled, recorded(before, state, provenance))
-    swap(before, after, delta)
-    if (endedKills.some((id) => !state.endedKills.has(id))) end(after, endedKills)
+    swap(before, holding(before.head, state, compiled, recorded(before, state, provenance)), delta)
+    // On their own: whoever takes the delta alone has not heard of these.
+    pend(log, {}, endedKills)
     return 'held'
-  }
-
-  /** On its own: whoever takes the delta alone has not heard of these. */
-  function end(before: HeldLog, endedKills: readonly string[]): void {
-    const state = withPending(before.state, {}, endedKills)
-    const compiled = before.compiled && advance(before.compiled, state)
-    swap(before, { ...before, state, compiled }, undefined)
   }
 
   function drop(log: LogId): void {

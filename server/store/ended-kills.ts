@@ -2,7 +2,7 @@
  * Kills that are over, as the versions of their entries tell: whoever still holds such a kill as one without a revision
  * learns by its id that it may be dropped. Versions are found by steps through the index, those of 30 days alone.
  */
-import { type Json, LIMITS, type State } from '@halyard/sdk/core'
+import { type Json, type Kill, LIMITS, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
 import { type Db, statement } from './database.ts'
@@ -69,9 +69,10 @@ export function endedOf(ids: readonly string[], kills: Iterable<Json>): readonly
 
 export const idsIn = (text: string): string[] => idsOf(JSON.parse(text) as Json)
 
+/** The kill's own, and those that it took up. */
 function idsOf(kill: Json): string[] {
-  const id = (kill as { readonly id?: unknown } | null)?.id
-  return typeof id === 'string' ? [id] : []
+  const { id, also = [] } = (kill ?? {}) as Partial<Kill>
+  return id === undefined ? [] : [id, ...also.map((other) => other.id)]
 }
 
 export function killsIn(entries: State['entries']): readonly Json[] {

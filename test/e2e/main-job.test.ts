@@ -141,7 +141,7 @@ describe.each(Object.entries(DEPLOYMENTS))('%s', (_, deploy) => {
   })
 
   it('comes back as it was when it is un-killed', async () => {
-    const { results } = await afterwards(api.must('DELETE', `${FLAG}/kill`))
+    const { results } = await afterwards(api.must('DELETE', `${FLAG}/kill?acceptEdits=true`))
     expect(results).toEqual(before.results)
   })
 

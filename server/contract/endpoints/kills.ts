@@ -12,12 +12,24 @@ import {
   flagParam,
   inEnvironment,
   managed,
+  truth,
   writeHeaders,
 } from '../parts.ts'
-import { ActionBody, Killed, KillStatus, Unkilled } from '../resources.ts'
+import { ActionBody, Killed, KilledGroup, KillGroupBody, KillStatus, Unkilled } from '../resources.ts'
 
 const path = '/api/v1/projects/:project/environments/:env/flags/:flag/kill'
-const write = z.strictObject(dryRun)
+const unkill = z.strictObject({
+  ...dryRun,
+  kill: z
+    .string()
+    .max(64)
+    .meta({
+      description:
+        'The id of the kill to end, of several in one the last; where absent, the one that is served when this arrives',
+    })
+    .optional(),
+  acceptEdits: truth.meta({ description: 'End it although what it holds back was edited since' }).optional(),
+})
 
 const LONGEST_WAIT_MS = 60_000
 /** As people write durations: `500ms`, `2s`; a bare number is milliseconds. */
@@ -81,6 +93,30 @@ export const killEndpoints = {
     path: '/kill/:project/:env/:flag',
     summary: 'Kill a flag (the same, at an address for the memory)',
   }),
+  'kills.group': endpoint({
+    ...kill,
+    id: 'kills.group',
+    method: 'POST',
+    path: '/api/v1/projects/:project/environments/:env/kills',
+    params: inEnvironment,
+    summary: 'Kill all flags of a tag, or of the environment',
+    description:
+      'As one revision, and however broken any of them is. `expect` says how many flags that is, so that none is killed that nobody thought of: a dry run tells. Archived flags are left out.',
+    body: {
+      json: KillGroupBody,
+      size: 'management',
+      example: { tag: 'payments', expect: 2, comment: 'Payments fail' },
+    },
+    answers: {
+      200: { description: 'They are killed, and all that was waited for have applied it', body: KilledGroup },
+      202: {
+        description:
+          'They are killed, and not everyone who was waited for has said so in time: ask at `status`',
+        body: KilledGroup,
+      },
+    },
+    problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'kill-count-differs'],
+  }),
   'kills.status': endpoint({
     id: 'kills.status',
     group: 'Kill switches',
@@ -99,14 +135,23 @@ export const killEndpoints = {
   }),
   'kills.delete': endpoint({
     ...shared,
-    query: write,
+    query: unkill,
     id: 'kills.delete',
     method: 'DELETE',
-    access: { by: 'management', on: 'environment', to: 'edit' },
+    access: { by: 'management', on: 'environment', to: 'unkill' },
     summary: 'Un-kill a flag',
-    description: 'Removes exactly the kill; the configuration decides again.',
+    description:
+      'Ends exactly one kill; the configuration decides again. Where the flag, or a segment that it uses, was edited since the kill, it is refused unless `acceptEdits=true`. A key that may only kill ends what it killed itself within the last hour.',
     body: undefined,
     answers: { 200: { description: 'It is no longer killed', body: Unkilled } },
-    problems: [...managed, ...environmentParam, ...flagParam, 'flag-archived', 'not-killed'],
+    problems: [
+      ...managed,
+      ...environmentParam,
+      ...flagParam,
+      'flag-archived',
+      'not-killed',
+      'kill-changed',
+      'edited-while-killed',
+    ],
   }),
 } as const

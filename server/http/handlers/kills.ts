@@ -1,20 +1,28 @@
 /** The kill switch: kills, says how far that has come, and ends kills. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { kill, unkill } from '../../domain/kills.ts'
+import { entryOf, type Kill } from '@halyard/sdk/core'
+import type { Endpoints } from '../../contract/index.ts'
+import { documentsOf, type Identity } from '../../domain/documents.ts'
+import { kill, killFlags, newestOf, unkill } from '../../domain/kills.ts'
 import { Problem } from '../../domain/problem.ts'
 import { isComplete } from '../../live/delivery/account.ts'
 import type { AskedKill } from '../../live/delivery/delivery.ts'
-import type { Live } from '../../live/live.ts'
+import type { Environment, Live } from '../../live/live.ts'
+import type { Provenance } from '../../store/store.ts'
 import { tellArchived } from '../archived.ts'
-import type { Handlers, World } from '../call.ts'
-import { findEnvironment } from '../find.ts'
+import type { Call, Handlers, Manager, World } from '../call.ts'
+import { findEnvironment, heldLog } from '../find.ts'
+import { allows } from '../grants.ts'
 import { type KillCaller, killAndTell } from '../killing.ts'
 import type { Pieces } from '../pieces.ts'
+import { unknownKey } from '../problems.ts'
 import { commit, outcomeOf } from '../write.ts'
 
 /** From one look at a status that is followed to the next, and how long that goes on, milliseconds. */
 const STATUS_MS = 200
 const STREAMED_MS = 600_000
+/** For how long a key that may only kill can end what it killed, milliseconds. */
+const OWN_KILL_MS = 3_600_000
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
 
@@ -30,6 +38,107 @@ export async function killFlag(call: KillCaller & { readonly params: At }, world
   }).catch(tellArchived(live, environment, flag))
   const { already, ...killed } = result
   return { status, body: { ...killed, ...(already ? { already } : {}), ...told } }
+}
+
+async function killGroup(call: Call<Endpoints['kills.group']>, world: World) {
+  const { body, comment } = call
+  const environment = findEnvironment(world.live, call.manager, call.params)
+  const flags = 'tag' in body ? taggedFlags(world.live, environment, body.tag) : 'all'
+  if (body.expect === undefined && !call.dryRun) {
+    const message = 'Say how many flags that is, so that no other is killed: a dry run tells.'
+    throw new Problem('invalid-request', message, { errors: [{ pointer: '/expect', message }] })
+  }
+  const { status, result, told } = await killAndTell(world, call, {
+    environment,
+    edit: (ids) => killFlags(environment.id, flags, { comment, ids, expect: body.expect }),
+    stands: ({ kills }) => {
+      const all = [...kills]
+      const [flag, one] = all.find(([, { already }]) => !already) ?? all[0] ?? []
+      return flag === undefined || one === undefined ? undefined : { flag, id: one.kill.id }
+    },
+  })
+  const kills = [...result.kills].map(([key, { already, ...killed }]) => ({
+    key,
+    ...killed,
+    ...(already ? { already } : {}),
+  }))
+  return { status, body: { kills, alsoOff: result.alsoOff, ...told } }
+}
+
+/** As the project's log is held: a kill waits for no lock of it, and `expect` shows where it is behind. */
+function taggedFlags(live: Live, { project }: Environment, tag: string): readonly string[] {
+  const flags: string[] = []
+  const tags = new Set<string>()
+  for (const identity of documentsOf<Identity>(heldLog(live, project.id).state, 'identity')) {
+    if (identity.deleted || identity.archived !== null) continue
+    for (const one of identity.tags) tags.add(one)
+    if (identity.tags.includes(tag)) flags.push(identity.key)
+  }
+  if (flags.length === 0) throw unknownKey('flag-not-found', 'flag with the tag', tag, [...tags])
+  return flags
+}
+
+type ServedKill = { readonly kill: Kill; readonly written: Provenance | undefined }
+
+/** The flag's kill as this instance serves it, once it has looked whether there is the one that is meant. */
+async function servedKill(
+  live: Live,
+  { id }: Environment,
+  flag: string,
+  meant: string | undefined,
+): Promise<ServedKill | undefined> {
+  const look = (): ServedKill | undefined => {
+    const { state, provenance } = heldLog(live, id)
+    const entry = entryOf(state, 'kill', flag)
+    return entry && { kill: entry.definition as Kill, written: provenance.get(entry.revision) }
+  }
+  const served = look()
+  if (served !== undefined && (meant === undefined || newestOf(served.kill).id === meant)) return served
+  await live.catchUp(id)
+  return look()
+}
+
+/** @throws Problem `forbidden` where somebody else killed it, or too long ago */
+function refuseOthers(flag: string, { kill, written }: ServedKill, { keyId }: Manager, now: number): void {
+  const isOwn = written?.by.id === keyId && kill.also === undefined
+  if (isOwn && now - Date.parse(kill.at) <= OWN_KILL_MS) return
+  throw new Problem(
+    'forbidden',
+    `This key may un-kill only what it killed itself within the last hour. The flag ${JSON.stringify(flag)} was killed by ${JSON.stringify(kill.by)} at ${kill.at}.`,
+  )
+}
+
+async function unkillFlag(call: Call<Endpoints['kills.delete']>, { live, clock }: World) {
+  const environment = findEnvironment(live, call.manager, call.params)
+  const { flag } = call.params
+  const { acceptEdits, kill: meant } = call.query
+  const served = await servedKill(live, environment, flag, meant)
+  const place = { project: environment.project.key, environment: environment.key }
+  const seen = served === undefined ? null : newestOf(served.kill).id
+  const ownAlone = !allows(call.manager.grants, 'edit', place)
+  if (ownAlone && served !== undefined) refuseOthers(flag, served, call.manager, clock.now())
+  const committed = await commit(live, call, {
+    scope: { path: [environment.id] },
+    edit: unkill(environment.id, flag, {
+      // What was decided above is decided of the kill that was seen: another one is refused under the lock.
+      kill: meant === undefined ? seen : ownAlone && meant !== seen ? null : meant,
+      acceptEdits,
+      writtenBy: (revision) => {
+        const written = heldLog(live, environment.id).provenance.get(revision)
+        return written && { at: written.at, by: written.by.name }
+      },
+    }),
+    environment,
+  }).catch(tellArchived(live, environment, flag))
+  const { ended, editedWhileKilled } = committed.result
+  return {
+    status: 200 as const,
+    body: {
+      ...{ key: flag, ended },
+      ...(editedWhileKilled.length > 0 && { editedWhileKilled }),
+      ...outcomeOf(live, call, committed, environment.id),
+    },
+  }
 }
 
 type Told = NonNullable<Awaited<ReturnType<Live['delivery']['told']>>>
@@ -57,11 +166,12 @@ async function* statuses(live: Live, asked: Pick<AskedKill, 'environment' | 'kil
 }
 
 export const killHandlers: Handlers<
-  'kills.put' | 'kills.post' | 'kills.short' | 'kills.status' | 'kills.delete'
+  'kills.put' | 'kills.post' | 'kills.short' | 'kills.group' | 'kills.status' | 'kills.delete'
 > = {
   'kills.put': killFlag,
   'kills.post': killFlag,
   'kills.short': killFlag,
+  'kills.group': killGroup,
   'kills.status': async ({ params, manager, accept }, { live }) => {
     const environment = findEnvironment(live, manager, params)
     const asked = { environment: environment.id, kill: params.kill }
@@ -79,15 +189,5 @@ export const killHandlers: Handlers<
     }
     return { status: 200, body: shownStatus(params.kill, told) }
   },
-  'kills.delete': async (call, { live }) => {
-    const environment = findEnvironment(live, call.manager, call.params)
-    const { flag } = call.params
-    const committed = await commit(live, call, {
-      scope: { path: [environment.id] },
-      edit: unkill(environment.id, flag),
-      environment,
-    }).catch(tellArchived(live, environment, flag))
-    const { ended } = committed.result
-    return { status: 200, body: { key: flag, ended, ...outcomeOf(live, call, committed, environment.id) } }
-  },
+  'kills.delete': unkillFlag,
 }

@@ -79,7 +79,7 @@ export function nextEdit(random: Random, revisions: readonly number[]): RandomEd
   }
   if (chance < 46) return { method: 'POST', url: `${flag}/${random.pick(['enable', 'enable', 'disable'])}` }
   if (chance < 54) return { method: 'PUT', url: `${flag}/kill`, body: { comment: 'INC' } }
-  if (chance < 62) return { method: 'DELETE', url: `${flag}/kill` }
+  if (chance < 62) return { method: 'DELETE', url: `${flag}/kill?acceptEdits=true` }
   if (chance < 70) return { method: 'PATCH', url: segment, body: { when: condition(random) } }
   if (chance < 80) {
     const [one, two] = [random.pick(UNITS), random.pick(UNITS)]

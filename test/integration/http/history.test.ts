@@ -389,7 +389,7 @@ describe('an environment as it was', () => {
       () => must('POST', `${flag}/enable`),
       () => must('PUT', `${flag}/kill`, {}),
       () => must('PUT', `${flag}/fallthrough`, { variant: 'on' }),
-      () => must('DELETE', `${flag}/kill`),
+      () => must('DELETE', `${flag}/kill?acceptEdits=true`),
       () => must('POST', `${PROJECT}/flags/told/archive`),
     ]) {
       await edit()

@@ -100,7 +100,7 @@ describe('POST …/revert', () => {
     const { kill, ...after } = told(await get(url))
     expect(kill).toMatchObject({ comment: 'INC-7' })
     expect({ ...after, kill: null }).toEqual(told(before.flag))
-    await must('DELETE', `${url}/kill`)
+    await must('DELETE', `${url}/kill?acceptEdits=true`)
     expect(variants('staging', key)).toEqual(before.variants)
     const members = await get(`${STAGING}/segments/beta/members`)
     expect(members.items.map(({ unit }: { unit: string }) => unit).sort()).toEqual(['anna', 'ben'])

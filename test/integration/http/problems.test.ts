@@ -44,6 +44,8 @@ beforeAll(async () => {
   })
   await make({ key: 'broken', type: 'boolean' })
   await breakFlag('broken')
+  await service.ask('PUT', `${ENVIRONMENT}/flags/killed/kill`)
+  await service.ask('POST', `${ENVIRONMENT}/flags/killed/enable`, { headers: { 'if-match': '*' } })
   await service.ask('PUT', `${ENVIRONMENT}/segments/used`, { body: {} })
   await service.ask('PUT', `${ENVIRONMENT}/segments/free`, { body: {} })
   await service.ask('POST', `${ENVIRONMENT}/flags/plain/rules`, {
@@ -186,7 +188,7 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
   }),
   'flag-not-found': ({ id }) => ({
     params: { flag: 'nope', token: links.nope ?? '' },
-    ...named(id, { flags: ['nope'] }),
+    ...(id === 'kills.group' ? { body: { tag: 'nope' } } : named(id, { flags: ['nope'] })),
   }),
   'kill-not-found': () => ({ params: { kill: 'nope' } }),
   'segment-not-found': ({ id }) => ({ params: { segment: 'nope' }, ...named(id, { segments: ['nope'] }) }),
@@ -234,10 +236,13 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
     ...named(id, { segments: ['used'] }),
   }),
   'plan-stale': ({ id }) => named(id, { plan: `1-1.1-1.${'0'.repeat(64)}` }),
+  'kill-count-differs': () => ({ body: { all: true, expect: 999 } }),
+  'kill-changed': () => ({ params: { flag: 'killed' }, query: '?kill=another&dryRun=true' }),
+  'edited-while-killed': () => ({ params: { flag: 'killed' } }),
   'not-killed': () => ({}),
   // The key came with one request in each log before; a dry run would do nothing else than find that.
   'idempotency-key-reused': ({ id, headers }) => ({
-    ...named(id, {}),
+    ...(id === 'kills.group' ? { body: { all: true, expect: 999 } } : named(id, {})),
     headers: { 'idempotency-key': USED, ...('if-match' in headers.shape ? { 'if-match': '*' } : {}) },
   }),
   'revision-conflict': () => ({

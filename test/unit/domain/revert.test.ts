@@ -100,7 +100,7 @@ describe('reverting an environment', () => {
     world.commit(kill(env, 'a'))
     const past = now()
     world.commit(setEnabled(env, 'a', true))
-    world.commit(unkill(env, 'a'))
+    world.commit(unkill(env, 'a', { acceptEdits: true }))
     world.commit(kill(env, 'b'))
     const kills = canonical([...now().entries.get('kill')!])
     world.commit(revert(env, past))
