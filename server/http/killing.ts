@@ -64,18 +64,17 @@ export async function killAndTell<R>(
   const durable = live.durabilityOf(environment.id, flag, id) === 'postgres'
   const answeredMs = durable ? ANSWERED_MS.postgres : ANSWERED_MS.journal
   const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + answeredMs - performance.now())
-  const report = await live.delivery.settled(
-    asked,
-    wait === 'sdks' ? 'sdks' : 'servers',
-    wait === 'none' ? LEAST_WAIT_MS : withinMs,
-  )
+  const whom = wait === 'sdks' ? 'sdks' : 'servers'
+  const report = await live.delivery.settled(asked, whom, wait === 'none' ? LEAST_WAIT_MS : withinMs)
   live.delivery.follow(asked)
+  const durability = live.durabilityOf(environment.id, flag, id)
+  live.metrics.killsAnswered[durability][isComplete(report, whom) ? 'complete' : 'partial']++
   return {
     status: wait !== 'none' && isComplete(report, wait) ? 200 : 202,
     result,
     told: {
       ...outcome,
-      durability: live.durabilityOf(environment.id, flag, id),
+      durability,
       ...report,
       status: statusAddress(environment, id),
     },

@@ -34,6 +34,10 @@ const COUNTED: Readonly<Partial<Record<keyof LiveMetrics, readonly [string, stri
   streamsDropped: ['streams_dropped_total', 'Streams ended because their peer did not read'],
   streamsRevoked: ['streams_revoked_total', 'Streams ended because their key ended'],
   rulesetsBuilt: ['rulesets_built_total', 'Rulesets serialised and compressed'],
+  acknowledgements: [
+    'acknowledgements_total',
+    'Acknowledgements of SDKs: of kills, and when they were asked',
+  ],
   usageBatches: ['usage_batches_total', 'Batches of evaluation counts that apps sent'],
   snapshotsKept: ['snapshots_kept_total', 'Snapshots of logs written'],
   snapshotFailures: ['snapshot_failures_total', 'Failures to read or write snapshots'],
@@ -126,6 +130,24 @@ export function createMetrics(live: Live): Metrics {
     }),
   )
   gauge('streams', 'Streams open now', () => live.streams(), 'kind')
+  gauge(
+    'followers',
+    'Processes that follow an environment here: by a stream, by polls, or away (their stream ended without a word)',
+    () => live.delivery.followers(),
+    'how',
+  )
+  new Counter({
+    name: 'halyard_kills_answered_total',
+    help: 'Kills answered, by whether all that were waited for had applied them, and by where they were kept',
+    labelNames: ['outcome', 'durability'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [durability, outcomes] of Object.entries(live.metrics.killsAnswered)) {
+        for (const [outcome, count] of Object.entries(outcomes)) this.inc({ outcome, durability }, count)
+      }
+    },
+  })
   gauge('ready', '1 where this instance is ready', () => ({ value: live.status().ready ? 1 : 0 }))
   gauge('store_up', '1 where the database answered when it was last asked', () => ({
     value: live.status().store.ok ? 1 : 0,
@@ -177,6 +199,14 @@ export function createMetrics(live: Live): Metrics {
     registers,
   })
   live.metrics.observePropagation = (seconds) => propagation.observe(seconds)
+
+  const killsApplied = new Histogram({
+    name: 'halyard_kill_applied_seconds',
+    help: 'From a kill’s acceptance to its being applied in an app, as apps acknowledge it',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60],
+    registers,
+  })
+  live.metrics.observeKillApplied = (seconds) => killsApplied.observe(seconds)
 
   const durations = new Histogram({
     name: 'halyard_management_request_seconds',

@@ -205,6 +205,7 @@ export function createLive(deps: LiveDeps): Live {
     refusal: (id) => conditions.of(subjectOf(id)),
     store,
     onLoss: (cause) => log.warn({ err: cause }, 'the report of a kill could not be kept'),
+    metrics,
     clock,
   })
   const rollCall = createRollCall({

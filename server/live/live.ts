@@ -229,7 +229,7 @@ export interface Live {
   /** How far kills have come, in instances and apps. */
   readonly delivery: Pick<
     Delivery,
-    'opened' | 'asked' | 'acknowledged' | 'gone' | 'told' | 'follow' | 'settled'
+    'opened' | 'asked' | 'acknowledged' | 'gone' | 'told' | 'follow' | 'settled' | 'followers'
   >
   /** Who is connected to an environment, over all instances. */
   readonly rollCall: RollCall['of']
@@ -315,4 +315,10 @@ export type LiveMetrics = {
   snapshotsRefused: Record<SnapshotRefusal, number>
   /** Called with the seconds from a change's commit elsewhere to its being held here; replace it to observe. */
   observePropagation: (seconds: number) => void
+  /** Acknowledgements of SDKs that were taken. */
+  acknowledgements: number
+  /** Called with the seconds from a kill's acceptance to its being applied in an app; replace it to observe. */
+  observeKillApplied: (seconds: number) => void
+  /** Kills that were answered: where they were kept then, and whether all that were waited for had applied them. */
+  readonly killsAnswered: Readonly<Record<Durability, Record<'complete' | 'partial', number>>>
 }

@@ -25,5 +25,12 @@ export function createLiveMetrics(): LiveMetrics {
     snapshotFailures: 0,
     snapshotsRefused: { garbage: 0, forged: 0, misplaced: 0, unreadable: 0, older: 0 },
     observePropagation: () => {},
+    acknowledgements: 0,
+    observeKillApplied: () => {},
+    killsAnswered: {
+      postgres: { complete: 0, partial: 0 },
+      'journal+redis': { complete: 0, partial: 0 },
+      journal: { complete: 0, partial: 0 },
+    },
   }
 }

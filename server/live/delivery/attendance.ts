@@ -5,10 +5,7 @@
 import { compareStates } from '@halyard/sdk/core'
 import type { CallerNames } from '../caller.ts'
 import type { Instance } from '../presence.ts'
-import type { Position } from './roster.ts'
-
-/** `away`: its stream has ended without a word, and nobody knows whether it still runs. */
-export type How = 'stream' | 'poll' | 'away'
+import type { How, Position } from './roster.ts'
 
 /** A process, as one instance knows it. Short, since there may be ten thousand. */
 export type Present = readonly [

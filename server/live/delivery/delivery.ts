@@ -7,6 +7,7 @@ import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import { inTime } from '../in-time.ts'
+import type { LiveMetrics } from '../live.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import {
   type EnvironmentAccount,
@@ -16,7 +17,7 @@ import {
   type ServerAccount,
 } from './account.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
-import { type Caller, createRoster, type Position, type Roster } from './roster.ts'
+import { type Caller, createRoster, type How, howOf, type Position, type Roster } from './roster.ts'
 
 /** What an SDK says when it has applied a kill. */
 export type Acknowledgement = Position & {
@@ -49,6 +50,8 @@ export type Delivery = {
   closed(environment: LogId): void
   /** Who speaks to this instance; undefined where nobody did yet. */
   roster(environment: LogId): Roster | undefined
+  /** How many do, over all environments, by how they follow. */
+  followers(): Readonly<Record<How, number>>
   /** How long the SDKs of an environment shall take to acknowledge a kill together, milliseconds. */
   windowMs(environment: LogId): number
   /**
@@ -80,6 +83,7 @@ export type DeliveryDeps = {
   readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
   /** A report could not be kept. */
   readonly onLoss: (cause: unknown) => void
+  readonly metrics: Pick<LiveMetrics, 'acknowledgements' | 'observeKillApplied'>
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
 }
@@ -104,7 +108,7 @@ const WINDOW = { least: 10, most: 2_000 }
 type Watched = { readonly roster: Roster; kills: KillWatch[] }
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
-  const { board, self, servers, held, refusal, store, onLoss, clock } = deps
+  const { board, self, servers, held, refusal, store, onLoss, metrics, clock } = deps
   const environments = new Map<LogId, Watched>()
   let news = false
   let telling: Promise<void> | undefined
@@ -134,7 +138,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     for (const watch of kills) {
       const named = ids.includes(watch.kill)
       if (!named && (watch.at === undefined || compareStates(from, watch.at) < 0)) continue
-      watch.reached(follower, clock.now() - afterMs - watch.acceptedAt)
+      const ms = clock.now() - afterMs - watch.acceptedAt
+      if (watch.reached(follower, ms)) metrics.observeKillApplied(Math.max(0, ms) / 1_000)
       news = true
     }
     if (news) tell()
@@ -259,6 +264,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     acknowledged(environment, caller, { epoch, revision, afterMs, kills }) {
       const watched = of(environment)
       const at = { epoch, revision }
+      metrics.acknowledgements++
       const follower = watched.roster.asked(caller, at, clock.now())
       reached(watched, follower, at, afterMs, kills)
     },
@@ -282,6 +288,13 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     },
     closed: (environment) => void environments.delete(environment),
     roster: (environment) => environments.get(environment)?.roster,
+    followers() {
+      const counts = { stream: 0, poll: 0, away: 0 }
+      for (const { roster } of environments.values()) {
+        for (const follower of roster.all()) counts[howOf(follower)]++
+      }
+      return counts
+    },
     windowMs(environment) {
       const { size = 0 } = environments.get(environment)?.roster ?? {}
       return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))

@@ -15,8 +15,12 @@ export type KillWatch = {
   at: Position | undefined
   /** Its report is to be kept as soon as the log has it. */
   promised: boolean
-  /** That follower says that it applied it, or holds a state which has it. @param ms since the kill was accepted */
-  reached(follower: Follower, ms: number): void
+  /**
+   * That follower says that it applied it, or holds a state which has it.
+   * @param ms since the kill was accepted
+   * @returns whether that is new, and the follower one that was there when it was killed
+   */
+  reached(follower: Follower, ms: number): boolean
   awaits(follower: Follower): boolean
   account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
 }
@@ -49,11 +53,12 @@ export function watchKill(
     at,
     promised: false,
     reached(follower, ms) {
-      if (confirmed.has(follower)) return
+      if (confirmed.has(follower)) return false
       confirmed.add(follower)
-      if (!here(follower)) return
+      if (!here(follower)) return false
       const rounded = String(Number(Math.max(0, ms).toPrecision(2)))
       latencies[rounded] = (latencies[rounded] ?? 0) + 1
+      return true
     },
     awaits: (follower) => here(follower) && !has(follower),
     account(roster, now) {

@@ -12,12 +12,11 @@ import { singleFlight } from '../single-flight.ts'
 import {
   type Attendance,
   attendanceOf,
-  type How,
   type Present,
   type RollCallAnswer,
   type ServerMissing,
 } from './attendance.ts'
-import type { Follower, Position, Roster } from './roster.ts'
+import { type Follower, type How, howOf, type Position, type Roster } from './roster.ts'
 
 export type RollCall = {
   start(): void
@@ -207,11 +206,6 @@ function answerOf(
     unnamed: Math.max(0, (roster?.size ?? 0) - present.length),
     left: roster?.departed(now).slice(0, MOST_NAMED) ?? [],
   }
-}
-
-function howOf({ streams, streamed }: Follower): How {
-  if (streams > 0) return 'stream'
-  return streamed ? 'away' : 'poll'
 }
 
 function readQuestion(text: string): Question | undefined {

@@ -26,6 +26,14 @@ export type Follower = CallerNames &
     everyMs: number
   }
 
+/** `away`: its stream has ended without a word, and nobody knows whether it still runs. */
+export type How = 'stream' | 'poll' | 'away'
+
+export function howOf({ streams, streamed }: Follower): How {
+  if (streams > 0) return 'stream'
+  return streamed ? 'away' : 'poll'
+}
+
 export type Caller = CallerNames & { readonly keyId: string; readonly instance: string }
 
 export type Roster = {

@@ -171,6 +171,57 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     expect(body.servers).toMatchObject({ live: 2, applied: 2 })
   })
 
+  it('is counted: how it was answered, how soon apps applied it, and by no name of an app', async () => {
+    const measured = async () => {
+      const { text } = await first().ask('GET', '/metrics', { key: null })
+      const lines = text.split('\n').filter((line) => line.startsWith('halyard_'))
+      const value = (name: string) =>
+        Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length))
+      return {
+        series: lines.length,
+        acks: value('halyard_acknowledgements_total'),
+        applied: value('halyard_kill_applied_seconds_count'),
+        withinMinute: value('halyard_kill_applied_seconds_bucket{le="60"}'),
+        streams: value('halyard_followers{how="stream"}'),
+        complete: value('halyard_kills_answered_total{outcome="complete",durability="postgres"}'),
+        partial: value('halyard_kills_answered_total{outcome="partial",durability="postgres"}'),
+      }
+    }
+    const started = await apps(2, () => urls[0]!)
+    const before = await measured()
+    started[0]!.child.kill('SIGSTOP')
+    const { body } = await kill('?wait=sdks&timeout=300ms')
+    started[0]!.child.kill('SIGCONT')
+    await until('all have applied it', async () => (await first().ask('GET', body.status)).body.complete)
+    const { epoch, revision } = first().live.live(
+      first().live.environment('default', 'development')!.id,
+    )!.state
+    for (let at = 0; at < 30; at++) {
+      await first().ask('POST', '/sdk/v1/acks', {
+        key,
+        body: { epoch, revision },
+        headers: {
+          'halyard-app': `app-${at}/${at}`,
+          'halyard-instance': `pod-${at}`,
+          'halyard-sdk': `x/${at}`,
+        },
+      })
+    }
+    await kill()
+    const after = await measured()
+    expect(after).toEqual({
+      series: before.series,
+      acks: before.acks + 32,
+      applied: before.applied + 2,
+      withinMinute: before.withinMinute + 2,
+      streams: before.streams,
+      complete: before.complete + 1,
+      partial: before.partial + 1,
+    })
+    expect(before.streams).toBeGreaterThanOrEqual(2)
+    await closeAll(started)
+  })
+
   it('is known after its time from what was kept with it, and by its id alone', async () => {
     const { body } = await kill('?wait=sdks')
     const { id } = first().live.environment('default', 'development')!
