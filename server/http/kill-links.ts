@@ -82,7 +82,11 @@ export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void
     exposeHeadRoute: true,
     onRequest: open,
     onResponse: answered,
-    handler: async (request, reply) => sendPage(reply, killPage(await viewOf(edge, inForce(request)))),
+    handler: async (request, reply) => {
+      const asks = fieldOf({ ...(request.query as object) }, 'step') === STEPS.ask
+      const view = await viewOf(edge, inForce(request))
+      return sendPage(reply, asks ? questionPage(view) : killPage(view))
+    },
   })
 
   const kill = endpoints['kill-links.kill']
@@ -103,7 +107,6 @@ export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void
           .header('content-type', 'application/json; charset=utf-8')
           .send(JSON.stringify(answer.body))
       }
-      if (posted.step === STEPS.ask) return sendPage(reply, questionPage(await viewOf(edge, opened)))
       if (posted.step !== STEPS.kill) {
         throw new Problem(
           'invalid-request',

@@ -52,7 +52,7 @@ export type Standing = {
   readonly report: KillReport | undefined
 }
 
-/** The steps of the page's form: the first answers the question, the second kills. */
+/** The steps: the first opens the question, which a browser can come back to; the second is posted, and kills. */
 export const STEPS = { ask: 'ask', kill: 'kill' } as const
 
 /** What it would do, or how far it has come. */
@@ -62,7 +62,7 @@ export function killPage(view: KillView): string {
   return page(
     `Kill ${flag} in ${environment.key}?`,
     `<h1>Kill ${text(flag)} in ${text(environment.key)}?</h1>${facts(whatItDoes(view))}
-${form(STEPS.ask, `Kill ${flag} …`)}
+${form('get', STEPS.ask, `Kill ${flag} …`)}
 <p class="soft">Nothing has happened yet, and this button asks once more.</p>`,
   )
 }
@@ -73,7 +73,7 @@ export function questionPage(view: KillView): string {
   return page(
     `Really kill ${flag} in ${environment.key}?`,
     `<h1>Really kill ${text(flag)} in ${text(environment.key)}, for everyone?</h1>${facts(whatItDoes(view))}
-${form(STEPS.kill, `Yes, kill ${flag} now`)}
+${form('post', STEPS.kill, `Yes, kill ${flag} now`)}
 <p><a class="again" href="?">No, go back</a></p>`,
   )
 }
@@ -186,8 +186,8 @@ function facts(rows: readonly Row[]): string {
   return `<dl>${rows.map(([name, html]) => `<div><dt>${name}</dt><dd>${html}</dd></div>`).join('')}</dl>`
 }
 
-function form(step: keyof typeof STEPS, label: string): string {
-  return `<form method="post" action="?"><input type="hidden" name="step" value="${step}"><button type="submit">${text(label)}</button></form>`
+function form(method: 'get' | 'post', step: keyof typeof STEPS, label: string): string {
+  return `<form method="${method}" action="?"><input type="hidden" name="step" value="${step}"><button type="submit">${text(label)}</button></form>`
 }
 
 function page(title: string, body: string): string {

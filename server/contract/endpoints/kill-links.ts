@@ -97,7 +97,7 @@ export const killLinkEndpoints = {
     method: 'GET',
     summary: 'What a link would kill, as a page',
     description:
-      'Says what it would do, or how far the kill has come, and has a button. It never kills, whatever its query: chat tools open links ahead of people. Problems are pages too where `Accept` names `text/html`.',
+      'Says what it would do, or how far the kill has come, and has a button, which asks once more (`?step=ask`); the button there posts. It never kills, whatever its query: chat tools open links ahead of people. Problems are pages too where `Accept` names `text/html`.',
     body: undefined,
     answers: { 200: { description: 'The page', mediaType: 'text/html', body: z.string() } },
     problems: linkProblems,
@@ -108,7 +108,7 @@ export const killLinkEndpoints = {
     method: 'POST',
     summary: 'Kill by a link',
     description:
-      'For alerting tools: kills at once, whatever the body is, unless that says that an alert ended (`status: "resolved"` and its like; docs/kill-links.md lists them). The page’s own form takes two steps instead: `step=ask` answers a question as a page, `step=kill` kills and leads back to the page.',
+      'For alerting tools: kills at once, whatever the body is, unless that says that an alert ended (`status: "resolved"` and its like; docs/kill-links.md lists them). The page’s own form sends `step=kill`, and is led back to the page.',
     body: {
       json: z.unknown().meta({ description: 'An alert, as the tool sends it' }),
       texts: ['application/x-www-form-urlencoded'],

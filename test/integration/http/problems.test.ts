@@ -320,7 +320,7 @@ describe('each problem that an endpoint declares can be met there', () => {
         'ruleset',
         'openStream',
       ],
-      ...['verifyStreamToken', 'openKillLink', 'status', 'streams'],
+      ...['verifyStreamToken', 'openKillLink', 'rollCall', 'status', 'streams'],
     ]
     const brokenBy = (error: Error): FastifyInstance => {
       const fail = () => {
