@@ -1,5 +1,5 @@
 /** What a kill would do, or has done, as the held state says it: no database is asked. */
-import { entryOf, type State } from '@halyard/sdk/core'
+import type { State } from '@halyard/sdk/core'
 import { HALYARD } from '../domain/change.ts'
 import { type Killed, kill } from '../domain/kills.ts'
 import { Problem } from '../domain/problem.ts'
@@ -11,8 +11,6 @@ export type Foreseen = Omit<Killed, 'already' | 'kill'> & {
   readonly state: State
   /** The kill that there is. */
   readonly killed: Killed['kill'] | undefined
-  /** Whether the database has that kill, as far as is known here. */
-  readonly written: boolean
 }
 
 /** @throws Problem `flag-not-found`, `flag-archived`, or `unavailable` where that cannot be told now */
@@ -45,10 +43,8 @@ function foreseenIn({ live, clock }: World, { id, project }: Environment, flag: 
   const view = { id, kind: 'environment', parent: project.id, state, bytes: 0 } as const
   const moment = { now: clock.now(), actor: HALYARD, mint: () => 'none' }
   const { serves, alsoOff, already, kill: first } = kill(id, flag)(new Map([[id, view]]), moment).result
-  const pending = state.pending.get(flag)?.[0]
   return {
     ...{ state, serves, alsoOff },
-    killed: already ? first : pending,
-    written: entryOf(state, 'kill', flag) !== undefined,
+    killed: already ? first : undefined,
   }
 }

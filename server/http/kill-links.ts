@@ -2,6 +2,7 @@
  * Links that kill, as whoever holds one meets them: a page with two taps, and a webhook for alerting tools. Opening a
  * link never kills: chat tools and mail scanners open them ahead of people.
  */
+import type { Kill } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
@@ -9,6 +10,7 @@ import { fieldOf, listOf } from '../domain/reading.ts'
 import { serveInWords } from '../domain/words/serves.ts'
 import { inTime } from '../live/in-time.ts'
 import type { KillLinkInForce } from '../live/kill-link.ts'
+import type { Environment, Live } from '../live/live.ts'
 import { readAlert } from './alerts.ts'
 import { fromBrowser } from './authorise.ts'
 import type { World } from './call.ts'
@@ -17,7 +19,15 @@ import { allows } from './grants.ts'
 import { killFlag } from './handlers/kills.ts'
 import { JSON_TYPES } from './json-body.ts'
 import { noteUse } from './key-use.ts'
-import { KILL_PAGE_HEADERS, type KillView, killPage, problemPage, questionPage, STEPS } from './kill-page.ts'
+import {
+  KILL_PAGE_HEADERS,
+  type KillView,
+  killPage,
+  problemPage,
+  questionPage,
+  STEPS,
+  type Standing,
+} from './kill-page.ts'
 import { type Management, refuseEncoded } from './management.ts'
 import { problemOf, sendProblem } from './problems.ts'
 
@@ -190,7 +200,11 @@ function killBy(world: World, { link, environment, manager }: KillLinkInForce, a
       idempotency: undefined,
     },
     world,
-  )
+  ).catch((error) => {
+    // It was deleted a moment ago.
+    const gone = error instanceof Problem && /^(?:project|environment)-not-found$/.test(error.type)
+    throw gone ? refusalOf('unknown') : error
+  })
 }
 
 /** Who kills, as the history shows it. */
@@ -200,9 +214,7 @@ const makerOf = ({ link, manager }: Pick<KillLinkInForce, 'link' | 'manager'>): 
 async function viewOf(world: World, { link, environment, manager }: KillLinkInForce): Promise<KillView> {
   const { live } = world
   const { flag, comment, expiresAt } = link
-  const { state, serves, alsoOff, killed, written } = await foresee(world, environment, flag)
-  const told =
-    killed && (await inTime(live.delivery.told({ environment: environment.id, kill: killed.id }), REPORT_MS))
+  const { state, serves, alsoOff, killed } = await foresee(world, environment, flag)
   const place = { project: environment.project.key, environment: environment.key }
   return {
     ...{ environment, flag, comment, expiresAt, alsoOff },
@@ -211,8 +223,13 @@ async function viewOf(world: World, { link, environment, manager }: KillLinkInFo
       ? servedInWords(state.entries.get('flag')?.get(flag)?.definition)
       : undefined,
     servesKilled: serves,
-    killed: killed && { kill: killed, written, report: told?.report },
+    killed: killed && (await standingOf(live, environment, flag, killed)),
   }
+}
+
+async function standingOf(live: Live, { id }: Environment, flag: string, kill: Kill): Promise<Standing> {
+  const told = await inTime(live.delivery.told({ environment: id, kill: kill.id }), REPORT_MS)
+  return { kill, durability: live.durabilityOf(id, flag, kill.id), report: told?.report }
 }
 
 /** What everyone gets who is named nowhere. A definition may be broken. */

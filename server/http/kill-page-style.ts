@@ -20,5 +20,6 @@ button { display: block; width: 100%; min-height: 3.75rem; padding: 0.8rem 1rem;
   color: var(--on-kill); background: var(--kill); border: 2px solid var(--kill); border-radius: 10px; cursor: pointer; overflow-wrap: anywhere; }
 .again { display: inline-block; min-height: 3rem; padding: 0.6rem 0; color: inherit; text-underline-offset: 3px; }
 .soft { color: var(--soft); font-size: 0.9rem; }
+form { margin: 0 0 0.8rem; }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 3px; }
 `

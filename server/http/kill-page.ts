@@ -8,6 +8,7 @@ import { escaped } from '../contract/html.ts'
 import type { Served } from '../domain/kills.ts'
 import { PROBLEMS, type Problem } from '../domain/problem.ts'
 import { isComplete, type KillReport } from '../live/delivery/account.ts'
+import type { Durability } from '../live/kills/kills.ts'
 import type { Environment } from '../live/live.ts'
 import { KILL_PAGE_STYLE } from './kill-page-style.ts'
 
@@ -46,8 +47,7 @@ export type KillView = {
 }
 export type Standing = {
   readonly kill: Kill
-  /** Whether the database has it. */
-  readonly written: boolean
+  readonly durability: Durability
   /** How far it has come; undefined where that is not known here. */
   readonly report: KillReport | undefined
 }
@@ -78,20 +78,26 @@ ${form('post', STEPS.kill, `Yes, kill ${flag} now`)}
   )
 }
 
-function killedPage(view: KillView, { kill, written, report }: Standing): string {
+const KEPT: Readonly<Record<Durability, string>> = {
+  postgres: 'in the database',
+  'journal+redis': 'on a server’s disk and in Redis; in the database when that is back',
+  journal: 'on a server’s disk; in the database when that is back',
+}
+
+function killedPage(view: KillView, { kill, durability, report }: Standing): string {
   const { flag, environment } = view
   const { project, key } = environment
   const undo = `halyard unkill ${flag} --project ${project.key} --env ${key}`
   return page(
     `${flag} is killed in ${key}`,
-    `<h1>${text(flag)} is killed in ${text(key)}.</h1>${facts([
-      ['Killed', `${text(kill.at)}, by ${text(kill.by)}`],
+    `<h1>${text(flag)} is killed in ${text(key)}.</h1><p>${reachedText(report)}</p>${facts([
+      ['Killed', `${text(momentText(kill.at))}, by ${text(kill.by)}`],
       ...(kill.comment === undefined ? [] : [['Why', text(kill.comment)] as const]),
       ['Apps get', servedText(view.servesKilled)],
       ...alsoOffRows(view),
-      ...place(view),
-      ['Kept', written ? 'in the database' : 'in a journal, and not in the database yet'],
       ...reachedRows(report),
+      ['Kept', KEPT[durability]],
+      ...place(view),
     ])}
 <p><a class="again" href="?">Look again</a></p>
 <p class="soft">To take it back: <code>${escaped(undo)}</code></p>`,
@@ -131,11 +137,18 @@ function alsoOffRows({ alsoOff }: KillView): readonly Row[] {
   return alsoOff.length === 0 ? [] : [['Off with it, since they require it', alsoOff.map(text).join(', ')]]
 }
 
+function reachedText(report: KillReport | undefined): string {
+  if (report === undefined) return 'How far it has come is not known here now.'
+  return isComplete(report, 'sdks')
+    ? 'Everyone who is known has applied it.'
+    : 'Not everyone has applied it yet.'
+}
+
 /** So many are named; the others are counted. */
 const NAMED = 10
 
 function reachedRows(report: KillReport | undefined): readonly Row[] {
-  if (report === undefined) return [['Reached', 'not known here any more']]
+  if (report === undefined) return []
   const { servers, sdks, pollers } = report
   const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
   const waiting = sdks.waiting.slice(0, NAMED).map(({ app, version, instance, revision, silentMs }) => {
@@ -160,7 +173,6 @@ function reachedRows(report: KillReport | undefined): readonly Row[] {
             `${pollers.applied} of ${pollers.known}; all within ${Math.ceil(pollers.worstCaseMs / 1_000)} s`,
           ] as const,
         ]),
-    ['All in all', isComplete(report, 'sdks') ? 'everyone who is known has it' : 'not everyone yet'],
   ]
 }
 
@@ -175,6 +187,12 @@ function servedText(served: Served): string {
 function valueText(value: Json): string {
   const whole = JSON.stringify(value)
   return whole.length <= LONGEST_VALUE ? whole : `${whole.slice(0, LONGEST_VALUE)}…`
+}
+
+/** A kill's time, to the second; of one that was written by hand, whatever stands there. */
+function momentText(at: string): string {
+  const known = Date.parse(at)
+  return Number.isNaN(known) ? at : `${new Date(known).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
 const instant = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`
