@@ -24,7 +24,7 @@ import { createKills, type KillsDeps } from './kills/kills.ts'
 import { createLadder } from './ladder.ts'
 import type { Live } from './live.ts'
 import { createLiveMetrics } from './metrics.ts'
-import { boardAnd, type Noticeboard } from './noticeboard.ts'
+import type { Noticeboard } from './noticeboard.ts'
 import { createPasts } from './past.ts'
 import { createPeers } from './peers.ts'
 import { createPoll, STORE } from './poll.ts'
@@ -198,7 +198,8 @@ export function createLive(deps: LiveDeps): Live {
     spreads: [...deps.killing.spreads, peers.spread],
   })
   const delivery = createDelivery({
-    board: deps.accounts && boardAnd(deps.accounts, peers.accounts),
+    board: deps.accounts,
+    direct: peers.accounts,
     self: deps.self.id,
     servers: presence.known,
     held: (id) => hub.environment(id)?.state,

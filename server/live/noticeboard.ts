@@ -40,12 +40,7 @@ export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboar
   }
 }
 
-/** What is up on a board, and what is told besides by those who can be asked. */
-export function boardAnd(board: Noticeboard, others: Pick<Noticeboard, 'all'>): Noticeboard {
-  return { ...board, ...readBoth(board, others) }
-}
-
-function readBoth(...boards: readonly Pick<Noticeboard, 'all'>[]): Pick<Noticeboard, 'all'> {
+function readBoth(...boards: readonly Noticeboard[]): Pick<Noticeboard, 'all'> {
   const each = boards.map(({ all }) => ({ all, inTime: patience(WAIT.most, WAIT.late) }))
   return {
     async all() {

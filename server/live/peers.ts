@@ -11,7 +11,7 @@ export type Peer = { readonly id: string; readonly address: string }
 
 export type Peers = {
   readonly spread: Spread
-  /** What each accounts for. Nothing while the usual ways work. */
+  /** What each accounts for, asked now. Nothing while the usual ways work. */
   readonly accounts: Pick<Noticeboard, 'all'>
   /** Tells the others that this one is there. */
   greet(): void

@@ -124,8 +124,9 @@ export function isComplete({ servers, sdks }: KillReport, of: 'servers' | 'sdks'
   return of === 'servers' ? everywhere : everywhere && sdks.applied === sdks.known
 }
 
+/** Where it is held without a revision, it is in effect all the same. */
 function hasApplied(account: EnvironmentAccount, kill: string, at: Position | undefined): boolean {
-  return at === undefined ? account.kills[kill] !== undefined : compareStates(account, at) >= 0
+  return account.kills[kill] !== undefined || (at !== undefined && compareStates(account, at) >= 0)
 }
 
 /**

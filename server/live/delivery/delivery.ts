@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
-import { inTime } from '../in-time.ts'
+import { inTime, patience } from '../in-time.ts'
 import type { LiveMetrics } from '../live.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import {
@@ -73,6 +73,8 @@ export type Delivery = {
 export type DeliveryDeps = {
   /** Where instances tell each other; undefined where this one is alone. */
   readonly board: Noticeboard | undefined
+  /** What the others account for where they are asked directly: nothing while the board can be relied on. */
+  readonly direct: Pick<Noticeboard, 'all'>
   /** This instance's id. */
   readonly self: string
   /** The ids of all that are known to be there, this one among them. */
@@ -101,6 +103,8 @@ const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
 const FOLLOWED_MS = 60_000
 /** How long an answer may take before the report goes without it, milliseconds. */
 const READ_MS = 500
+/** The same, of the board alone, and after it was late, milliseconds. */
+const WAIT = { most: READ_MS, late: 50 }
 /** Acknowledgements that are taken a millisecond; the least and the most that they are spread over. */
 const ACKS_A_MS = 20
 const WINDOW = { least: 10, most: 2_000 }
@@ -108,12 +112,13 @@ const WINDOW = { least: 10, most: 2_000 }
 type Watched = { readonly roster: Roster; kills: KillWatch[] }
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
-  const { board, self, servers, held, refusal, store, onLoss, metrics, clock } = deps
+  const { board, direct, self, servers, held, refusal, store, onLoss, metrics, clock } = deps
   const environments = new Map<LogId, Watched>()
   let news = false
   let telling: Promise<void> | undefined
   let ticking: NodeJS.Timeout | undefined
   let stopped = false
+  const soon = patience(WAIT.most, WAIT.late)
   let heard: readonly ServerAccount[] = []
   let heardAt = 0
   /** Kills whose report is to be kept. */
@@ -190,14 +195,16 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
 
   /** What the others said, as far as it comes in time; beyond that, what they said last. */
   async function accounts(withinMs: number): Promise<readonly ServerAccount[]> {
-    if (board !== undefined) {
-      const read = board.all().then((texts) => {
-        heard = texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
-        heardAt = clock.now()
-      })
-      await inTime(read, withinMs)
+    const others = (texts: readonly string[] = []) =>
+      texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
+    const reading = board && soon(board.all(), withinMs)
+    const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
+    if (shared !== undefined) {
+      heard = others(shared)
+      heardAt = clock.now()
     }
-    return [account(), ...(clock.now() - heardAt < TOLD_FOR_MS ? heard : [])]
+    // Of two accounts of one instance the last counts.
+    return [account(), ...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
   }
 
   async function report(

@@ -54,9 +54,9 @@ export type KillsDeps = {
 }
 
 /** How long the database is waited for, while it is known to work and while it is not, milliseconds. */
-const PATIENCE_MS = { well: 350, failing: 100 }
+const PATIENCE_MS = { well: 300, failing: 100 }
 /** How long the answer waits for the kill to be shared, and after that was late once, milliseconds. */
-const SHARED_MS = { most: 150, late: 50 }
+const SHARED_MS = { most: 100, late: 30 }
 const TICK_MS = 500
 
 type Kept = { readonly accepted: AcceptedKills; readonly sealed: string; shared: boolean }
