@@ -304,6 +304,7 @@ export function createLive(deps: LiveDeps): Live {
       await kills.settle(request.scope.path.at(-1) ?? '')
       return hub.commit(request)
     },
+    settleKills: kills.settle,
     durabilityOf: kills.durabilityOf,
     receive: peers.receive,
     projects: () => directory.current().projects,

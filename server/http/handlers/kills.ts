@@ -112,6 +112,7 @@ async function unkillFlag(call: Call<Endpoints['kills.delete']>, { live, clock }
   const environment = findEnvironment(live, call.manager, call.params)
   const { flag } = call.params
   const { acceptEdits, kill: meant } = call.query
+  await live.settleKills(environment.id)
   const served = await servedKill(live, environment, flag, meant)
   const place = { project: environment.project.key, environment: environment.key }
   const seen = served === undefined ? null : newestOf(served.kill).id

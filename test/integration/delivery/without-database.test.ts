@@ -139,9 +139,12 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     await postgres.takeAway()
     const { body: killed } = await kill()
     await postgres.giveBack()
+    const { status, body } = await until('the database takes it', async () => {
+      const answer = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
+      return answer.status !== 503 && answer
+    })
+    expect([status, body.ended]).toEqual([200, killed.kill])
     await settled()
-    const { body } = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
-    expect(body.ended).toEqual(killed.kill)
     await until('all serve it again', () => services.every((service) => evaluated(service)?.value === true))
     for (const { live } of services) {
       const environment = live.environment('default', 'development')!
@@ -170,6 +173,38 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     const { body } = await first().ask('DELETE', `${ENVIRONMENT}/flags/${flag}/kill`)
     expect(body.ended).toEqual(shown)
     await until('all serve it again', () => services.every((service) => evaluated(service)?.value === true))
+  })
+
+  it('takes a group as one: one record, and one revision for all of it', async () => {
+    const tagged = `${flag}-too`
+    const made = { key: tagged, type: 'boolean', fallthrough: { variant: 'on' }, tags: [flag] }
+    await first().ask('POST', `${PROJECT}/flags`, { body: made })
+    const identity = await first().ask('GET', `${PROJECT}/flags/${flag}`)
+    await first().ask('PATCH', `${PROJECT}/flags/${flag}`, {
+      body: { tags: [flag] },
+      headers: { 'if-match': identity.etag },
+    })
+    await until('the other knows the tags', async () => {
+      const { body } = await second().ask('GET', `${PROJECT}/flags?tag=${flag}`)
+      return body.items.length === 2
+    })
+    await postgres.takeAway()
+    const { body } = await second().ask('POST', `${ENVIRONMENT}/kills?timeout=10s`, {
+      body: { tag: flag, expect: 2, comment: 'INC-481' },
+    })
+    expect(body).toMatchObject({
+      durability: expect.stringContaining('journal'),
+      kills: [{ key: flag }, { key: tagged }],
+      servers: { live: 2, applied: 2 },
+    })
+    await postgres.giveBack()
+    await settled()
+    const shown = await Promise.all(
+      [flag, tagged].map((key) => first().ask('GET', `${ENVIRONMENT}/changes?flag=${key}&action=flag.kill`)),
+    )
+    const [one, other] = shown.map((answer) => answer.body.items)
+    expect(one).toHaveLength(1)
+    expect(other).toEqual(one)
   })
 
   it('does not take an edit, and says why', async () => {
