@@ -1,6 +1,15 @@
 /** A refusal of the server (RFC 9457 problem details) as people read it: what, where in the body, and what was meant. */
 import { oneLine } from './output.ts'
 
+/** What was edited since a flag's kill. */
+export type EditedWhileKilled = {
+  readonly kind: string
+  readonly key: string
+  readonly revision: number
+  readonly at?: string
+  readonly by?: string
+}
+
 export type ProblemDetails = {
   readonly type?: string
   readonly title?: string
@@ -9,12 +18,16 @@ export type ProblemDetails = {
   readonly instance?: string
   readonly errors?: readonly { readonly pointer: string; readonly message: string }[]
   readonly didYouMean?: string
+  readonly editedWhileKilled?: readonly EditedWhileKilled[]
 }
 
 /** @param body as it came, of any shape: a proxy may have answered */
 export function problemOf(status: number, body: unknown): ProblemDetails {
   if (typeof body !== 'object' || body === null) return { status }
-  const { type, title, detail, instance, errors, didYouMean } = body as Record<string, unknown>
+  const { type, title, detail, instance, errors, didYouMean, editedWhileKilled } = body as Record<
+    string,
+    unknown
+  >
   return {
     status,
     ...(typeof type === 'string' && { type }),
@@ -23,7 +36,14 @@ export function problemOf(status: number, body: unknown): ProblemDetails {
     ...(typeof instance === 'string' && { instance }),
     ...(Array.isArray(errors) && { errors: errors.filter(isFault) }),
     ...(typeof didYouMean === 'string' && { didYouMean }),
+    ...(Array.isArray(editedWhileKilled) && { editedWhileKilled: editedWhileKilled.filter(isEdit) }),
   }
+}
+
+function isEdit(value: unknown): value is EditedWhileKilled {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, key, revision } = value as Record<string, unknown>
+  return typeof kind === 'string' && typeof key === 'string' && typeof revision === 'number'
 }
 
 function isFault(value: unknown): value is { pointer: string; message: string } {

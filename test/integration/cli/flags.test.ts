@@ -107,6 +107,67 @@ describe('a kill', () => {
     })
   })
 
+  it('of a tag says first how many flags that is, and is done when that number is expected', async () => {
+    const make = async (key: string) => {
+      const body = { key, type: 'boolean', tags: ['paying'] }
+      await service.ask('POST', '/api/v1/projects/default/flags', { body })
+    }
+    for (const key of ['pay-a', 'pay-b']) await make(key)
+    const group = ['kill', '--tag', 'paying', '--env', 'production']
+    const asked = await cli(group)
+    expect(asked).toEqual({
+      code: 64,
+      said: '',
+      told: 'halyard: That is 2 flags: pay-a, pay-b. Nothing was killed; if these are meant, add --expect 2.',
+    })
+    expect(await cli([...group, '--dry-run'])).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/^Would kill 2 flags in production; nothing was changed\./),
+    })
+    await make('pay-c')
+    expect(await cli([...group, '--expect', '2'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('3 flags match, and 2 were expected: "pay-a", "pay-b", "pay-c".'),
+    })
+    await cli(['kill', 'pay-c', '-e', 'production'])
+    const killed = await cli([...group, '--expect', '3', '--comment', 'INC-482'])
+    expect(killed).toMatchObject({ code: 0, told: '' })
+    expect(killed.said).toMatch(
+      /^Killed 3 flags in production\.\n {2}flags {5}pay-a, pay-b, pay-c\n {2}before {4}pay-c \(killed before this\)\n/,
+    )
+    expect(killed.said).toMatch(/ {2}killed at revision \d+ · servers 1 of 1 · SDKs 0 of 0 applied it/)
+    expect((await cli([...group, '--expect', '3'])).said).toMatch(
+      /^All were killed in production before: 3 flags/,
+    )
+    const { kills } = await cli.json<{ kills: object[] }>(...group, '--expect', '3')
+    expect(kills).toHaveLength(3)
+    for (const args of [['kill', 'pay-a', '--all'], ['kill'], [...group, '--expect', 'many']]) {
+      expect((await cli([...args, '-e', 'production'])).code).toBe(64)
+    }
+    expect(await cli(['kill', '--all', '-e', 'production', '--dry-run'])).toMatchObject({ code: 0 })
+    expect(await cli(['kill', '--tag', 'payign', '-e', 'production'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('Did you mean paying?'),
+    })
+  })
+
+  it('is taken back by its name, and edits since are told of and accepted', async () => {
+    await cli(['flags', 'create', 'edited'])
+    const { kill } = await cli.json<{ kill: { id: string } }>('kill', 'edited', '-e', 'production')
+    expect(await cli(['unkill', 'edited', '-e', 'production', '--kill', 'another'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining(kill.id),
+    })
+    await cli(['flags', 'enable', 'edited', '-e', 'production'])
+    const refused = await cli(['unkill', 'edited', '-e', 'production', '--kill', kill.id])
+    expect(refused.code).toBe(1)
+    expect(refused.told).toMatch(
+      /^halyard: edited stays killed in production: .*\n {2}flag edited at revision \d+, 20\S+Z by .*\nSee halyard changes edited .*--accept-edits/,
+    )
+    const done = await cli(['unkill', 'edited', '-e', 'production', '--kill', kill.id, '--accept-edits'])
+    expect(done).toMatchObject({ code: 0, said: expect.stringContaining('Un-killed edited in production') })
+  })
+
   it('of a mistyped flag says which one was meant, and shows no stack', async () => {
     expect(await cli(['kill', 'bsae', '-e', 'production'])).toEqual({
       code: 1,
@@ -225,7 +286,7 @@ describe('when things fail', () => {
       code: 64,
       told: expect.stringContaining('list, get, create'),
     })
-    expect(await cli(['kill'])).toMatchObject({ code: 64, told: expect.stringContaining('flag is missing') })
+    expect(await cli(['kill'])).toMatchObject({ code: 64, told: expect.stringContaining('Name one flag') })
     expect(await cli(['kill', 'a', 'b'])).toMatchObject({
       code: 64,
       told: expect.stringContaining('"b" is too much'),
