@@ -76,6 +76,8 @@ export type Endpoint = {
   /** As routers write it: `/projects/:project`. */
   readonly path: string
   readonly access: Access
+  /** Which of a key's limits it asks. Without it: that of all requests, where `too-many-requests` is among the problems. */
+  readonly limit?: 'kills'
   readonly summary: string
   readonly description: string
   readonly params: z.ZodObject

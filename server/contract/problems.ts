@@ -103,7 +103,7 @@ export const PROBLEM_DOCS: Readonly<Record<ProblemType, string>> = {
   'precondition-required':
     'Changing a document that exists needs `If-Match` with the ETag of the version that was read, so that nobody’s change is overwritten unseen. `*` says: whatever it is.',
   'too-many-requests':
-    'The key has used up its requests a second or its streams, or too many unknown keys came from this address. Wait `Retry-After` seconds. Kills are never limited.',
+    'The key has used up its requests a second or its streams, or too many unknown keys came from this address. Wait `Retry-After` seconds. Kills have a limit of their own, 100 a second of each key, which nothing else uses up.',
   internal: 'A fault of the service. It is logged under the id in `instance`.',
   unavailable:
     'The service can’t answer this now: the database does not answer, nothing is loaded yet, or more comes than this instance takes. Nothing was changed; try again after `Retry-After` seconds. Evaluations go on meanwhile.',

@@ -63,7 +63,9 @@ export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void
     request.killLink = opened
     const place = { project: environment.project.key, environment: environment.key }
     if (!allows(manager.grants, 'kill', place)) throw refusalOf('revoked')
-    if (request.method === 'POST') noteUse(live, link.keyId, request.headers)
+    if (request.method !== 'POST') return
+    limits.kill(link.keyId)
+    noteUse(live, link.keyId, request.headers)
   }
 
   /** The route is logged, never the address: it holds the token. */

@@ -1,6 +1,7 @@
 /**
  * Who asks too much, and is told to come again: each management key, each SDK key at an address, and each address that
- * sends keys which are not known. Refusals are counted by limit. Kills ask none of these.
+ * sends keys which are not known. Refusals are counted by limit. Kills ask for none of these but have their own, which
+ * nothing else uses up and nobody else is asked about: a script in a loop must not hold up the kills of others.
  */
 import { Problem } from '../domain/problem.ts'
 import { createLocalQuota, type MakeQuota, type Quota } from '../live/quota.ts'
@@ -8,6 +9,8 @@ import { createLocalQuota, type MakeQuota, type Quota } from '../live/quota.ts'
 /** Each throws Problem `too-many-requests`, or answers with a promise that does, where others are asked. */
 export type Limits = {
   management(keyId: string): undefined | Promise<undefined>
+  /** Never asks anybody. */
+  kill(keyId: string): undefined
   /** Absent where evaluations are unlimited: then nothing is spent on it. */
   readonly evaluation: ((keyId: string, address: string) => undefined | Promise<undefined>) | undefined
   /** A key that this process does not know is about to be looked for or refused. Never asks anybody. */
@@ -29,10 +32,14 @@ export type LimitsDeps = {
   readonly counts: LimitCounts
 }
 
-export type LimitCounts = Record<'management' | 'evaluations' | 'unknown-keys', number>
+export type LimitCounts = Record<'management' | 'kills' | 'evaluations' | 'unknown-keys', number>
+
+/** Of each key: far more than people kill. */
+const KILLS_PER_SECOND = 100
 
 export function createLimits({ config, clock, quota, counts }: LimitsDeps): Limits {
   const management = quota('management', config.managementRequestsPerSecond)
+  const kills = createLocalQuota(KILLS_PER_SECOND, clock)
   const unknownKeys = createLocalQuota(config.unknownKeysPerSecond, clock)
 
   function judge(limit: keyof LimitCounts, retryAfter: number, detail: string): undefined {
@@ -61,6 +68,7 @@ export function createLimits({ config, clock, quota, counts }: LimitsDeps): Limi
   return {
     management: (keyId) =>
       ask('management', management, keyId, 'This key has used up its requests a second.'),
+    kill: (keyId) => judge('kills', kills.take(keyId), 'This key has used up its kills a second.'),
     evaluation:
       config.evaluationsPerSecond === undefined ? undefined : evaluationsOf(config.evaluationsPerSecond),
     unknownKey: (address) =>

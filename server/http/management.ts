@@ -77,7 +77,8 @@ export function serveManagement(scope: FastifyInstance, management: Management):
 function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, management: Management): void {
   const { live, metrics, log, limits, randomBytes, clock } = management
   const world: World = { live, randomBytes, clock }
-  const limited = endpoint.problems.includes('too-many-requests')
+  const kills = endpoint.limit === 'kills'
+  const limited = !kills && endpoint.problems.includes('too-many-requests')
   scope.route({
     method: endpoint.method,
     url: endpoint.path,
@@ -88,6 +89,7 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
       request.principal = principal
       noteUse(live, principal.keyId, request.headers)
       authorise(principal, endpoint.access, request.params)
+      if (kills) limits.kill(principal.keyId)
       if (limited) await limits.management(principal.keyId)
     },
     handler: async (request, reply) => {

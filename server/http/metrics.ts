@@ -51,7 +51,7 @@ export function createMetrics(live: Live): Metrics {
 
   const evaluations = { single: 0, bulk: 0, notModified: 0, refused: 0 }
   const rulesets = { sent: 0, notModified: 0 }
-  const limited = { management: 0, evaluations: 0, 'unknown-keys': 0 }
+  const limited = { management: 0, kills: 0, evaluations: 0, 'unknown-keys': 0 }
 
   /** A counter that is read where it is kept. */
   const read = (name: string, help: string, values: () => Readonly<Record<string, number>>, label?: string) =>

@@ -1,5 +1,5 @@
 /**
- * The kill switch: what on-call people reach for. It needs no If-Match and waits for no rate limit, and says how far
+ * The kill switch: what on-call people reach for. It needs no If-Match, has a rate limit of its own, and says how far
  * it has come.
  */
 import { z } from 'zod'
@@ -52,7 +52,7 @@ const waits = z.strictObject({
   }).optional(),
 })
 
-/** A kill is taken however full the key's rate limit is. */
+/** How far a kill has come is told however full the key's rate limit is. */
 const unlimited = managed.filter((type) => type !== 'too-many-requests')
 const shared = {
   group: 'Kill switches',
@@ -64,6 +64,7 @@ const kill = {
   ...shared,
   query: waits,
   access: { by: 'management', on: 'environment', to: 'kill' },
+  limit: 'kills',
   summary: 'Kill a flag',
   description:
     'It serves its off variant to everyone, whatever its rules say and even if they are broken. The answer says what apps get now, which other flags are off with it, and which instances and SDKs have applied it by now. Killing a killed flag answers the first kill.',
@@ -75,7 +76,7 @@ const kill = {
       body: Killed,
     },
   },
-  problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'flag-archived'],
+  problems: [...managed, ...bodied, ...environmentParam, ...flagParam, 'flag-archived'],
 } as const
 
 export const killEndpoints = {
@@ -115,7 +116,7 @@ export const killEndpoints = {
         body: KilledGroup,
       },
     },
-    problems: [...unlimited, ...bodied, ...environmentParam, ...flagParam, 'kill-count-differs'],
+    problems: [...managed, ...bodied, ...environmentParam, ...flagParam, 'kill-count-differs'],
   }),
   'kills.status': endpoint({
     id: 'kills.status',

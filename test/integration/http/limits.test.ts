@@ -44,6 +44,33 @@ describe('the limit of management requests', () => {
   })
 })
 
+describe('the limit of kills', () => {
+  const kills = (key: string, count: number) =>
+    Promise.all(
+      Array.from({ length: count }, () =>
+        service.ask('POST', `/kill/default/development/open?dryRun=true`, { key }),
+      ),
+    )
+  const refusedOf = (answers: Awaited<ReturnType<typeof kills>>) =>
+    answers.filter(({ status }) => status === 429)
+
+  it('is a key’s own, which nothing else uses up, and does not hold up the kills of others', async () => {
+    await start({ managementRequestsPerSecond: 1 })
+    const [key, other] = [
+      await service.managementKey([{ role: 'killer' }]),
+      await service.managementKey([{ role: 'killer' }]),
+    ]
+    const read = () => statusOf('GET', `${ENVIRONMENT}/flags/open`, { key })
+    expect(await times(5, read)).toContain(429)
+    expect(refusedOf(await kills(key, 100))).toEqual([])
+    const refused = refusedOf(await kills(key, 200))
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { headers } of refused) expect(headers['retry-after']).toBe('1')
+    expect(refusedOf(await kills(other, 50))).toEqual([])
+    expect(await limited('kills')).toBe(refused.length)
+  })
+})
+
 describe('the limit of evaluations', () => {
   it('is a key’s at an address; whoever no proxy vouches for cannot say that he is somebody else', async () => {
     await start({ evaluationsPerSecond: 1, trustProxy: false })

@@ -300,7 +300,12 @@ describe('each problem that an endpoint declares can be met there', () => {
       if (endpoint.id === 'ofrep.stream') live.openRefetchStream(environment.id, keyId, 'client', new Peer())
       else if (endpoint.id === 'sdk.stream') live.openStream(environment.id, keyId, undefined, new Peer())
       else await send(limited, endpoint, request)
-      const answer = await send(limited, endpoint, request)
+      const again = Array.from({ length: endpoint.limit === 'kills' ? 200 : 1 }, () =>
+        send(limited, endpoint, request),
+      )
+      const answers = await Promise.all(again)
+      const answer = answers.find(({ status }) => status === 429) ?? answers[0]
+      if (answer === undefined) throw new Error('Nothing was asked.')
       expect(answer.body?.type, answer.text).toBe(problemUri(type))
       expect(answer.headers['retry-after']).toMatch(/^[1-9]\d*$/)
     },

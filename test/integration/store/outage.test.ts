@@ -5,6 +5,8 @@ import type { LogId } from '../../../server/domain/change.ts'
 import { Problem } from '../../../server/domain/problem.ts'
 import { postgresDatabase } from '../../../server/store/postgres.ts'
 import {
+  ANN,
+  edit,
   flag,
   loadOne,
   openEnvironment,
@@ -212,6 +214,32 @@ describe.skipIf(!canStartPostgres())('with Postgres away at the start', () => {
     await server.start()
     const heads = await eventually(() => store.heads())
     expect(heads.map((head) => head.log)).toEqual(['system'])
+    await store.close()
+    await server.remove()
+  })
+
+  it('kills on a connection of its own while all others are taken', async () => {
+    const server = await startPostgres()
+    const database = postgresDatabase({ url: server.url, connections: 2 })
+    const { store } = subjectOn(database)
+    const log = await openEnvironment(store)
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const taken = [database.read(() => held), database.read(() => held)]
+    const waiting = write(store, log, flag('a', 1))
+    const killed = await store.commit({
+      scope: { path: [log] },
+      actor: ANN,
+      urgent: true,
+      edit: edit(log, flag('b', 1)),
+    })
+    expect(killed.deltas.get(log)?.entries).toHaveLength(1)
+    release()
+    await Promise.all(taken)
+    // The edit stood in line all the time.
+    expect((await waiting).heads.get(log)?.revision).toBe((killed.heads.get(log)?.revision ?? 0) + 1)
     await store.close()
     await server.remove()
   })

@@ -2,7 +2,6 @@
 import {
   advance,
   type Compiled,
-  type CompiledFlag,
   type Context,
   compile,
   evaluate,
@@ -14,6 +13,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { stateWith } from '../../unit/core/rulesets.ts'
 import { almostDefinition, anyContext, anyJson, flagDefinition, now } from './arbitraries.ts'
+import { sabotaged } from './sabotage.ts'
 
 const KILL: Kill = { id: 'k1', by: 'ann', at: '2026-01-01T00:00:00Z' }
 const OFF = { reason: 'DISABLED', metadata: { version: 1, killed: true } }
@@ -43,31 +43,6 @@ function withOff(rest: Json, off: Json): { readonly [field: string]: Json } {
   return { ...fields, type: typeof off, offVariant: 'off', variants: { off, on: rest } } as {
     [field: string]: Json
   }
-}
-
-/** The same compiled state in a process whose evaluator has a fault: whatever runs of a flag's rules throws. */
-function sabotaged(compiled: Compiled): Compiled {
-  const broken = (): never => {
-    throw new Error('a fault of the evaluator')
-  }
-  const trap = { get: broken, has: broken, ownKeys: broken, getOwnPropertyDescriptor: broken }
-  const flags = [...compiled.flags].map(([key, flag]): [string, CompiledFlag] => {
-    if (flag.killed) return [key, flag]
-    const about = { id: 'r', skipped: undefined }
-    const rules = { test: broken, split: null, decision: null, next: null, about }
-    return [
-      key,
-      {
-        ...flag,
-        settled: null,
-        prerequisites: [],
-        targets: [],
-        rules,
-        fallthrough: new Proxy(flag.fallthrough, trap),
-      },
-    ]
-  })
-  return { ...compiled, flags: new Map(flags) }
 }
 
 describe('a killed flag', () => {

@@ -3,7 +3,7 @@ import { createLimits, networkOf } from '../../../server/http/limits.ts'
 import type { MakeQuota } from '../../../server/live/quota.ts'
 
 function limitsWith(quota: MakeQuota, evaluationsPerSecond?: number) {
-  const counts = { management: 0, evaluations: 0, 'unknown-keys': 0 }
+  const counts = { management: 0, kills: 0, evaluations: 0, 'unknown-keys': 0 }
   const config = { managementRequestsPerSecond: 1, evaluationsPerSecond, unknownKeysPerSecond: 1 }
   return { counts, limits: createLimits({ config, clock: { now: () => 0 }, quota, counts }) }
 }
@@ -33,7 +33,19 @@ describe('limits', () => {
     await expect(limits.evaluation?.('k1', '203.0.113.7')).rejects.toMatchObject({
       type: 'too-many-requests',
     })
-    expect(counts).toEqual({ management: 1, evaluations: 1, 'unknown-keys': 0 })
+    expect(counts).toEqual({ management: 1, kills: 0, evaluations: 1, 'unknown-keys': 0 })
+  })
+
+  it('let a key kill a hundred times at once, whatever it has used up, and ask nobody else', () => {
+    const { limits, counts } = limitsWith((name) => ({
+      take: (caller) => {
+        throw new Error(`${name} was asked about ${caller}`)
+      },
+    }))
+    for (let kills = 0; kills < 100; kills++) expect(limits.kill('k1')).toBeUndefined()
+    expect(() => limits.kill('k1')).toThrow(/kills a second/)
+    expect(limits.kill('k2')).toBeUndefined()
+    expect(counts.kills).toBe(1)
   })
 })
 
