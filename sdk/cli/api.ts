@@ -106,7 +106,7 @@ async function sendTo<T>(edge: Edge, server: Server, request: Sent): Promise<T> 
         method,
         headers,
         redirect: 'error',
-        signal: AbortSignal.timeout(lines === undefined ? TIMEOUT_MS : UPLOAD_TIMEOUT_MS),
+        signal: AbortSignal.timeout(lines === undefined ? TIMEOUT_MS + waitOf(query) : UPLOAD_TIMEOUT_MS),
         ...(body !== undefined && { body: JSON.stringify(body) }),
         ...(lines !== undefined && { body: ReadableStream.from(lines.bytes()), duplex: 'half' }),
       } as RequestInit)
@@ -125,6 +125,12 @@ async function sendTo<T>(edge: Edge, server: Server, request: Sent): Promise<T> 
     const asked = retryAfterMs(answer.headers.get('retry-after') ?? undefined, edge.now())
     await edge.pause(Math.min(LONGEST_PAUSE_MS, asked ?? backoff.failed(edge.now())))
   }
+}
+
+/** How long the server is asked to wait before it answers, milliseconds. */
+function waitOf({ timeout }: Query): number {
+  const [, number, unit] = /^(\d{1,6})(ms|s)?$/.exec(String(timeout ?? '')) ?? []
+  return Number(number ?? 0) * (unit === 's' ? 1_000 : 1)
 }
 
 /** The server reads this header's bytes as UTF-8; fetch takes bytes as Latin-1, and no line ends. */

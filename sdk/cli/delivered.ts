@@ -56,9 +56,12 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
   const { servers, sdks, pollers, durability } = told
   if (servers === undefined || sdks === undefined || pollers === undefined) return [`  ${first}`]
   const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
+  // What is kept in a journal has no revision yet.
+  const said = durability?.startsWith('journal')
+    ? `killed, and kept in the ${durability.replace('+redis', ' and in Redis')} until the database is back`
+    : first
   const reached = [
-    first,
-    ...(durability?.startsWith('journal') ? [`kept in the ${durability.replace('+', ' and ')} for now`] : []),
+    said,
     `servers ${servers.applied} of ${servers.live}`,
     `SDKs ${count(sdks.applied)} of ${count(sdks.known)} applied it${times}`,
     ...(pollers.known === 0

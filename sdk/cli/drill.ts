@@ -147,7 +147,7 @@ async function drill(one: Drill): Promise<Drilled> {
     let killed = await kill(one)
     if (killed.already) {
       if (!isLeftBehind(edge, killed.kill)) return busy(environment, killed.kill)
-      await unkill(one)
+      await unkill(one, killed.kill)
       recovered = true
       killed = await kill(one)
       if (killed.already) return busy(environment, killed.kill)
@@ -178,7 +178,11 @@ async function kill(one: Drill): Promise<Killed> {
 const isLeftBehind = (edge: Edge, { at: since, comment }: Kill): boolean =>
   comment === COMMENT && edge.now() - Date.parse(since) >= DIED_MS
 
-const unkill = (one: Drill): Promise<Outcome> => one.api.write('DELETE', pathOf(one), { comment: COMMENT })
+/** Ends that kill, and no other. The flag is for drills alone, so that edits of it hold nothing up. */
+function unkill(one: Drill, ended?: Kill): Promise<Outcome> {
+  const query = { acceptEdits: 'true', ...(ended !== undefined && { kill: ended.id }) }
+  return one.api.write('DELETE', pathOf(one), { comment: COMMENT, query })
+}
 
 /** Waits for everyone, and un-kills whatever becomes of that. */
 async function followed(one: Drill, killed: Killed): Promise<Drilled> {
@@ -201,7 +205,7 @@ async function followed(one: Drill, killed: Killed): Promise<Drilled> {
   const accepted = durability?.startsWith('journal') === true
   let ended: Outcome
   try {
-    ended = await unkill(one)
+    ended = await unkill(one, killed.kill)
   } catch (error) {
     return { ...so, result: accepted ? 'accepted' : 'failed', error: leftText(environment, error) }
   }

@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { halyard } from '../../support/cli.ts'
+import { freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
 import { startSdk } from '../../support/sdk-process.ts'
 import { startService, type TestService } from '../../support/start-service.ts'
+import { tcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 const PROJECT = '/api/v1/projects/default'
@@ -124,6 +126,16 @@ describe('halyard drill', () => {
     expect(await killIn()).toBeNull()
   })
 
+  it('is held up by no edit of its flag', async () => {
+    const frozen = await app('pod-7')
+    frozen.child.kill('SIGSTOP')
+    const running = drill(['development', '--timeout', '2s'])
+    await until('it is killed', async () => (await killIn()) !== null)
+    await service.ask('POST', `${path()}/enable`, { headers: { 'if-match': '*' } })
+    expect((await running).code).toBe(3)
+    expect(await killIn()).toBeNull()
+  })
+
   it('un-kills first what a drill left behind that died', async () => {
     await kill('A drill (halyard drill): nothing is wrong')
     const { code, said } = await drill(['development'], { now: () => Date.now() + 10 * MINUTES })
@@ -166,6 +178,39 @@ describe('halyard drill', () => {
       code: 64,
       told: expect.stringContaining('name those to drill'),
     })
+  })
+
+  it('is done by a key that may only kill, where the flag is there', async () => {
+    await drill(['production'])
+    key = await service.managementKey([{ role: 'killer', environments: ['default/production'] }])
+    expect(await drill(['production'])).toMatchObject({ code: 0, told: '' })
+    expect(await killIn('production')).toBeNull()
+  })
+
+  it('without the database is kept in the journal, exits 4, and the next one ends it', async () => {
+    const database = await freshDatabase()
+    const proxy = await tcpProxy(database.url)
+    const other = await startService({ database: proxy.via(database.url) })
+    onTestFinished(async () => {
+      await other.close()
+      await proxy.close()
+      await database.drop()
+    })
+    const away = ['development', '--url', await other.listen(), '--timeout', '1s']
+    expect((await drill(away)).code).toBe(0)
+    await proxy.takeAway()
+    const { code, said } = await drill(away)
+    expect(code).toBe(4)
+    expect(said).toContain('accepted in the journal: the database is away')
+    expect(said).toContain('halyard-drill is still killed in development: the next drill un-kills it')
+    await proxy.giveBack()
+    await until('the kill is in the database', async () => {
+      const { body } = await other.ask('GET', path().replace('/halyard-drill', ''))
+      return body.items?.[0]?.kill !== null && other.live.status().store.ok
+    })
+    const next = await drill(away, { now: () => Date.now() + 10 * MINUTES })
+    expect(next.said).toContain('a drill before this one had died')
+    expect(next.code).toBe(0)
   })
 
   it('of a server that is away says so, and of a time that is none', async () => {
