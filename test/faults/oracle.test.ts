@@ -157,4 +157,43 @@ describe('the oracle', () => {
     expect(faults({ local: [local(3, 8), after] }, both)).toEqual([])
     expect(faults({ local: [local(3, 1)] }, both)).not.toEqual([])
   })
+
+  describe('of a kill that is kept before the log has it', () => {
+    const dead = { value: -1, variant: 'off', reason: 'DISABLED' }
+    const kill = (more: Partial<Write['acknowledged']> = {}): Write => ({
+      id: 'kill-1',
+      what: 'kill number-0',
+      expectation: { kind: 'kill', key: 'number-0', holds: (definition) => definition !== null },
+      tries: [],
+      acknowledged: { at: 0, epoch: EPOCH, revision: 2, already: false, journaled: true, ...more },
+    })
+    const settled = historyOf(
+      HISTORY.head,
+      [record(1, null), record(2, 'write-7'), record(3, 'kill-1')],
+      [
+        flag(1, numbered(0)),
+        flag(2, numbered(7)),
+        { kind: 'kill', key: 'number-0', revision: 3, text: '{}' },
+      ],
+    )
+    const of = (outcome: Outcome, writes: readonly Write[], histories = [settled]) =>
+      faults({ local: [outcome], remote: [], writes }, histories)
+
+    it('takes both for true, until the log has it', () => {
+      for (const outcome of [local(2, 7), local(2, -1, dead), local(3, -1, dead)])
+        expect(of(outcome, [kill()])).toEqual([])
+      expect(of(local(3, 7), [kill()])).toHaveLength(1)
+    })
+
+    it('finds a flag that is off where nobody killed it', () => {
+      expect(of(local(2, -1, dead), [])).toHaveLength(1)
+      expect(of(local(2, -1, dead), [kill({ journaled: false, revision: 3 })])).toHaveLength(1)
+    })
+
+    it('finds one that never came into the log', () => {
+      expect(of(local(1, 0), [kill()], [HISTORY])).toEqual([
+        'kill number-0, kept before the log had it, never came there',
+      ])
+    })
+  })
 })

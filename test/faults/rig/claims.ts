@@ -7,7 +7,7 @@ import { compareStates } from '@halyard/sdk/core'
 import type { Hearing, KillSeen, Position, Streaming } from './apps.ts'
 import type { Served } from './evaluations.ts'
 import type { Life } from './fleet.ts'
-import type { KillAnswer } from './writer.ts'
+import { isJournaled, type KillAnswer } from './writer.ts'
 
 export type Claim = {
   readonly flag: string
@@ -170,9 +170,6 @@ function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes,
     }),
   ]
 }
-
-/** A kill that no revision has yet. */
-const isJournaled = ({ durability = '' }: KillAnswer): boolean => durability.startsWith('journal')
 
 /** A client's name, without what was added to it. */
 const nameOf = (instance: string): string => instance.replace(/-[^-]*$/, '')

@@ -7,7 +7,7 @@ import type { Json } from '@halyard/sdk/core'
 import type { Outcome, Position } from './apps.ts'
 import type { RemoteOutcome } from './evaluations.ts'
 import { NUMBERED, PROBES, USERS } from './flags.ts'
-import type { History } from './history.ts'
+import type { ChangeRecord, History } from './history.ts'
 import { type Answer, type Find, reference, Unsupported } from './reference.ts'
 import type { Write } from './writer.ts'
 
@@ -47,8 +47,9 @@ export function judge(seen: Seen, histories: readonly History[], unkeyed = false
     return undefined
   }
 
+  const kept = keptKills(seen.writes, histories)
   for (const outcome of seen.local) {
-    const fault = faultIn(outcome, findAt)
+    const fault = faultIn(outcome, (at) => finds(findAt(at), kept, at))
     if (fault !== undefined)
       wrongEvaluations.push(
         `an SDK at ${tag(outcome.at)}: ${outcome.probe.flag} for ${outcome.probe.user}: ${fault}`,
@@ -56,7 +57,7 @@ export function judge(seen: Seen, histories: readonly History[], unkeyed = false
   }
   for (const outcome of seen.remote) {
     if (!OWN.has(outcome.flag)) continue
-    const fault = remoteFaultIn(outcome, histories, findAt)
+    const fault = remoteFaultIn(outcome, histories, (at) => finds(findAt(at), kept, at))
     if (fault !== undefined)
       wrongEvaluations.push(`a server at ${outcome.revision}: ${outcome.flag} for ${outcome.user}: ${fault}`)
   }
@@ -76,19 +77,81 @@ const OWN: ReadonlySet<string> = new Set(PROBES.map(({ flag }) => flag))
 
 const tag = ({ epoch, revision }: Position) => `${epoch}-${revision}`
 
+/** A kill that may have been in effect before the log had it, whether somebody was told so or not. */
+type KeptKill = {
+  readonly flag: string
+  /** The state that it was answered at, and the revision that has it: it shows in none that are not between. */
+  readonly on: Position | undefined
+  readonly until: number
+}
+
+/** What the database takes sooner than this is not kept elsewhere before, milliseconds (ADR 32). */
+const KEPT_AFTER_MS = 100
+
+function keptKills(writes: readonly Write[], histories: readonly History[]): readonly KeptKill[] {
+  return writes.flatMap(({ id, tries, expectation, acknowledged: on }) => {
+    const { kind, key: flag, holds } = expectation
+    if (kind !== 'kill' || holds(null)) return []
+    const logged = on !== undefined && on.journaled !== true
+    if (logged && tries.every(({ ms }) => ms < KEPT_AFTER_MS)) return []
+    const record = recordOf(id, histories)
+    return [{ flag, on, until: record?.revision ?? Number.POSITIVE_INFINITY }]
+  })
+}
+
+function recordOf(id: string, histories: readonly History[]): ChangeRecord | undefined {
+  return histories.flatMap(({ records }) => records).find(({ idempotencyKey }) => idempotencyKey === id)
+}
+
+/** By how many revisions one instance may be behind another. */
+const BEHIND = 50
+
+/**
+ * The documents of a state, and the same with kills that the log did not have yet: who holds the state may have heard of
+ * them or not.
+ */
+function finds(
+  find: Find | undefined,
+  kept: readonly KeptKill[],
+  { epoch, revision }: Position,
+): readonly Find[] {
+  if (find === undefined) return []
+  const flags = kept.flatMap(({ flag, on, until }) =>
+    revision < until && (on === undefined || (on.epoch === epoch && on.revision - BEHIND <= revision))
+      ? [flag]
+      : [],
+  )
+  const all: Find[] = [find]
+  for (const flag of new Set(flags)) {
+    for (const one of [...all])
+      all.push((kind, key) => (kind === 'kill' && key === flag ? {} : one(kind, key)))
+  }
+  return all
+}
+
+type FindsAt = (position: Position) => readonly Find[]
+
 /** What is wrong with an SDK's answer. */
-function faultIn(outcome: Outcome, findAt: (position: Position) => Find | undefined): string | undefined {
+function faultIn(outcome: Outcome, findsAt: FindsAt): string | undefined {
   const { probe, at, value, reason, errorCode } = outcome
   if (outcome.unserved) {
     const isDefault = same(value, probe.fallback) && errorCode === 'PROVIDER_NOT_READY'
     return isDefault ? undefined : `no state was held, and the answer is ${JSON.stringify(outcome)}`
   }
-  const find = findAt(at)
-  if (find === undefined) return 'there never was such a state'
-  const answer = opinionOn(find, probe)
-  if (answer === undefined) return undefined
   const given = { value, variant: outcome.variant, reason, errorCode }
-  return difference(answer, given, answer.value === undefined ? probe.fallback : answer.value)
+  return leastFault(
+    findsAt(at).map((find) => {
+      const answer = opinionOn(find, probe)
+      if (answer === undefined) return undefined
+      return difference(answer, given, answer.value === undefined ? probe.fallback : answer.value)
+    }),
+  )
+}
+
+/** @param faults by each of the states that it may have been; undefined is none */
+function leastFault(faults: readonly (string | undefined)[]): string | undefined {
+  if (faults.length === 0) return 'there never was such a state'
+  return faults.includes(undefined) ? undefined : faults[0]
 }
 
 /** The load's own flags are such as the reference knows; of those that a row has broken it may know nothing. */
@@ -105,19 +168,19 @@ function opinionOn(find: Find, { flag, user }: Outcome['probe']): Answer | undef
 function remoteFaultIn(
   outcome: RemoteOutcome,
   histories: readonly History[],
-  findAt: (position: Position) => Find | undefined,
+  findsAt: FindsAt,
 ): string | undefined {
   const { revision, flag, user, value, variant, reason, errorCode } = outcome
   if (revision === null) return `an answer that names no state: ${errorCode ?? reason}`
   const faults = histories.flatMap((history) => {
     const epoch = history.epochOf(revision)
-    const find = epoch === undefined ? undefined : findAt({ epoch, revision })
-    if (find === undefined) return []
-    const answer = reference(find, flag, USERS[user] as never)
-    return [difference(answer, { value, variant, reason, errorCode }, answer.value ?? null)]
+    if (epoch === undefined) return []
+    return findsAt({ epoch, revision }).map((find) => {
+      const answer = reference(find, flag, USERS[user] as never)
+      return difference(answer, { value, variant, reason, errorCode }, answer.value ?? null)
+    })
   })
-  if (faults.length === 0) return 'there never was such a state'
-  return faults.includes(undefined) ? undefined : faults[0]
+  return leastFault(faults)
 }
 
 function difference(
@@ -173,8 +236,11 @@ function lost(
   histories: readonly History[],
   unkeyed: boolean,
 ): readonly string[] {
-  return acknowledged.flatMap(({ id, what, expectation, acknowledged: promise }) => {
-    if (promise === undefined) return []
+  return acknowledged.flatMap(({ id, what, expectation, acknowledged: told }) => {
+    // One that found the flag killed, by a kill that was kept in the same way, has no record of its own.
+    if (told === undefined || (told.journaled && told.already)) return []
+    const promise = told.journaled ? asLogged(id, told, histories) : told
+    if (promise === undefined) return [`${what}, kept before the log had it, never came there`]
     const history = histories.find(({ at }) => at(promise) !== undefined)
     const find = history?.at(promise)
     if (history === undefined || find === undefined)
@@ -188,6 +254,18 @@ function lost(
     )
     return audited || promise.already ? [] : [`${what} at ${tag(promise)}: no change record tells of it`]
   })
+}
+
+/** A kill that was kept before the log had it, as of the revision that has it. */
+function asLogged(
+  id: string,
+  told: NonNullable<Write['acknowledged']>,
+  histories: readonly History[],
+): Write['acknowledged'] {
+  const record = histories
+    .flatMap(({ records }) => records)
+    .find(({ idempotencyKey }) => idempotencyKey === id)
+  return record && { ...told, epoch: record.epoch, revision: record.revision }
 }
 
 /** However often a request came, it is one change. */

@@ -47,6 +47,8 @@ export type Write = {
     readonly revision: number
     /** It found done what it asked for, and wrote nothing. */
     readonly already: boolean
+    /** Of a kill that the log does not have yet: the state is the one that it was taken on. */
+    readonly journaled?: boolean
   }
 }
 
@@ -86,7 +88,17 @@ type Request = {
   readonly expectation: Expectation
 }
 
-type Acknowledged = { readonly epoch: number; readonly revision: number; readonly already?: boolean }
+type Acknowledged = {
+  readonly epoch: number
+  readonly revision: number
+  readonly already?: boolean
+  readonly durability?: string
+}
+
+/** Of an answer to a kill: no revision has it yet. */
+export function isJournaled({ durability }: Pick<Acknowledged, 'durability'>): boolean {
+  return durability?.startsWith('journal') === true
+}
 
 /** A kill that not everyone has acknowledged yet is answered 202. */
 export function isTaken(status: number | string): boolean {
@@ -142,8 +154,8 @@ export function startWriter(
         wrong.push(`${what} was answered ${answer.status}: ${JSON.stringify(answer.body)}`)
         break
       }
-      const { epoch, revision, already = false } = answer.body as Acknowledged
-      const acknowledged = { at: now(), epoch, revision, already }
+      const { epoch, revision, already = false, ...rest } = answer.body as Acknowledged
+      const acknowledged = { at: now(), epoch, revision, already, journaled: isJournaled(rest) }
       const write = { id, what, expectation, tries: tried, acknowledged }
       writes.push(write)
       return [write, answer, target]
