@@ -56,11 +56,16 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
   const agents = createAgents()
   let at = 0
   let refusedKey: string | undefined
+  let streams = 0
+  /** The one that is open, of all that this process ever opened: behind a load balancer each request finds its own way. */
+  let streaming: number | undefined
   const common = {
     'Halyard-App': `${encodeURIComponent(app.name)}/${encodeURIComponent(app.version)}`,
     'Halyard-Instance': encodeURIComponent(instance),
     'Halyard-SDK': `node/${SDK_VERSION}`,
   }
+
+  const streamHeader = () => (streaming === undefined ? {} : { 'Halyard-Stream': String(streaming) })
 
   /** Runs an exchange with the current address; after a failure the next one is current. */
   async function withAddress<R>(path: string, run: (url: URL, key: string) => Promise<R>): Promise<R> {
@@ -86,7 +91,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
       agents,
       headersMs,
       signal,
-      headers: { ...common, ...headers, Authorization: `Bearer ${key}` },
+      headers: { ...common, ...streamHeader(), ...headers, Authorization: `Bearer ${key}` },
     })
     if (answer.status === 200 || answer.status === 304) return answer
     throw await refusal(answer, url, key)
@@ -119,7 +124,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
       agents,
       headersMs: timing.headersMs,
       signal: until,
-      headers: { ...common, Connection: 'close', Authorization: `Bearer ${key}` },
+      headers: { ...common, ...streamHeader(), Connection: 'close', Authorization: `Bearer ${key}` },
       body,
     })
     answer.body.resume()
@@ -169,14 +174,22 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
 
     stream: (lastEventId) =>
       withAddress('sdk/v1/stream', async (url, key) => {
+        streams += 1
+        const number = streams
         const headers = {
           Accept: 'text/event-stream',
           'Cache-Control': 'no-store',
           'Last-Event-ID': lastEventId,
+          'Halyard-Stream': String(number),
         }
         const answer = await open(url, key, headers, timing.headersMs)
-        if (answer.status === 200 && /^text\/event-stream\b/i.test(answer.headers['content-type'] ?? ''))
+        if (answer.status === 200 && /^text\/event-stream\b/i.test(answer.headers['content-type'] ?? '')) {
+          streaming = number
+          answer.body.once('close', () => {
+            if (streaming === number) streaming = undefined
+          })
           return answer
+        }
         answer.body.destroy()
         throw invalid(url, 'it is no event stream: does a proxy answer in its place?')
       }),

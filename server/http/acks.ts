@@ -25,8 +25,11 @@ const DEPTH = 4
 export function callerIn(keyId: string, headers: Headers): Caller | undefined {
   const instance = instanceName(headers['halyard-instance'] as string | undefined)
   if (instance === undefined) return undefined
-  const [app, sdk] = [headers['halyard-app'], headers['halyard-sdk']] as (string | undefined)[]
-  return { keyId, instance, ...callerNames(app ?? '', sdk ?? '') }
+  const [app, sdk, stream] = ['halyard-app', 'halyard-sdk', 'halyard-stream'].map(
+    (name) => headers[name],
+  ) as (string | undefined)[]
+  const number = /^[1-9]\d{0,8}$/.test(stream ?? '') ? Number(stream) : 0
+  return { keyId, instance, stream: number, ...callerNames(app ?? '', sdk ?? '') }
 }
 
 /** A stream whose caller is known to follow for as long as it is open. */

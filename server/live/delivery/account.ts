@@ -28,7 +28,7 @@ export type SdksAccount = {
   /** As many as `MOST_WAITING`, those that were silent longest first. `away`: has no stream there any more. */
   readonly waiting: readonly (Waiting & { readonly away?: true })[]
   readonly latencies: Latencies
-  /** Processes that came here after the kill and hold it: another instance may wait for them in vain. */
+  /** Processes that hold it, and are another instance's to count: it may wait for them in vain. */
   readonly arrived: readonly string[]
   /** Processes that came here or closed here shortly before it: whoever waits for them elsewhere counts them twice. */
   readonly moved: readonly string[]
@@ -130,8 +130,8 @@ function hasApplied(account: EnvironmentAccount, kill: string, at: Position | un
 }
 
 /**
- * A process that went from one instance to another counts once: where it is now, or, where it went there after the
- * kill, as one that has applied it, since it began there with the kill.
+ * A process that went from one instance to another counts once: where it was when the flag was killed, or where it is
+ * now. Wherever it says that it holds the kill, it does.
  */
 function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
   const arrived = new Set(parts.flatMap((part) => part.arrived))
@@ -142,7 +142,7 @@ function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
   const named = new Set<string>()
   const all = parts.flatMap((part) => part.waiting)
   for (const { away, ...one } of all.sort((a, b) => a.silentMs - b.silentMs)) {
-    if (away && arrived.has(one.instance)) applied++
+    if (arrived.has(one.instance)) applied++
     else if (away && (moved.has(one.instance) || named.has(one.instance))) known--
     else waiting.push(one)
     named.add(one.instance)

@@ -137,14 +137,14 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     { kills }: Watched,
     follower: Parameters<KillWatch['reached']>[0],
     from: Position,
-    afterMs: number,
-    ids: readonly string[],
+    told: Pick<Acknowledgement, 'afterMs' | 'kills'> | undefined,
   ): void {
     for (const watch of kills) {
+      const { afterMs = 0, kills: ids = [] } = told ?? {}
       const named = ids.includes(watch.kill)
       if (!named && (watch.at === undefined || compareStates(from, watch.at) < 0)) continue
       const ms = clock.now() - afterMs - watch.acceptedAt
-      if (watch.reached(follower, ms)) metrics.observeKillApplied(Math.max(0, ms) / 1_000)
+      if (watch.reached(follower, ms, told !== undefined)) metrics.observeKillApplied(Math.max(0, ms) / 1_000)
       news = true
     }
     if (news) tell()
@@ -260,20 +260,20 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     opened(environment, caller, holds) {
       const watched = of(environment)
       const { follower, close } = watched.roster.opened(caller, holds, clock.now())
-      if (holds !== undefined) reached(watched, follower, holds, 0, [])
+      if (holds !== undefined) reached(watched, follower, holds, undefined)
       return close
     },
     asked(environment, caller, holds) {
       const watched = of(environment)
       const follower = watched.roster.asked(caller, holds, clock.now())
-      if (holds !== undefined) reached(watched, follower, holds, 0, [])
+      if (holds !== undefined) reached(watched, follower, holds, undefined)
     },
     acknowledged(environment, caller, { epoch, revision, afterMs, kills }) {
       const watched = of(environment)
       const at = { epoch, revision }
       metrics.acknowledgements++
       const follower = watched.roster.asked(caller, at, clock.now())
-      reached(watched, follower, at, afterMs, kills)
+      reached(watched, follower, at, { afterMs, kills })
     },
     gone(environment, { keyId, instance }) {
       environments.get(environment)?.roster.gone(keyId, instance)

@@ -18,9 +18,10 @@ export type KillWatch = {
   /**
    * That follower says that it applied it, or holds a state which has it.
    * @param ms since the kill was accepted
+   * @param told it acknowledges it, wherever its stream is
    * @returns whether that is new, and the follower one that was there when it was killed
    */
-  reached(follower: Follower, ms: number): boolean
+  reached(follower: Follower, ms: number, told: boolean): boolean
   awaits(follower: Follower): boolean
   account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
 }
@@ -44,7 +45,8 @@ export function watchKill(
   // Weak: one that has gone is held by nobody.
   const confirmed = new WeakSet<Follower>()
   const latencies: Record<string, number> = {}
-  const here = (follower: Follower): boolean => follower.since <= since
+  /** It is this instance's to count. */
+  const here = (follower: Follower): boolean => follower.since <= since && follower.elsewhereAt > since
 
   const watch: KillWatch = {
     kill,
@@ -52,10 +54,10 @@ export function watchKill(
     acceptedAt: Math.abs(since - acceptedAt) < BELIEVED_MS ? acceptedAt : since,
     at,
     promised: false,
-    reached(follower, ms) {
+    reached(follower, ms, told) {
       if (confirmed.has(follower)) return false
       confirmed.add(follower)
-      if (!here(follower)) return false
+      if (!here(follower) && !(told && follower.elsewhereAt < Number.POSITIVE_INFINITY)) return false
       const rounded = String(Number(Math.max(0, ms).toPrecision(2)))
       latencies[rounded] = (latencies[rounded] ?? 0) + 1
       return true
@@ -75,6 +77,8 @@ export function watchKill(
           continue
         }
         if (!follower.streamed) {
+          // Who has asked once may be about to open a stream, here or elsewhere.
+          if (follower.everyMs === 0) continue
           pollers.known++
           if (applies) pollers.applied++
           pollers.worstCaseMs = Math.max(pollers.worstCaseMs, follower.everyMs)

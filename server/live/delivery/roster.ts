@@ -11,10 +11,10 @@ export type Position = { readonly epoch: number; readonly revision: number }
 export type Follower = CallerNames &
   Position & {
     readonly instance: string
-    /** When it was first heard, epoch milliseconds. */
-    readonly since: number
-    /** It held a state when it was first heard: it may have been another instance's. */
-    readonly moved: boolean
+    /** When it was first heard, or came back from another instance, epoch milliseconds. */
+    since: number
+    /** It held a state then: it may have been another instance's. */
+    moved: boolean
     epoch: number
     revision: number
     heardAt: number
@@ -22,6 +22,13 @@ export type Follower = CallerNames &
     streams: number
     /** Has it had one? Otherwise it polls. */
     streamed: boolean
+    /** The last one here, as it counts its own. */
+    stream: number
+    /**
+     * When it said that it has opened another one since, epoch milliseconds; Infinity where it has not. Behind a load
+     * balancer it speaks to all instances, and is followed by the one that has its stream.
+     */
+    elsewhereAt: number
     /** The longest time from one poll to the next, milliseconds. */
     everyMs: number
   }
@@ -34,7 +41,12 @@ export function howOf({ streams, streamed }: Follower): How {
   return streamed ? 'away' : 'poll'
 }
 
-export type Caller = CallerNames & { readonly keyId: string; readonly instance: string }
+export type Caller = CallerNames & {
+  readonly keyId: string
+  readonly instance: string
+  /** Which of its streams is open, here or at another instance, as it counts them; 0 for none. */
+  readonly stream: number
+}
 
 export type Roster = {
   /** Opened a stream, holding that state. @returns its end */
@@ -76,6 +88,7 @@ export function createRoster(clock: { now(): number }): Roster {
     const known = followers.get(name)
     if (known !== undefined) {
       known.heardAt = now
+      if (caller.stream > known.stream) known.elsewhereAt = Math.min(known.elsewhereAt, now)
       if (holds !== undefined) forward(known, holds)
       return known
     }
@@ -87,6 +100,8 @@ export function createRoster(clock: { now(): number }): Roster {
       revision: holds?.revision ?? 0,
       streams: 0,
       streamed: false,
+      stream: 0,
+      elsewhereAt: caller.stream > 0 ? now : Number.POSITIVE_INFINITY,
       everyMs: 0,
     }
     // A request that was under way when it said that it closes brings nobody back.
@@ -104,7 +119,11 @@ export function createRoster(clock: { now(): number }): Roster {
 
   return {
     opened(caller, holds, now) {
+      const known = followers.get(nameOf(caller.keyId, caller.instance))
       const follower = heard(caller, holds, now)
+      if (known !== undefined && known.elsewhereAt < now) Object.assign(known, { since: now, moved: true })
+      follower.elsewhereAt = Number.POSITIVE_INFINITY
+      follower.stream = caller.stream
       follower.streams++
       follower.streamed = true
       let open = true

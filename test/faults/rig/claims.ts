@@ -109,10 +109,6 @@ function ofServers(claim: Claim, { servers }: Report, { servers: members, served
     ),
     ...when(servers.live < longUp.length, `${servers.live} servers are live, and ${longUp.length} are`),
     ...when(inHealth && servers.live !== members.length, `in health, ${servers.live} servers are live`),
-    ...when(
-      inHealth && servers.applied !== members.length,
-      `in health, servers are waited for: ${told(servers)}`,
-    ),
     ...late
       .slice(0, 1)
       .map(({ target, revision }) => `all servers have it, and then ${target} answers by ${revision}`),

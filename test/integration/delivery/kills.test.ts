@@ -2,6 +2,7 @@
  * A kill that proves itself: real SDKs on two instances acknowledge it, and whoever killed reads how far it came. Over
  * what instances share through Redis, and through Postgres where there is none.
  */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { KillReport } from '../../../server/live/delivery/account.ts'
@@ -146,6 +147,21 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     await closeAll(started)
   })
 
+  it('counts apps once, as streams, whichever instance each of their requests reaches', async () => {
+    const url = await behindOneAddress(urls)
+    const started = await apps(4, () => url)
+    // With a poll beside each stream, perhaps at another instance.
+    for (const { ask } of started) expect((await ask()).connected).toBe(true)
+    const { status, body } = await kill('?wait=sdks&timeout=10s')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      sdks: { known: 4, applied: 4, waiting: [] },
+      pollers: { known: 0, applied: 0 },
+    })
+    expect(body.sdks.p99Ms).toBeGreaterThanOrEqual(body.sdks.p50Ms)
+    await closeAll(started)
+  })
+
   it('streams its status to whoever follows it', async () => {
     const started = await apps(2, (at) => urls[at]!)
     started[0]!.child.kill('SIGSTOP')
@@ -237,3 +253,29 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     expect(unknown.status).toBe(404)
   })
 })
+
+/** One address in front of several, as of a load balancer: each connection goes to the next. @returns its URL */
+async function behindOneAddress(urls: readonly string[]): Promise<string> {
+  let turn = 0
+  const sockets = new Set<Socket>()
+  const balancer = createServer((socket) => {
+    const { hostname, port } = new URL(urls[turn++ % urls.length]!)
+    const onward = connect(Number(port), hostname)
+    for (const one of [socket, onward]) {
+      sockets.add(one)
+      one
+        .on('error', () => {})
+        .on('close', () => {
+          socket.destroy()
+          onward.destroy()
+        })
+    }
+    socket.pipe(onward).pipe(socket)
+  })
+  await new Promise<void>((listens) => balancer.listen(0, '127.0.0.1', listens))
+  onTestFinished(() => {
+    balancer.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return `http://127.0.0.1:${(balancer.address() as AddressInfo).port}`
+}
