@@ -91,6 +91,10 @@ export const callerHeaders = z.object({
     .string()
     .meta({ examples: ['node/0.1.0'] })
     .optional(),
+  'halyard-stream': z
+    .string()
+    .meta({ description: 'Which of the streams that the process ever opened is open, counted from 1' })
+    .optional(),
 })
 
 // --- problems, by what brings them

@@ -3,7 +3,7 @@
  * delivery. It takes a second at most, unless somebody asks for longer.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { entryOf, type FlagKey } from '@halyard/sdk/core'
+import { compareStates, entryOf, type FlagKey } from '@halyard/sdk/core'
 import type { Edit } from '../domain/change.ts'
 import type { KillIds } from '../domain/kills.ts'
 import { isComplete } from '../live/delivery/account.ts'
@@ -66,7 +66,9 @@ export async function killAndTell<R>(
   const withinMs = timeout ?? Math.max(LEAST_WAIT_MS, arrived + answeredMs - performance.now())
   const whom = wait === 'sdks' ? 'sdks' : 'servers'
   const report = await live.delivery.settled(asked, whom, wait === 'none' ? LEAST_WAIT_MS : withinMs)
-  live.delivery.follow(asked)
+  // By now the log may have what it had not.
+  const now = askedOf(live, environment, standing)
+  live.delivery.follow(now)
   const durability = live.durabilityOf(environment.id, flag, id)
   live.metrics.killsAnswered[durability][isComplete(report, whom) ? 'complete' : 'partial']++
   return {
@@ -74,6 +76,7 @@ export async function killAndTell<R>(
     result,
     told: {
       ...outcome,
+      ...(now.at !== undefined && compareStates(now.at, outcome) > 0 && now.at),
       durability,
       ...report,
       status: statusAddress(environment, id),

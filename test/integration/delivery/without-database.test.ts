@@ -126,6 +126,24 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     await app.close()
   })
 
+  it('is answered with the revision that has it, where the log has it by then', async () => {
+    const app = await startSdk(all, { url: urls[1]!, key }, { it: { flag, otherwise: false, context: {} } })
+    await until('the app is there', async () => (await app.ask()).connected)
+    app.child.kill('SIGSTOP')
+    onTestFinished(() => void app.child.kill('SIGCONT'))
+    await postgres.takeAway()
+    // It waits for the app, and the database is back before that ends.
+    const killing = kill('?wait=sdks&timeout=10s')
+    await until('it is kept', () => journal().every((files) => files.length === 1))
+    await postgres.giveBack()
+    await settled()
+    app.child.kill('SIGCONT')
+    const { body } = await killing
+    const [change] = await killChanges()
+    expect(body).toMatchObject({ durability: 'postgres', revision: change?.revision })
+    await app.close()
+  })
+
   it('is one kill, however often it is asked for', async () => {
     await postgres.takeAway()
     const [one, other] = [await kill(), await kill()]
