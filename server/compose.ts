@@ -14,7 +14,7 @@ import type { Config } from './config.ts'
 import { keptSecret, makeDataFolder, subkey } from './data-folder.ts'
 import { type Change, HALYARD, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
 import { bootstrap, createApiKey } from './domain/index.ts'
-import { createHttp, keepNoConnections } from './http/index.ts'
+import { createHttp, createTurns, keepNoConnections } from './http/index.ts'
 import { createLive } from './live/create.ts'
 import { diskJournal } from './live/kills/journal.ts'
 import type { Live } from './live/live.ts'
@@ -153,6 +153,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   const questions = boardOf('question')
   const answers = boardOf('answer')
   let listener: Server | undefined
+  const turns = createTurns()
   const live = createLive({
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
@@ -186,11 +187,11 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     adminKey: config.adminKey,
     limits: config,
     usageRetentionDays: config.usageRetentionDays,
-    signs,
+    signs: { ...signs, delayMs: () => Math.max(signs.delayMs(), turns.lateMs()) },
     log,
   })
   const quota = redis && redisQuotas(redis, { clock, secret: subkey(secret, 'quotas') })
-  const http = createHttp({ live, config, clock, quota, log, version: VERSION })
+  const http = createHttp({ live, config, clock, quota, log, turns, version: VERSION })
   listener = http.server
 
   let adminKey: string | undefined

@@ -3,14 +3,15 @@
  * does not say who may call it can't be registered.
  */
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify'
-import { allEndpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
 import { LONGEST_TOKEN } from '../live/kill-link.ts'
 import type { Principal } from '../live/live.ts'
 import { createLocalQuota } from '../live/quota.ts'
 import { serveAcks } from './acks.ts'
+import { methodsAt } from './addresses.ts'
 import { watchUnusedConnections } from './connections.ts'
 import { serveKillLinks } from './kill-links.ts'
 import { createLimits } from './limits.ts'
@@ -20,11 +21,14 @@ import { type Edge, serveOfrep } from './ofrep.ts'
 import { serveOperations } from './operations.ts'
 import { servePeers } from './peers.ts'
 import { problemBody, problemOf, sendProblem } from './problems.ts'
+import { createRefusals } from './refusals.ts'
 import { serveSdks } from './sdk.ts'
 import { serveTelemetry } from './telemetry.ts'
+import { createTurns } from './turns.ts'
 import type { HttpDeps } from './types.ts'
 
 export { keepNoConnections } from './connections.ts'
+export { createTurns } from './turns.ts'
 export type { HttpDeps, Log } from './types.ts'
 
 /** How long a client may take to send a request, milliseconds. Streams are requests that were sent long ago. */
@@ -34,8 +38,9 @@ const KEEP_ALIVE_TIMEOUT_MS = 72_000
 const CLOSING_KEEP_ALIVE_MS = 100
 
 export function createHttp(deps: HttpDeps): FastifyInstance {
-  const { live, config, clock, log, version = '0.1.0' } = deps
+  const { live, config, clock, log, turns = createTurns(), version = '0.1.0' } = deps
   const metrics = createMetrics(live)
+  const refusals = createRefusals(clock)
   const boot = randomBytes(6).toString('hex')
   let requests = 0
 
@@ -43,8 +48,11 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     logger: false,
     trustProxy: trustOf(config.trustProxy),
     bodyLimit: MANAGEMENT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    serverFactory: (listener) =>
+      createServer(
+        { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS },
+        turns.of(listener),
+      ),
     // A request that comes while we are closing is answered: nobody sees a restart.
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -85,7 +93,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   http.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error)
     onProblem(request, problem)
-    return sendProblem(request, reply, problem)
+    refusals.refuse(problem, () => sendProblem(request, reply, problem))
   })
   http.setNotFoundHandler((request, reply) => {
     const problem = missingRoute(request)
@@ -100,12 +108,13 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     http.server.keepAliveTimeout = CLOSING_KEEP_ALIVE_MS
     // So would streams, for ever.
     await live.drain()
+    refusals.end()
     endUnused()
   })
 
   const quota = deps.quota ?? ((_name, perSecond) => createLocalQuota(perSecond, clock))
   const limits = createLimits({ config, clock, quota, counts: metrics.limited })
-  const edge: Edge = { live, metrics, clock, limits, onProblem, onSecretInBrowser }
+  const edge: Edge = { live, metrics, clock, limits, onProblem, onSecretInBrowser, refuse: refusals.refuse }
   const management = {
     ...{ live, metrics, clock, log, limits, onSecretInBrowser },
     randomBytes: deps.randomBytes ?? randomBytes,
@@ -134,16 +143,6 @@ function denyByDefault({ method, url, config }: RouteOptions): void {
   if (config?.endpoint === undefined && config?.open === undefined) {
     throw new Error(`${String(method)} ${url} declares no access: describe it in the contract first.`)
   }
-}
-
-const PATHS = allEndpoints.map(({ method, path }) => ({
-  method,
-  pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/:\w+/g, '[^/]+')}$`),
-}))
-
-function methodsAt(url: string): readonly string[] {
-  const path = url.split('?', 1)[0] ?? ''
-  return [...new Set(PATHS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))]
 }
 
 function missingRoute({ method, url }: FastifyRequest): Problem {

@@ -7,7 +7,7 @@ import { LIMITS } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../contract/endpoint.ts'
 import { endpoints } from '../contract/index.ts'
-import { Problem } from '../domain/problem.ts'
+import { PROBLEMS, Problem } from '../domain/problem.ts'
 import { authorise, authoriseNamed, type Gate, identify } from './authorise.ts'
 import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
 import { ENVELOPE_BYTES } from './contexts.ts'
@@ -103,6 +103,8 @@ function bind(scope: FastifyInstance, endpoint: Endpoint, handler: AnyHandler, m
     },
     onResponse: async (request: FastifyRequest, reply: FastifyReply) => {
       metrics.answered(endpoint.id, reply.statusCode, reply.elapsedTime / 1_000)
+      // A caller's own excess is counted: with a line each, the log would have the flood as well.
+      if (reply.statusCode === PROBLEMS['too-many-requests'].status) return
       const { method, id, principal } = request
       log.info(
         {

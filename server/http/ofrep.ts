@@ -15,12 +15,14 @@ import { inspect, JSON_TYPES, mayHoldUnfitText, parse } from './json-body.ts'
 import { noteStream, noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { instanceOf, problemBody, problemOf, sendProblem } from './problems.ts'
+import type { Refuse } from './refusals.ts'
 import { stream } from './sse.ts'
 
 export type Edge = Gate & {
   readonly metrics: Metrics
   readonly clock: { now(): number }
   readonly onProblem: (request: FastifyRequest, problem: Problem) => void
+  readonly refuse: Refuse
 }
 
 type Answering<R> = (request: R, reply: FastifyReply, by: SdkPrincipal) => void
@@ -35,7 +37,7 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 const CATCH_UP_APART_MS = 100
 
 export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
-  const { live, metrics, clock, limits, onProblem } = edge
+  const { live, metrics, clock, limits, onProblem, refuse } = edge
   const caughtUpAt = new Map<string, number>()
 
   // The body stays text: OFREP has its own answer to what is no JSON, with the flag's key in it.
@@ -47,7 +49,7 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
     const { origin } = request.headers
     if (origin !== undefined && !reply.hasHeader('vary')) reply.headers(corsHeadersOfAny(live, origin))
     const body = problemBody(problem, instanceOf(request))
-    return sendProblem(request, reply, problem, { ...body, errorDetails: problem.message })
+    refuse(problem, () => sendProblem(request, reply, problem, { ...body, errorDetails: problem.message }))
   })
   answerPreflights(scope, live, '/ofrep/v1')
 

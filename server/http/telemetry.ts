@@ -21,7 +21,7 @@ type Told = z.output<(typeof ENDPOINT)['body']['json']>
 type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 export function serveTelemetry(scope: FastifyInstance, edge: Edge): void {
-  const { live, limits, onProblem, onSecretInBrowser } = edge
+  const { live, limits, onProblem, onSecretInBrowser, refuse } = edge
 
   // What it holds is looked at when its sender is known.
   scope.removeAllContentTypeParsers()
@@ -33,7 +33,7 @@ export function serveTelemetry(scope: FastifyInstance, edge: Edge): void {
     onProblem(request, problem)
     const { origin } = request.headers
     if (origin !== undefined && !reply.hasHeader('vary')) reply.headers(corsHeadersOfAny(live, origin))
-    return sendProblem(request, reply, problem)
+    refuse(problem, () => sendProblem(request, reply, problem))
   })
   answerPreflights(scope, live, '/sdk/v1')
 

@@ -5,6 +5,7 @@ import type { KillLinkInForce } from '../live/kill-link.ts'
 import type { Live, Principal } from '../live/live.ts'
 import type { MakeQuota } from '../live/quota.ts'
 import type { LimitsDeps } from './limits.ts'
+import type { Turns } from './turns.ts'
 
 /** A structured logger; pino's shape. It never gets keys, contexts, or tokens. */
 export type Log = {
@@ -24,6 +25,8 @@ export type HttpDeps = {
   /** Who counts the requests of callers; this process alone by default. */
   readonly quota?: MakeQuota | undefined
   readonly log: Log
+  /** Who else looks at how long requests wait has it made before. */
+  readonly turns?: Turns | undefined
   /** The service's version, as shown. */
   readonly version?: string | undefined
   /** From a cryptographic source; Node's by default. */

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../../../server/config.ts'
 import { mintKey } from '../../../server/domain/keys.ts'
 import { type AskOptions, startService, type TestService } from '../../support/start-service.ts'
+import { until } from '../../support/until.ts'
 
 const ENVIRONMENT = '/api/v1/projects/default/environments/development'
 
@@ -41,6 +42,9 @@ describe('the limit of management requests', () => {
     const kills = await times(12, () => statusOf('PUT', `${ENVIRONMENT}/flags/open/kill`, { key }))
     expect(new Set(kills)).toEqual(new Set([200]))
     expect(await limited('management')).toBeGreaterThan(0)
+    const lines = service.logged.filter((line) => line.includes('management request'))
+    expect(lines.filter((line) => line.includes('"status":200'))).not.toEqual([])
+    expect(lines.filter((line) => line.includes('"status":429'))).toEqual([])
   })
 })
 
@@ -93,6 +97,65 @@ describe('the limit of evaluations', () => {
     const customers = await times(6, () => from(`2001:db8:0:1::${forgery}`)())
     expect(customers).toContain(429)
     expect(await from('2001:db8:0:2::1')()).toBe(200)
+  })
+})
+
+describe('a flood of refusals', () => {
+  it('is answered as any refusal is, though most are kept for a moment', async () => {
+    await start({ managementRequestsPerSecond: 1, evaluationsPerSecond: 1 })
+    const [manager, sdk] = [await service.managementKey([{ role: 'admin' }]), await service.sdkKey('server')]
+    const flood = await Promise.all(
+      Array.from({ length: 300 }, (_, index) =>
+        index % 2 === 0
+          ? service.ask('GET', `${ENVIRONMENT}/flags/open`, { key: manager })
+          : service.ask('POST', '/ofrep/v1/evaluate/flags/open', { key: sdk, body: { context: {} } }),
+      ),
+    )
+    const refused = flood.filter(({ status }) => status !== 200)
+    expect(refused.length).toBeGreaterThan(290)
+    for (const { status, headers, body } of refused) {
+      expect([status, headers['retry-after']]).toEqual([429, '1'])
+      expect(body.type).toMatch(/too-many-requests$/)
+    }
+    const ofrep = refused.filter(({ body }) => body.errorDetails !== undefined)
+    expect(ofrep.length).toBeGreaterThan(140)
+  })
+
+  it('holds up no close', async () => {
+    await start({ streamsPerSecond: 1 })
+    const key = await service.sdkKey('server')
+    const url = await service.listen()
+    const headers = { authorization: `Bearer ${key}` }
+    const asked = Array.from({ length: 120 }, () => fetch(`${url}/sdk/v1/stream`, { headers }))
+    await Promise.race(asked)
+    await until('more are refused than are sent at once', async () => {
+      const { text } = await service.ask('GET', '/metrics', { key: null })
+      return Number(/^halyard_streams_refused_total\{reason="rate"\} (\d+)$/m.exec(text)?.[1]) > 110
+    })
+    await service.close()
+    const answers = await Promise.all(asked)
+    expect(answers.filter(({ status }) => status === 503).length).toBeGreaterThan(110)
+    for (const { status, headers } of answers) {
+      if (status === 503) expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    }
+    await start({})
+  })
+})
+
+describe('requests that are more than a turn of the event loop takes up', () => {
+  it('are all answered, on as many connections', async () => {
+    await start({})
+    const url = await service.listen()
+    const statuses = await Promise.all(
+      Array.from({ length: 100 }, async (_, index) => {
+        const body = JSON.stringify({ context: { targetingKey: `user-${index}` } })
+        const headers = { authorization: `Bearer ${service.adminKey}`, 'content-type': 'application/json' }
+        const read = await fetch(`${url}${ENVIRONMENT}/flags/open`, { headers })
+        const written = await fetch(`${url}${ENVIRONMENT}/explain`, { method: 'POST', headers, body })
+        return [read.status, written.status < 500]
+      }),
+    )
+    expect(statuses).toEqual(statuses.map(() => [200, true]))
   })
 })
 

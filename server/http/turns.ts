@@ -1,0 +1,87 @@
+/**
+ * How many requests are taken up in one turn of the event loop. Node takes one new connection a turn, and hears of the
+ * database's answers once a turn: where a turn took up all requests that have come, a new connection would wait for as
+ * many of them as there are connections before it. So beyond a few, requests wait for the next turn, in their order;
+ * those that must not wait, do not.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { allEndpoints } from '../contract/index.ts'
+import { PEER_PATH } from '../live/peers.ts'
+import { addressesOf, pathOf } from './addresses.ts'
+
+export type Turns = {
+  /** The listener, as it is to be called. */
+  of(listener: RequestListener): RequestListener
+  /** How long requests have waited, milliseconds: the mean of those taken up since the last look, and of those that wait yet. */
+  lateMs(): number
+}
+
+/** Kills, how far they have come, health and the like. */
+const URGENT = addressesOf(
+  allEndpoints.filter(
+    ({ limit, access, problems }) =>
+      limit === 'kills' || access.by === 'kill-link' || !problems.includes('too-many-requests'),
+  ),
+)
+
+/** What instances say to each other of kills is urgent, too. */
+function isUrgent({ method, url = '' }: IncomingMessage): boolean {
+  const path = pathOf(url)
+  return path === PEER_PATH || URGENT.some((one) => one.method === method && one.pattern.test(path))
+}
+
+type Waiting = { readonly run: () => void; readonly since: number }
+
+/** Requests of one turn at most, and at first. */
+const MOST = 16
+/** Where turns are longer than this, milliseconds, they take up fewer. */
+const TURN_MS = 0.5
+
+/** @param clock milliseconds that only grow */
+export function createTurns(clock: { now(): number } = performance): Turns {
+  let waiting: Waiting[] = []
+  let most = MOST
+  let taken = 0
+  /** When the last turn began, if the next follows at once. */
+  let began: number | undefined
+  /** Requests that were taken up since the last look, and how long they had waited together. */
+  let served = 0
+  let waited = 0
+
+  /** The loop goes around once between as many requests and the next. */
+  function take(run: () => void): void {
+    served += 1
+    taken += 1
+    if (taken === most) setImmediate(turn)
+    run()
+  }
+
+  function turn(): void {
+    const now = clock.now()
+    if (began !== undefined) most = now - began > TURN_MS ? Math.ceil(most / 2) : Math.min(MOST, most + 1)
+    taken = 0
+    const batch = waiting.slice(0, most)
+    waiting = waiting.slice(most)
+    began = batch.length === most ? now : undefined
+    for (const { run, since } of batch) {
+      waited += now - since
+      take(run)
+    }
+  }
+
+  return {
+    of: (listener) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
+      const run = (): void => listener(request, response)
+      if (taken < most || isUrgent(request)) take(run)
+      else waiting.push({ run, since: clock.now() })
+    },
+    lateMs() {
+      const now = clock.now()
+      const all = waiting.reduce((sum, { since }) => sum + now - since, waited)
+      const mean = all / Math.max(1, served + waiting.length)
+      served = 0
+      waited = 0
+      return mean
+    },
+  }
+}
