@@ -1,4 +1,4 @@
-/** What docs/cli.md and the README tell people to type is what there is. */
+/** What docs/cli.md, the runbook and the README tell people to type is what there is. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -8,7 +8,7 @@ import { ROOT } from '../../support/build.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 /** Lines of `sh` blocks that run the command, without comments. */
-const typed = ['docs/cli.md', 'README.md'].flatMap((path) =>
+const typed = ['docs/cli.md', 'docs/runbook.md', 'README.md'].flatMap((path) =>
   [...read(path).matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) =>
     [...block.matchAll(/(?:^|\| |npx |<\()halyard ([a-z][^#|)\n]+)/gm)].map(([, line = '']) => line.trim()),
   ),
