@@ -1,53 +1,74 @@
-/** `halyard kill-link`: a link that kills one flag, for a runbook or an alerting tool. */
-import { apiOf, at } from './api.ts'
-import { type Command, EXIT, Refusal } from './command.ts'
+/** `halyard kill-link`: a link that kills one flag, or a group, for a runbook or an alerting tool. */
+import { type Api, apiOf, at } from './api.ts'
+import { type Command, EXIT, type Given, Refusal } from './command.ts'
 import { COMMENT_OPTION } from './flags.ts'
-import { paintFor, show } from './output.ts'
+import { expectedOf, GROUP_OPTIONS, type Group, groupOf } from './kill.ts'
+import { oneLine, paintFor, plural, show } from './output.ts'
 import { ENVIRONMENT_OPTION, environmentOf, projectOf } from './settings.ts'
 
 type Link = { readonly id: string; readonly url: string; readonly expiresAt: string }
+type Target = { readonly flag: string } | (Group & { readonly expect: number })
 
 const UNITS = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const
 
 export const killLinkCommand: Command = {
   summary: 'Make a link that kills a flag: a page with two taps, and a webhook',
-  operands: ['flag'],
+  operands: ['[flag]'],
   options: {
     ...ENVIRONMENT_OPTION,
     ...COMMENT_OPTION,
+    ...GROUP_OPTIONS,
     expires: { value: 'time', help: 'such as 12h, 30d (the default) or 8w; 400 days at most' },
   },
   notes:
-    'Keep it as you would keep a key: whoever holds it can kill this flag, and do nothing else.\nIt ends with the key that makes it: to take links back, revoke that key.',
+    'Keep it as you would keep a key: whoever holds it can kill this, and do nothing else.\nIt ends with the key that makes it: to take links back, revoke that key.',
   async run(edge, given) {
-    const [flag = ''] = given.operands
     const environment = environmentOf(edge, given)
     const { comment, expires } = given.texts
     const api = apiOf(edge, given)
-    const made = await api.write<Link>(
-      'POST',
-      at('projects', projectOf(edge, given), 'environments', environment, 'kill-links'),
-      {
-        body: {
-          flag,
-          ...(comment !== undefined && { comment }),
-          ...(expires !== undefined && { expiresAt: new Date(edge.now() + lasting(expires)).toISOString() }),
-        },
+    const path = at('projects', projectOf(edge, given), 'environments', environment, 'kill-links')
+    const target = await targetOf(api, given, path)
+    const made = await api.write<Link>('POST', path, {
+      body: {
+        ...target,
+        ...(comment !== undefined && { comment }),
+        ...(expires !== undefined && { expiresAt: new Date(edge.now() + lasting(expires)).toISOString() }),
       },
-    )
+    })
     // Under the address that this command reached: a proxy may not tell the server its own.
     const url = api.server.url + new URL(made.url, api.server.url).pathname
     const { dim } = paintFor(edge)
     show(edge, given, { ...made, url }, () =>
       [
         url,
-        `  kills     ${flag} in ${environment}, after two taps on its page, until ${made.expiresAt.slice(0, 10)}`,
+        `  kills     ${inWords(target)} in ${environment}, after two taps on its page, until ${made.expiresAt.slice(0, 10)}`,
         `  webhook   curl -X POST ${url}`,
         dim('  keep it   as you would a key; it ends when the key that made it is revoked'),
       ].join('\n'),
     )
     return EXIT.done
   },
+}
+
+/** @throws Refusal where it is not said how many flags of a group are meant */
+async function targetOf(api: Api, given: Given, path: string): Promise<Target> {
+  const group = groupOf(given)
+  const [flag = ''] = given.operands
+  if (group === undefined) return { flag }
+  const expect = expectedOf(given)
+  if (expect !== undefined) return { ...group, expect }
+  const would = await api.write<{ expect: number }>('POST', path, { body: group, query: { dryRun: 'true' } })
+  throw new Refusal(
+    `That is ${plural(would.expect, 'flag')} now. If these are meant, add --expect ${would.expect}.`,
+    EXIT.usage,
+    would,
+  )
+}
+
+function inWords(target: Target): string {
+  if ('flag' in target) return target.flag
+  const flags = plural(target.expect, 'flag')
+  return 'tag' in target ? `${flags} tagged ${oneLine(target.tag)}` : flags
 }
 
 /** Milliseconds. @throws Refusal */

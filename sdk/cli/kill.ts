@@ -32,10 +32,15 @@ function placeOf(edge: Edge, given: Given): { flag: string; environment: string;
   return { flag, environment, path }
 }
 
-type Group = { readonly tag: string } | { readonly all: true }
+export const GROUP_OPTIONS = {
+  tag: { value: 'tag', help: 'kill all flags that have it' },
+  all: { help: 'kill all flags of the environment' },
+  expect: { value: 'number', help: 'how many flags that is; without it, you are told' },
+} as const
+export type Group = { readonly tag: string } | { readonly all: true }
 
 /** Undefined where one flag is meant. @throws Refusal where it is not said what is meant */
-function groupOf({ operands, texts: { tag }, flags }: Given): Group | undefined {
+export function groupOf({ operands, texts: { tag }, flags }: Given): Group | undefined {
   const meant = [...operands, ...(tag === undefined ? [] : [tag]), ...(flags.has('all') ? ['all'] : [])]
   if (meant.length !== 1) {
     throw new Refusal('What is to be killed? Name one flag, or say --tag <tag>, or --all.', EXIT.usage)
@@ -44,7 +49,7 @@ function groupOf({ operands, texts: { tag }, flags }: Given): Group | undefined 
   return flags.has('all') ? { all: true } : undefined
 }
 
-function expectedOf({ texts: { expect } }: Given): number | undefined {
+export function expectedOf({ texts: { expect } }: Given): number | undefined {
   if (expect === undefined) return undefined
   if (/^[1-9]\d{0,8}$/.test(expect)) return Number(expect)
   throw new Refusal('--expect takes the number of flags, such as 12.', EXIT.usage)
@@ -59,9 +64,7 @@ export const killCommand: Command = {
     ...ENVIRONMENT_OPTION,
     ...COMMENT_OPTION,
     ...DRY_RUN,
-    tag: { value: 'tag', help: 'kill all flags that have it' },
-    all: { help: 'kill all flags of the environment' },
-    expect: { value: 'number', help: 'how many flags that is; without it, you are told' },
+    ...GROUP_OPTIONS,
     wait: { value: 'whom', help: 'for whom to wait: sdks (the default), servers or none' },
     timeout: { value: 'time', help: 'how long at most, such as 500ms or 5s; 2s by default' },
   },

@@ -2,9 +2,9 @@
  * Links that kill, as whoever holds one meets them: a page with two taps, and a webhook for alerting tools. Opening a
  * link never kills: chat tools and mail scanners open them ahead of people.
  */
-import type { Kill } from '@halyard/sdk/core'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
+import { newestOf } from '../domain/kills.ts'
 import { Problem } from '../domain/problem.ts'
 import { fieldOf, listOf } from '../domain/reading.ts'
 import { serveInWords } from '../domain/words/serves.ts'
@@ -16,7 +16,7 @@ import { fromBrowser } from './authorise.ts'
 import type { World } from './call.ts'
 import { foresee } from './foreseen.ts'
 import { allows } from './grants.ts'
-import { killFlag } from './handlers/kills.ts'
+import { killFlag, killGroup } from './handlers/kills.ts'
 import { JSON_TYPES } from './json-body.ts'
 import { noteUse } from './key-use.ts'
 import {
@@ -43,7 +43,7 @@ export type KillLinkEdge = Management & {
 }
 
 /** What was posted: a step of the page's form, or an alert. */
-type Posted = { readonly step: string } | { readonly alert: unknown }
+type Posted = { readonly step: string; readonly expect: number | undefined } | { readonly alert: unknown }
 
 export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void {
   const { live, limits, metrics, log, onProblem } = edge
@@ -113,7 +113,9 @@ export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void
       if ('alert' in posted) {
         const { ignored, name } = readAlert(posted.alert)
         const answer =
-          ignored === undefined ? await killBy(edge, opened, name) : { status: 200, body: { ignored } }
+          ignored === undefined
+            ? await killBy(edge, opened, { alert: name })
+            : { status: 200, body: { ignored } }
         return reply
           .code(answer.status)
           .header('content-type', 'application/json; charset=utf-8')
@@ -125,7 +127,7 @@ export function serveKillLinks(scope: FastifyInstance, edge: KillLinkEdge): void
           'A form is the page’s own. To kill at once, post JSON, or nothing.',
         )
       }
-      await killBy(edge, opened, undefined)
+      await killBy(edge, opened, { expect: posted.expect })
       // A page that a phone restores, or that is loaded again, must not kill again.
       return reply.code(303).header('location', '?').send()
     },
@@ -189,20 +191,30 @@ function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined
 }
 
-function killBy(world: World, { link, environment, manager }: KillLinkInForce, alert: string | undefined) {
+type How = {
+  /** The alert's name. */
+  readonly alert?: string | undefined
+  /** How many flags of a group a person was shown, and means. */
+  readonly expect?: number | undefined
+}
+
+function killBy(world: World, { link, environment, manager }: KillLinkInForce, { alert, expect }: How) {
   const { project, key: env } = environment
+  const { target } = link
   const comment = [link.comment, alert && `Alert: ${alert}`].filter(Boolean).join(' · ')
-  return killFlag(
-    {
-      params: { project: project.key, env, flag: link.flag },
-      manager: { ...manager, name: makerOf({ link, manager }) },
-      comment: comment === '' ? undefined : comment,
-      query: {},
-      dryRun: false,
-      idempotency: undefined,
-    },
-    world,
-  ).catch((error) => {
+  const params = { project: project.key, env }
+  const call = {
+    manager: { ...manager, name: makerOf({ link, manager }) },
+    comment: comment === '' ? undefined : comment,
+    query: {},
+    dryRun: false,
+    idempotency: undefined,
+  }
+  const killed =
+    'flag' in target
+      ? killFlag({ ...call, params: { ...params, flag: target.flag } }, world)
+      : killGroup({ ...call, params, body: { ...target, expect: expect ?? target.expect } }, world)
+  return killed.catch((error) => {
     // It was deleted a moment ago.
     const gone = error instanceof Problem && /^(?:project|environment)-not-found$/.test(error.type)
     throw gone ? refusalOf('unknown') : error
@@ -215,21 +227,29 @@ const makerOf = ({ link, manager }: Pick<KillLinkInForce, 'link' | 'manager'>): 
 
 async function viewOf(world: World, { link, environment, manager }: KillLinkInForce): Promise<KillView> {
   const { live } = world
-  const { flag, comment, expiresAt } = link
-  const { state, serves, alsoOff, killed } = await foresee(world, environment, flag)
+  const { target, comment, expiresAt } = link
+  const meant = 'flag' in target ? target : { ...target, expect: undefined }
+  const { state, kills, alsoOff } = await foresee(world, environment, meant)
   const place = { project: environment.project.key, environment: environment.key }
+  const shows = 'flag' in target && allows(manager.grants, 'read', place)
   return {
-    ...{ environment, flag, comment, expiresAt, alsoOff },
+    ...{ environment, target, comment, expiresAt, kills, alsoOff },
     maker: manager.name,
-    serves: allows(manager.grants, 'read', place)
-      ? servedInWords(state.entries.get('flag')?.get(flag)?.definition)
-      : undefined,
-    servesKilled: serves,
-    killed: killed && (await standingOf(live, environment, flag, killed)),
+    serves: shows ? servedInWords(state.entries.get('flag')?.get(target.flag)?.definition) : undefined,
+    killed: await standingOf(live, environment, kills),
   }
 }
 
-async function standingOf(live: Live, { id }: Environment, flag: string, kill: Kill): Promise<Standing> {
+/** Of the newest kill, which came with or after the others; undefined where a flag is not killed. */
+async function standingOf(
+  live: Live,
+  { id }: Environment,
+  kills: KillView['kills'],
+): Promise<Standing | undefined> {
+  const all = [...kills].map(([flag, { kill, already }]) => ({ flag, already, kill: newestOf(kill) }))
+  const [newest] = all.toSorted((a, b) => (a.kill.at < b.kill.at ? 1 : -1))
+  if (newest === undefined || !all.every(({ already }) => already)) return undefined
+  const { flag, kill } = newest
   const told = await inTime(live.delivery.told({ environment: id, kill: kill.id }), REPORT_MS)
   return { kill, durability: live.durabilityOf(id, flag, kill.id), report: told?.report }
 }
@@ -263,8 +283,10 @@ function readBodies(scope: FastifyInstance): void {
     try {
       refuseEncoded(request)
       if (FORM_TYPE.test(type)) {
-        const step = new URLSearchParams(bytes.toString('utf8')).get('step') ?? ''
-        done(null, { step } satisfies Posted)
+        const form = new URLSearchParams(bytes.toString('utf8'))
+        const expect = /^[1-9]\d{0,8}$/.exec(form.get('expect') ?? '')?.[0]
+        const step = form.get('step') ?? ''
+        done(null, { step, expect: expect === undefined ? undefined : Number(expect) } satisfies Posted)
       } else if (type === '' || JSON_TYPES.test(type)) {
         done(null, alertIn(bytes as Buffer))
       } else {

@@ -5,9 +5,10 @@
 import { createHash } from 'node:crypto'
 import type { FlagKey, Json, Kill } from '@halyard/sdk/core'
 import { escaped } from '../contract/html.ts'
-import type { Served } from '../domain/kills.ts'
+import type { KilledFlags, Served } from '../domain/kills.ts'
 import { PROBLEMS, type Problem } from '../domain/problem.ts'
 import { isComplete, type KillReport } from '../live/delivery/account.ts'
+import type { KillTarget } from '../live/kill-link.ts'
 import type { Durability } from '../live/kills/kills.ts'
 import type { Environment } from '../live/live.ts'
 import { KILL_PAGE_STYLE } from './kill-page-style.ts'
@@ -31,18 +32,19 @@ export const KILL_PAGE_HEADERS: Readonly<Record<string, string>> = {
 /** What a link is for, as things stand now. */
 export type KillView = {
   readonly environment: Environment
-  readonly flag: FlagKey
+  readonly target: KillTarget
   /** What the kill will say. */
   readonly comment: string | undefined
   /** Who made the link. */
   readonly maker: string
   /** Epoch milliseconds. */
   readonly expiresAt: number
-  /** What everyone gets who is named nowhere; undefined where the key that made the link may not read it. */
+  /** What everyone gets who is named nowhere; undefined of groups, and where the link's key may not read it. */
   readonly serves: string | undefined
-  readonly servesKilled: Served
+  /** By flag: those that it is for, as they are now. */
+  readonly kills: KilledFlags['kills']
   readonly alsoOff: readonly FlagKey[]
-  /** Where it is killed by now. */
+  /** Where all of it is killed by now. */
   readonly killed: Standing | undefined
 }
 export type Standing = {
@@ -57,25 +59,35 @@ export const STEPS = { ask: 'ask', kill: 'kill' } as const
 
 /** What it would do, or how far it has come. */
 export function killPage(view: KillView): string {
-  const { flag, environment, killed } = view
+  const { environment, killed } = view
   if (killed !== undefined) return killedPage(view, killed)
+  const { name, button } = wordsOf(view)
   return page(
-    `Kill ${flag} in ${environment.key}?`,
-    `<h1>Kill ${text(flag)} in ${text(environment.key)}?</h1>${facts(whatItDoes(view))}
-${form('get', STEPS.ask, `Kill ${flag} …`)}
+    `Kill ${name} in ${environment.key}?`,
+    `<h1>Kill ${text(name)} in ${text(environment.key)}?</h1>${facts(whatItDoes(view))}
+${form('get', { step: STEPS.ask }, `Kill ${button} …`)}
 <p class="soft">Nothing has happened yet, and this button asks once more.</p>`,
   )
 }
 
 export function questionPage(view: KillView): string {
-  const { flag, environment, killed } = view
+  const { environment, target, kills, killed } = view
   if (killed !== undefined) return killedPage(view, killed)
+  const { name, button } = wordsOf(view)
+  const fields = { step: STEPS.kill, ...('flag' in target ? {} : { expect: String(kills.size) }) }
   return page(
-    `Really kill ${flag} in ${environment.key}?`,
-    `<h1>Really kill ${text(flag)} in ${text(environment.key)}, for everyone?</h1>${facts(whatItDoes(view))}
-${form('post', STEPS.kill, `Yes, kill ${flag} now`)}
+    `Really kill ${name} in ${environment.key}?`,
+    `<h1>Really kill ${text(name)} in ${text(environment.key)}, for everyone?</h1>${facts(whatItDoes(view))}
+${form('post', fields, `Yes, kill ${button} now`)}
 <p><a class="again" href="?">No, go back</a></p>`,
   )
+}
+
+/** What the link is for, as titles and buttons name it. */
+function wordsOf({ target, kills: { size } }: KillView): { readonly name: string; readonly button: string } {
+  if ('flag' in target) return { name: target.flag, button: target.flag }
+  const flags = size === 1 ? 'the one flag' : `all ${size} flags`
+  return { name: 'tag' in target ? `${flags} tagged ${target.tag}` : flags, button: flags }
 }
 
 const KEPT: Readonly<Record<Durability, string>> = {
@@ -85,15 +97,18 @@ const KEPT: Readonly<Record<Durability, string>> = {
 }
 
 function killedPage(view: KillView, { kill, durability, report }: Standing): string {
-  const { flag, environment } = view
+  const { target, environment, kills } = view
   const { project, key } = environment
+  const { name } = wordsOf(view)
+  const is = kills.size === 1 ? 'is' : 'are'
+  const flag = 'flag' in target ? target.flag : '<flag>'
   const undo = `halyard unkill ${flag} --project ${project.key} --env ${key}`
   return page(
-    `${flag} is killed in ${key}`,
-    `<h1>${text(flag)} is killed in ${text(key)}.</h1><p>${reachedText(report)}</p>${facts([
-      ['Killed', `${text(momentText(kill.at))}, by ${text(kill.by)}`],
+    `${name} ${is} killed in ${key}`,
+    `<h1>${text(name)} ${is} killed in ${text(key)}.</h1><p>${reachedText(report)}</p>${facts([
+      [kills.size === 1 ? 'Killed' : 'Killed last', `${text(momentText(kill.at))}, by ${text(kill.by)}`],
       ...(kill.comment === undefined ? [] : [['Why', text(kill.comment)] as const]),
-      ['Apps get', servedText(view.servesKilled)],
+      ['Apps get', servedRows(view)],
       ...alsoOffRows(view),
       ...reachedRows(report),
       ['Kept', KEPT[durability]],
@@ -109,17 +124,24 @@ export function problemPage(problem: Problem): string {
   const { title } = PROBLEMS[problem.type]
   const done =
     problem.type === 'internal' ? 'Open the link again to see whether it is killed.' : 'Nothing was killed.'
-  return page(title, `<h1>${text(title)}.</h1><p>${text(problem.message)}</p><p class="soft">${done}</p>`)
+  // It may be another answer in a moment, but for a link that is none.
+  const again = /^link-/.test(problem.type) ? '' : '<p><a class="again" href="?">Look again</a></p>'
+  return page(
+    title,
+    `<h1>${text(title)}.</h1><p>${text(problem.message)}</p><p class="soft">${done}</p>${again}`,
+  )
 }
 
 type Row = readonly [name: string, html: string]
 
 function whatItDoes(view: KillView): readonly Row[] {
-  const { comment, serves, servesKilled, maker, expiresAt } = view
+  const { comment, serves, maker, expiresAt } = view
   return [
     ...place(view),
+    ...changedRows(view),
     ...(serves === undefined ? [] : [['It serves now', text(serves)] as const]),
-    ['Killed, it serves everyone', servedText(servesKilled)],
+    ['Killed, apps get', servedRows(view)],
+    ...beforeRows(view),
     ...alsoOffRows(view),
     ...(comment === undefined ? [] : [['Why', text(comment)] as const]),
     ['This link', `was made with the key ${text(maker)}, and ends ${text(instant(expiresAt))}`],
@@ -131,6 +153,35 @@ function place({ environment: { project, key, name } }: KillView): readonly Row[
     ['Project', text(project.name === project.key ? project.key : `${project.name} (${project.key})`)],
     ['Environment', text(name === key ? key : `${name} (${key})`)],
   ]
+}
+
+/** A group that is another one than when the link was made. */
+function changedRows({ target, kills: { size } }: KillView): readonly Row[] {
+  if ('flag' in target || target.expect === size) return []
+  const was = `The link was made for ${target.expect}, and ${size} match now.`
+  return [
+    ['Changed since', `${was} Alerts that are posted to it kill none; the button asks about all ${size}.`],
+  ]
+}
+
+function beforeRows({ kills }: KillView): readonly Row[] {
+  const before = [...kills].filter(([, { already }]) => already).map(([flag]) => text(flag))
+  return before.length === 0
+    ? []
+    : [['Killed already', before.slice(0, NAMED).join(', ') + moreThan(before, NAMED)]]
+}
+
+const moreThan = ({ length }: readonly unknown[], named: number): string =>
+  length > named ? ` and ${length - named} more` : ''
+
+/** So many flags of a group are named. */
+const NAMED_FLAGS = 50
+
+function servedRows({ target, kills }: KillView): string {
+  const all = [...kills].map(([flag, { serves }]) =>
+    'flag' in target ? servedText(serves) : `${text(flag)}: ${servedText(serves)}`,
+  )
+  return all.slice(0, NAMED_FLAGS).join('<br>') + moreThan(all, NAMED_FLAGS)
 }
 
 function alsoOffRows({ alsoOff }: KillView): readonly Row[] {
@@ -204,8 +255,15 @@ function facts(rows: readonly Row[]): string {
   return `<dl>${rows.map(([name, html]) => `<div><dt>${name}</dt><dd>${html}</dd></div>`).join('')}</dl>`
 }
 
-function form(method: 'get' | 'post', step: keyof typeof STEPS, label: string): string {
-  return `<form method="${method}" action="?"><input type="hidden" name="step" value="${step}"><button type="submit">${text(label)}</button></form>`
+function form(
+  method: 'get' | 'post',
+  fields: { readonly step: string; readonly expect?: string },
+  label: string,
+): string {
+  const inputs = Object.entries(fields).map(
+    ([name, value]) => `<input type="hidden" name="${name}" value="${escaped(value)}">`,
+  )
+  return `<form method="${method}" action="?">${inputs.join('')}<button type="submit">${text(label)}</button></form>`
 }
 
 function page(title: string, body: string): string {

@@ -1,5 +1,5 @@
 /**
- * Links that kill one flag and can do nothing else. What a link may do stands in its token, signed, and nowhere else: every
+ * Links that kill one flag, or one group of them, and can do nothing else. What a link may do stands in its token, signed, and nowhere else: every
  * instance reads it without asking anybody, so that it works while the database is away. It is in force for as long
  * as the key that made it.
  */
@@ -10,11 +10,17 @@ import type { Authenticate } from './authenticate.ts'
 import type { Directory } from './directory.ts'
 import type { Environment, Principal } from './live.ts'
 
+/** One flag; or the flags of a tag, or of the whole environment, as many as were expected. */
+export type KillTarget =
+  | { readonly flag: FlagKey }
+  | { readonly tag: string; readonly expect: number }
+  | { readonly all: true; readonly expect: number }
+
 export type KillLink = {
   /** Tells it from others in the history. */
   readonly id: string
   readonly environment: LogId
-  readonly flag: FlagKey
+  readonly target: KillTarget
   readonly comment: string | undefined
   /** Epoch milliseconds; whole seconds are kept. */
   readonly expiresAt: number
@@ -32,9 +38,9 @@ export const LONGEST_TOKEN = 2_000
  * @param secret key of the HMAC-SHA256 (RFC 2104)
  */
 export function mintKillLink(secret: Buffer, link: KillLink): string {
-  const { id, environment, flag, comment = '', expiresAt, keyId, keyMark } = link
+  const { id, environment, target, comment = '', expiresAt, keyId, keyMark } = link
   const seconds = Math.floor(expiresAt / 1_000)
-  const claims = [VERSION, id, environment, flag, comment, seconds, keyId, keyMark]
+  const claims = [VERSION, id, environment, target, comment, seconds, keyId, keyMark]
   const text = Buffer.from(JSON.stringify(claims)).toString('base64url')
   return `${macOf(secret, text)}.${text}`
 }
@@ -46,10 +52,10 @@ export function readKillLink(secret: Buffer, token: string): KillLink | undefine
   if (more !== undefined || given.length !== right.length || !timingSafeEqual(given, right)) return undefined
   // It is signed, so it is as it was made, by this version or by a later one.
   const claims = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
-  const [version, id, environment, flag, comment, seconds, keyId, keyMark] = claims
+  const [version, id, environment, target, comment, seconds, keyId, keyMark] = claims
   if (version !== VERSION) return undefined
   return {
-    ...{ id, environment, flag, keyId, keyMark },
+    ...{ id, environment, target, keyId, keyMark },
     comment: comment === '' ? undefined : comment,
     expiresAt: seconds * 1_000,
   }
@@ -89,7 +95,7 @@ export type KillLinks = {
    */
   make(
     keyId: string,
-    asked: Pick<KillLink, 'id' | 'environment' | 'flag' | 'comment' | 'expiresAt'>,
+    asked: Pick<KillLink, 'id' | 'environment' | 'target' | 'comment' | 'expiresAt'>,
   ): Promise<{ readonly token: string; readonly expiresAt: number } | undefined>
   /** @param charge called before what was not made here is refused; what it throws is the answer */
   open(token: string, charge: () => void): Promise<OpenedKillLink>

@@ -15,13 +15,17 @@ import {
   managed,
   noHeaders,
 } from '../parts.ts'
-import { Killed } from '../resources.ts'
+import { Killed, KilledGroup } from '../resources.ts'
 
 /** UTF-16 code units: a link is copied, printed and read aloud. */
 const LONGEST_COMMENT = 200
 
-export const KillLinkBody = z.strictObject({
-  flag: Key,
+const expect = z
+  .int()
+  .min(1)
+  .meta({ description: 'How many flags that is. Needed unless `dryRun`, which answers it' })
+  .optional()
+const more = {
   comment: z
     .string()
     .max(LONGEST_COMMENT)
@@ -30,7 +34,14 @@ export const KillLinkBody = z.strictObject({
   expiresAt: Instant.meta({
     description: 'When it ends: in 30 days where absent, in 400 days at the latest',
   }).optional(),
-})
+}
+const tag = z.string().max(128).meta({ description: 'All flags that have it' })
+const all = z.literal(true).meta({ description: 'All flags of the environment' })
+export const KillLinkBody = z.union([
+  z.strictObject({ flag: Key, ...more }),
+  z.strictObject({ tag, expect, ...more }),
+  z.strictObject({ all, expect, ...more }),
+])
 
 export const KillLink = z.strictObject({
   id: z.string().meta({ description: 'Stands beside the key’s name in the kills that it makes' }),
@@ -41,7 +52,10 @@ export const KillLink = z.strictObject({
         'Where a browser sees the page and a tool posts its alert; under the address by which this request came. Absent in a dry run',
     })
     .exactOptional(),
-  flag: Key,
+  flag: Key.exactOptional(),
+  tag: tag.exactOptional(),
+  all: all.exactOptional(),
+  expect: z.int().meta({ description: 'How many flags it kills' }).exactOptional(),
   comment: z.string().exactOptional(),
   expiresAt: Instant.meta({ description: 'As asked for, or when the key ends that made it' }),
   dryRun: z.literal(true).exactOptional(),
@@ -77,7 +91,7 @@ export const killLinkEndpoints = {
     method: 'POST',
     path: '/api/v1/projects/:project/environments/:env/kill-links',
     access: { by: 'management', on: 'environment', to: 'kill' },
-    summary: 'Make a link that kills a flag',
+    summary: 'Make a link that kills a flag, or a group',
     description:
       'For a runbook (a page with two taps) or an alerting tool’s webhook. Nothing is written: the link is signed, every instance knows it, and it works while the database is away. It ends with the key that makes it: to take links back, revoke that key.',
     params: inEnvironment,
@@ -89,7 +103,14 @@ export const killLinkEndpoints = {
       example: { flag: 'checkout', comment: 'Runbook: payments fail' },
     },
     answers: { 201: { description: 'The link: keep it as you would keep a key', body: KillLink } },
-    problems: [...managed, ...bodied, ...environmentParam, ...flagParam, 'flag-archived'],
+    problems: [
+      ...managed,
+      ...bodied,
+      ...environmentParam,
+      ...flagParam,
+      'flag-archived',
+      'kill-count-differs',
+    ],
   }),
   'kill-links.page': endpoint({
     ...opened,
@@ -108,7 +129,7 @@ export const killLinkEndpoints = {
     method: 'POST',
     summary: 'Kill by a link',
     description:
-      'For alerting tools: kills at once, whatever the body is, unless that says that an alert ended (`status: "resolved"` and its like; docs/kill-links.md lists them). The page’s own form sends `step=kill`, and is led back to the page.',
+      'For alerting tools: kills at once, whatever the body is, unless that says that an alert ended (`status: "resolved"` and its like; docs/kill-links.md lists them). Of a group it kills as many flags as were expected when the link was made, or none. The page’s own form sends `step=kill`, for a group with the number of flags that the page showed, and is led back to the page.',
     body: {
       json: z.unknown().meta({ description: 'An alert, as the tool sends it' }),
       texts: ['application/x-www-form-urlencoded'],
@@ -119,17 +140,24 @@ export const killLinkEndpoints = {
     answers: {
       200: {
         description: 'It is killed, and all instances have applied it; or nothing was done, and why',
-        body: z.union([Killed, Ignored]),
+        body: z.union([Killed, KilledGroup, Ignored]),
       },
       202: {
         description: 'It is killed, and not every instance has said in time that it applied it',
-        body: Killed,
+        body: z.union([Killed, KilledGroup]),
       },
       303: {
         description: 'To the form: it is killed, and the page says how far that has come',
         headers: { Location: 'The page' },
       },
     },
-    problems: [...linkProblems, 'cross-site', 'invalid-request', 'too-large', 'unsupported-media-type'],
+    problems: [
+      ...linkProblems,
+      'kill-count-differs',
+      'cross-site',
+      'invalid-request',
+      'too-large',
+      'unsupported-media-type',
+    ],
   }),
 } as const

@@ -40,7 +40,13 @@ export async function killFlag(call: KillCaller & { readonly params: At }, world
   return { status, body: { ...killed, ...(already ? { already } : {}), ...told } }
 }
 
-async function killGroup(call: Call<Endpoints['kills.group']>, world: World) {
+type Group = ({ readonly tag: string } | { readonly all: true }) & { readonly expect?: number | undefined }
+
+/** The same of a group. */
+export async function killGroup(
+  call: KillCaller & { readonly params: Omit<At, 'flag'>; readonly body: Group },
+  world: World,
+) {
   const { body, comment } = call
   const environment = findEnvironment(world.live, call.manager, call.params)
   const flags = 'tag' in body ? taggedFlags(world.live, environment, body.tag) : 'all'
@@ -66,7 +72,7 @@ async function killGroup(call: Call<Endpoints['kills.group']>, world: World) {
 }
 
 /** As the project's log is held: a kill waits for no lock of it, and `expect` shows where it is behind. */
-function taggedFlags(live: Live, { project }: Environment, tag: string): readonly string[] {
+export function taggedFlags(live: Live, { project }: Environment, tag: string): readonly string[] {
   const flags: string[] = []
   const tags = new Set<string>()
   for (const identity of documentsOf<Identity>(heldLog(live, project.id).state, 'identity')) {

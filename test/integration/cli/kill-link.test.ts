@@ -45,3 +45,11 @@ it('takes for how long, and answers JSON', async () => {
     told: expect.stringContaining('400 days'),
   })
 })
+
+it('makes one for a group, once it is said how many flags that is', async () => {
+  const group = (...args: string[]) => cli(['kill-link', '--all', '--env', 'production', ...args])
+  expect(await group()).toMatchObject({ code: 64, told: expect.stringContaining('add --expect 1') })
+  const { code, said } = await group('--expect', '1')
+  expect([code, said]).toEqual([0, expect.stringContaining('kills     1 flag in production')])
+  expect(await group('--expect', '2')).toMatchObject({ code: 1 })
+})

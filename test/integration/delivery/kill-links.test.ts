@@ -83,7 +83,7 @@ describe('a kill link', () => {
     const { id, path } = await make()
     await until('the other has the flag', async () => (await at(1, path)).status === 200)
     await postgres.takeAway()
-    expect(await shown(1, path)).toContain('Killed, it serves everyone')
+    expect(await shown(1, path)).toContain('Killed, apps get')
     const tap = () => at(1, path, { method: 'POST', headers: TAP, body: 'step=kill' })
     expect((await Promise.all([tap(), tap()])).map(({ status }) => status)).toEqual([303, 303])
     const page = await until('both have it', async () => {
@@ -128,7 +128,7 @@ it('a server that has loaded nothing yet does not know whether a link is good, a
   const link = {
     id: 'a',
     environment: 'env_a',
-    flag: 'checkout',
+    target: { flag: 'checkout' },
     comment: undefined,
     keyId: 'admin',
     keyMark: '',

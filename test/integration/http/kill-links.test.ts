@@ -45,7 +45,8 @@ async function make(body: object = {}, key = service.adminKey, env = 'developmen
 async function token(claims: object = {}, keyId = 'admin'): Promise<string> {
   const environment = service.live.environment('default', 'development')
   if (environment === undefined) throw new Error('There is no environment.')
-  const asked = { id: 'tests', environment: environment.id, flag: 'checkout', comment: undefined }
+  const target = { flag: 'checkout' }
+  const asked = { id: 'tests', environment: environment.id, target, comment: undefined }
   const made = await service.live.makeKillLink(keyId, { ...asked, expiresAt: Date.now() + 60_000, ...claims })
   if (made === undefined) throw new Error('The key is not known.')
   return made.token
@@ -431,6 +432,79 @@ describe('a link that is not in force', () => {
     const { status, body } = await other.ask('GET', pathOf(made), { key: null })
     expect([status, body.type]).toEqual([410, problemUri('link-ended')])
     await other.close()
+  })
+})
+
+describe('a link of a group', () => {
+  const kills = `${DEVELOPMENT}/kills`
+  const links = (body: object, query = '') =>
+    service.ask('POST', `${DEVELOPMENT}/kill-links${query}`, { body })
+  const tagged: string[] = []
+  const add = async (key: string) => {
+    await service.ask('POST', `${PROJECT}/flags`, { body: { key, type: 'boolean', tags: ['pay'] } })
+    tagged.push(key)
+  }
+  const states = () => Promise.all(tagged.map((flag) => killed('development', flag)))
+
+  beforeAll(async () => {
+    for (const key of ['pay-a', 'pay-b']) await add(key)
+  })
+  afterEach(async () => {
+    for (const flag of tagged) await service.ask('DELETE', `${DEVELOPMENT}/flags/${flag}/kill`)
+  })
+
+  it('is made for as many flags as are meant, and for no other number', async () => {
+    expect((await links({ tag: 'pay' }, '?dryRun=true')).body).toMatchObject({ tag: 'pay', expect: 2 })
+    const without = await links({ tag: 'pay' })
+    expect([without.status, without.body.errors[0].pointer]).toEqual([400, '/expect'])
+    expect((await links({ tag: 'pay', expect: 3 })).body.type).toBe(problemUri('kill-count-differs'))
+    expect((await links({ tag: 'nobody', expect: 1 })).status).toBe(404)
+    expect((await links({ tag: 'pay', flag: 'pay-a', expect: 2 })).status).toBe(400)
+    const all = await links({ all: true }, '?dryRun=true')
+    expect(all.body).toMatchObject({ all: true, expect: expect.any(Number) })
+    expect((await links({ all: true, expect: all.body.expect })).status).toBe(201)
+  })
+
+  it('shows them all, and kills them as one revision after two taps', async () => {
+    const path = pathOf((await links({ tag: 'pay', expect: 2, comment: 'INC-9' })).body)
+    const page = await (await open(path, { headers: HTML })).text()
+    for (const shown of ['all 2 flags tagged pay', 'pay-a', 'pay-b', 'INC-9']) expect(page).toContain(shown)
+    expect(await (await question(path)).text()).toContain('name="expect" value="2"')
+    expect(await states()).toEqual([null, null])
+    const before = (await service.ask('GET', `${DEVELOPMENT}/changes?limit=1`)).body.head.revision
+    expect((await confirmed(path)).status).toBe(303)
+    expect(await states()).toMatchObject([{ comment: 'INC-9' }, { comment: 'INC-9' }])
+    const { head } = (await service.ask('GET', `${DEVELOPMENT}/changes?limit=1`)).body
+    expect(head.revision).toBe(before + 1)
+    const done = await (await open(path, { headers: HTML })).text()
+    expect(done).toContain('are killed in')
+    expect(done).not.toContain('<form')
+  })
+
+  it('says which are killed already, and kills the rest', async () => {
+    const path = pathOf((await links({ tag: 'pay', expect: 2 })).body)
+    await service.ask('PUT', `${DEVELOPMENT}/flags/pay-a/kill`)
+    const first = await killed('development', 'pay-a')
+    expect(await (await open(path)).text()).toMatch(/Killed already<\/dt><dd><bdi>pay-a<\/bdi><\/dd>/)
+    const answer = (await (await post(path)).json()) as { kills: { key: string; already?: true }[] }
+    expect(answer.kills).toMatchObject([{ key: 'pay-a', already: true }, { key: 'pay-b' }])
+    expect((await states())[0]).toEqual(first)
+  })
+
+  it('that has other flags by now kills none for an alert, and those for a person who saw them', async () => {
+    const path = pathOf((await links({ tag: 'pay', expect: 2 })).body)
+    await add('pay-c')
+    expect(await problem(await post(path))).toEqual([409, problemUri('kill-count-differs')])
+    expect(await (await open(path)).text()).toContain('The link was made for 2, and 3 match now.')
+    const tap = (expected: number) => post(path, { ...HTML, ...FORM }, `step=kill&expect=${expected}`)
+    const late = await tap(2)
+    expect([late.status, await late.text()]).toEqual([409, expect.stringContaining('Nothing was killed')])
+    expect(await states()).toEqual([null, null, null])
+    expect((await tap(3)).status).toBe(303)
+    expect((await states()).every((kill) => kill !== null)).toBe(true)
+    expect(
+      (await service.ask('POST', kills, { body: { tag: 'pay', expect: 3 } })).body.kills[2].already,
+    ).toBe(true)
   })
 })
 

@@ -89,8 +89,10 @@ async function makeLinks(): Promise<void> {
   const environment = service.live.environment('default', 'development')
   if (environment === undefined) throw new Error('There is no environment.')
   const expiresAt = { plain: Date.now() + 600_000, nope: Date.now() + 600_000, expired: Date.now() - 1_000 }
-  for (const [flag, at] of Object.entries({ ...expiresAt, archived: expiresAt.plain })) {
-    const asked = { id: 'tests', environment: environment.id, flag, comment: undefined, expiresAt: at }
+  const other = { archived: expiresAt.plain, group: expiresAt.plain }
+  for (const [flag, at] of Object.entries({ ...expiresAt, ...other })) {
+    const target = flag === 'group' ? ({ all: true, expect: 99_999 } as const) : { flag }
+    const asked = { id: 'tests', environment: environment.id, target, comment: undefined, expiresAt: at }
     links[flag] = (await service.live.makeKillLink('admin', asked))?.token ?? ''
   }
 }
@@ -236,7 +238,7 @@ const MET_BY: Readonly<Partial<Record<ProblemType, (endpoint: Endpoint) => Reque
     ...named(id, { segments: ['used'] }),
   }),
   'plan-stale': ({ id }) => named(id, { plan: `1-1.1-1.${'0'.repeat(64)}` }),
-  'kill-count-differs': () => ({ body: { all: true, expect: 999 } }),
+  'kill-count-differs': () => ({ params: { token: links.group ?? '' }, body: { all: true, expect: 999 } }),
   'kill-changed': () => ({ params: { flag: 'killed' }, query: '?kill=another&dryRun=true' }),
   'edited-while-killed': () => ({ params: { flag: 'killed' } }),
   'not-killed': () => ({}),

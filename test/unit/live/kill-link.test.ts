@@ -5,7 +5,7 @@ const secret = Buffer.alloc(32, 7)
 const link: KillLink = {
   id: 'a1b2c3',
   environment: 'env_1',
-  flag: 'checkout',
+  target: { flag: 'checkout' },
   comment: 'INC-481: „it burns“',
   expiresAt: 1_800_000_000_000,
   keyId: 'k1',
@@ -19,7 +19,10 @@ describe('a kill link’s token', () => {
     const others: Partial<KillLink>[] = [
       { id: 'x' },
       { environment: 'env_2' },
-      { flag: 'search' },
+      { target: { flag: 'search' } },
+      { target: { tag: 'checkout', expect: 2 } },
+      { target: { tag: 'checkout', expect: 3 } },
+      { target: { all: true, expect: 2 } },
       { comment: undefined },
       { expiresAt: link.expiresAt + 1_000 },
       { keyId: 'k2' },
@@ -60,7 +63,12 @@ describe('a kill link’s token', () => {
       const token = mintKillLink(secret, { ...link, id: 'i'.repeat(length) })
       expect(token).toMatch(/^[A-Za-z0-9._-]+[A-Za-z0-9]$/)
     }
-    const largest = { ...link, flag: 'f'.repeat(128), comment: '"'.repeat(200), keyId: 'k'.repeat(20) }
+    const largest = {
+      ...link,
+      target: { tag: 'f'.repeat(128), expect: 100_000 },
+      comment: '"'.repeat(200),
+      keyId: 'k'.repeat(20),
+    }
     expect(mintKillLink(secret, largest).length).toBeLessThan(LONGEST_TOKEN)
     expect(mintKillLink(secret, { ...largest, comment: '\u{2603}'.repeat(200) }).length).toBeLessThan(
       LONGEST_TOKEN,
