@@ -12,7 +12,7 @@ import {
   type Kill,
   type State,
 } from '@halyard/sdk/core'
-import type { Edit, EntryEdit, LogId, LogView, Moment } from './change.ts'
+import type { Change, Edit, EntryEdit, LogId, LogView, Moment } from './change.ts'
 import { absentFlag } from './configurations.ts'
 import { asJson, entriesOf, killOf, lockedLog } from './documents.ts'
 import { quote, quoteSome } from './faults.ts'
@@ -54,10 +54,8 @@ export function kill(environment: LogId, flag: FlagKey, input: KillInput = {}): 
     const view = lockedLog(logs, environment, 'environment-not-found')
     const current = entryOf(view.state, 'flag', flag)
     if (current === undefined) throw absentFlag(logs, view, flag)
-    const { edits, kills, alsoOff } = killed(view, new Map([[flag, current]]), input, moment)
-    const [one] = kills.values()
-    if (one === undefined) throw new Error('A kill came to nothing')
-    return { action: 'flag.kill', edits, warnings: [], result: { ...one, alsoOff } }
+    const one = taken(view.state, flag, current, input, moment)
+    return changeOf(view, [one], moment, (killed, alsoOff) => ({ ...killed(one), alsoOff }))
   }
 }
 
@@ -74,18 +72,21 @@ export function killFlags(
     const view = lockedLog(logs, environment, 'environment-not-found')
     const all = entriesOf(view.state, 'flag')
     const keys = [...new Set(flags === 'all' ? all.keys() : flags)].sort()
-    const matching = new Map(
-      keys.flatMap((key) => {
-        const entry = all.get(key)
-        return entry === undefined ? [] : [[key, entry] as const]
-      }),
-    )
-    if (matching.size === 0) throw new Problem('flag-not-found', 'No flag of this environment matches.')
-    if (input.expect !== undefined && input.expect !== matching.size) {
-      throw otherCount(input.expect, [...matching.keys()])
+    const matching = keys.flatMap((key) => {
+      const current = all.get(key)
+      return current === undefined ? [] : taken(view.state, key, current, input, moment)
+    })
+    if (matching.length === 0) throw new Problem('flag-not-found', 'No flag of this environment matches.')
+    if (input.expect !== undefined && input.expect !== matching.length) {
+      throw otherCount(
+        input.expect,
+        matching.map(({ flag }) => flag),
+      )
     }
-    const { edits, kills, alsoOff } = killed(view, matching, input, moment)
-    return { action: 'flag.kill', edits, warnings: [], result: { kills, alsoOff } }
+    return changeOf(view, matching, moment, (killed, alsoOff) => ({
+      kills: new Map(matching.map((one) => [one.flag, killed(one)])),
+      alsoOff,
+    }))
   }
 }
 
@@ -97,39 +98,46 @@ function otherCount(expected: number, flags: readonly FlagKey[]): Problem {
   )
 }
 
-function killed(
-  { id, state }: LogView,
-  flags: ReadonlyMap<FlagKey, Entry>,
-  input: KillInput,
-  moment: Moment,
-): KilledFlags & { readonly edits: ReadonlyMap<LogId, readonly EntryEdit[]> } {
+/** A flag with its configuration, and the kill that it has: from before, or from now on. */
+type Taken = {
+  readonly flag: FlagKey
+  readonly current: Entry
+  readonly kill: Kill
+  readonly already: boolean
+}
+
+function taken(state: State, flag: FlagKey, current: Entry, input: KillInput, moment: Moment): Taken {
+  const first = killOf(state, flag) ?? state.pending.get(flag)?.[0]
+  if (first !== undefined) return { flag, current, kill: first, already: true }
   const comment = input.comment ?? moment.comment
-  const before = (flag: FlagKey) => killOf(state, flag) ?? state.pending.get(flag)?.[0]
-  const entries = new Map(
-    [...flags.keys()].map((flag): [FlagKey, Kill] => [
-      flag,
-      before(flag) ?? {
-        id: input.ids?.(flag) ?? moment.mint(),
-        by: moment.actor.name,
-        at: new Date(moment.now).toISOString(),
-        ...(comment ? { comment: asText(comment.slice(0, LONGEST_COMMENT)) } : {}),
-      },
-    ]),
+  const kill: Kill = {
+    id: input.ids?.(flag) ?? moment.mint(),
+    by: moment.actor.name,
+    at: new Date(moment.now).toISOString(),
+    ...(comment ? { comment: asText(comment.slice(0, LONGEST_COMMENT)) } : {}),
+  }
+  return { flag, current, kill, already: false }
+}
+
+function changeOf<R>(
+  { id, state }: LogView,
+  all: readonly Taken[],
+  { now }: Moment,
+  resultOf: (killed: (one: Taken) => KilledFlag, alsoOff: readonly FlagKey[]) => R,
+): Change<R> {
+  const edits = all
+    .filter(({ already }) => !already)
+    .map(({ flag, kill }): EntryEdit => ({ kind: 'kill', key: flag, definition: asJson(kill) }))
+  const serves = servedWhenKilled(state, all, now)
+  const alsoOff = allDependantsOf(
+    state,
+    all.map(({ flag }) => flag),
   )
-  const isNew = (flag: FlagKey) => before(flag) === undefined
-  const edits = [...entries]
-    .filter(([flag]) => isNew(flag))
-    .map(([key, entry]): EntryEdit => ({ kind: 'kill', key, definition: asJson(entry) }))
-  const serves = servedWhenKilled(state, flags, entries, moment.now)
   return {
+    action: 'flag.kill',
     edits: new Map(edits.length === 0 ? [] : [[id, edits]]),
-    kills: new Map(
-      [...entries].map(([flag, entry]) => [
-        flag,
-        { kill: entry, already: !isNew(flag), serves: serves(flag) },
-      ]),
-    ),
-    alsoOff: allDependantsOf(state, flags.keys()),
+    warnings: [],
+    result: resultOf(({ flag, kill, already }) => ({ kill, already, serves: serves(flag) }), alsoOff),
   }
 }
 
@@ -162,7 +170,7 @@ export function unkill(
   return (logs) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
-    const ended = killOf(state, flag)
+    const entry = entryOf(state, 'kill', flag)
     const [late] = state.pending.get(flag) ?? []
     if (late !== undefined) {
       throw new Problem(
@@ -171,10 +179,11 @@ export function unkill(
         { retryAfter: 1 },
       )
     }
-    if (ended === undefined) {
+    if (entry === undefined) {
       if (entryOf(state, 'flag', flag) === undefined) throw absentFlag(logs, view, flag)
       throw new Problem('not-killed', `The flag ${quote(flag)} is not killed: there is nothing to end.`)
     }
+    const ended = entry.definition as unknown as Kill
     const { id, by, at } = newestOf(ended)
     if (input.kill !== undefined && input.kill !== id) {
       throw new Problem(
@@ -182,7 +191,7 @@ export function unkill(
         `The flag ${quote(flag)} is killed by another kill than the one that was meant: by ${quote(id)}, which is ${quote(by)}’s of ${at}. Nothing was ended; name that one if it is meant.`,
       )
     }
-    const editedWhileKilled = editsSince(state, flag, ended, input.writtenBy)
+    const editedWhileKilled = editsSince(state, flag, entry.revision, ended, input.writtenBy)
     if (editedWhileKilled.length > 0 && input.acceptEdits !== true) {
       const edited = editedWhileKilled.map(({ kind, key }) => `${kind} ${key}`)
       throw new Problem(
@@ -204,10 +213,10 @@ export function unkill(
 function editsSince(
   state: State,
   flag: FlagKey,
+  killedIn: number,
   { at, also = [] }: Kill,
   writtenBy: WrittenBy = () => undefined,
 ): readonly EditedWhileKilled[] {
-  const killedIn = entryOf(state, 'kill', flag)?.revision ?? 0
   const killedAt = Math.min(Date.parse(at), ...also.map((other) => Date.parse(other.at)))
   const edited: EditedWhileKilled[] = []
   const look = (kind: EditedWhileKilled['kind'], key: string, revision: number): void => {
@@ -234,19 +243,13 @@ function editsSince(
 }
 
 /** Asks the evaluator itself, with these flags alone. */
-function servedWhenKilled(
-  state: State,
-  flags: ReadonlyMap<FlagKey, Entry>,
-  kills: ReadonlyMap<FlagKey, Kill>,
-  now: number,
-): (flag: FlagKey) => Served {
+function servedWhenKilled(state: State, all: readonly Taken[], now: number): (flag: FlagKey) => Served {
   const { revision } = state
-  const entries = new Map([...kills].map(([flag, kill]) => [flag, { revision, definition: asJson(kill) }]))
   const compiled = compile({
     ...state,
     entries: new Map([
-      ['flag', flags],
-      ['kill', entries],
+      ['flag', new Map(all.map(({ flag, current }) => [flag, current]))],
+      ['kill', new Map(all.map(({ flag, kill }) => [flag, { revision, definition: asJson(kill) }]))],
     ]),
   })
   return (flag) => {

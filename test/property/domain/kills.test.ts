@@ -5,7 +5,9 @@ import { expect, it } from 'vitest'
 import { createFlag, kill, killFlags, killOf, unkill } from '../../../server/domain/index.ts'
 import { World } from '../../unit/domain/world.ts'
 import { sabotaged } from '../core/sabotage.ts'
-import { anything, configuration } from './documents.ts'
+import { anything, configuration, stored } from './documents.ts'
+
+const shape = stored(fc.oneof(configuration, anything))
 
 it('is taken for any definition, and says what apps are served from then on', () => {
   const world = World.started()
@@ -14,9 +16,9 @@ it('is taken for any definition, and says what apps are served from then on', ()
   for (const key of ['a', 'b']) world.commit(createFlag(world.project, { key, ...base }))
   const off = fc.constantFrom<Json>('off', 'on', 'gone', null, 7)
   fc.assert(
-    fc.property(fc.oneof(configuration, anything), off, (shape, offVariant) => {
-      const isObject = typeof shape === 'object' && shape !== null && !Array.isArray(shape)
-      const definition = isObject ? { ...base, ...shape, offVariant } : (shape ?? 'null')
+    fc.property(shape, off, (rest, offVariant) => {
+      const isObject = typeof rest === 'object' && rest !== null && !Array.isArray(rest)
+      const definition = isObject ? { ...base, ...rest, offVariant } : (rest ?? 'null')
       // Past every check, as by SQL.
       world.apply(environment, [{ kind: 'flag', key: 'a', definition }])
       const { serves, already } = world.commit(kill(environment, 'a', { comment: 'now' })).result
@@ -37,7 +39,7 @@ it('is taken of a whole group of flags, whichever of them are broken, and where 
   const base = { type: 'boolean', variants: { on: true, off: false }, offVariant: 'off' } as const
   const keys = ['a', 'b', 'c', 'd']
   for (const key of keys) world.commit(createFlag(world.project, { key, ...base }))
-  const shapes = fc.array(fc.oneof(configuration, anything), {
+  const shapes = fc.array(shape, {
     minLength: keys.length,
     maxLength: keys.length,
   })
