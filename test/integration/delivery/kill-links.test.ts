@@ -101,6 +101,27 @@ describe('a kill link', () => {
     ])
   })
 
+  it('of a group does so, too', async () => {
+    const group = [flag, `${flag}-too`]
+    await first().ask('POST', `${PROJECT}/flags`, { body: { key: group[1], type: 'boolean' } })
+    for (const one of group) {
+      const headers = { 'if-match': '*' }
+      await first().ask('PATCH', `${PROJECT}/flags/${one}`, { body: { tags: [flag] }, headers })
+    }
+    const made = await first().ask('POST', `${ENVIRONMENT}/kill-links`, { body: { tag: flag, expect: 2 } })
+    const { pathname } = new URL(made.body.url)
+    await until('the other has both', async () => (await shown(1, pathname)).includes('all 2 flags'))
+    await postgres.takeAway()
+    const answer = await at(1, pathname, { method: 'POST' })
+    expect(await answer.json()).toMatchObject({
+      durability: 'journal',
+      kills: group.map((key) => ({ key, serves: { variant: 'off' } })),
+    })
+    expect(await shown(1, pathname)).toContain('are killed in')
+    await postgres.giveBack()
+    await until('the page says so', async () => (await shown(1, pathname)).includes('in the database<'))
+  })
+
   it('of a key that is not known here is not refused while the database is away', async () => {
     const key = await first().managementKey([{ role: 'killer' }])
     const { path } = await make(key)
