@@ -132,7 +132,7 @@ export function createMetrics(live: Live): Metrics {
   gauge('streams', 'Streams open now', () => live.streams(), 'kind')
   gauge(
     'followers',
-    'Processes that follow an environment here: by a stream, by polls, or away (their stream ended without a word)',
+    'Processes that follow an environment: by a stream here, by polls, away (their stream ended without a word), or elsewhere (another instance has their stream)',
     () => live.delivery.followers(),
     'how',
   )

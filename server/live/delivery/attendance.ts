@@ -58,7 +58,7 @@ export type ProcessPresent = CallerNames &
     /** The instance that knows it best. */
     readonly server: string
     readonly behind: number | null
-    readonly how: How
+    readonly how: Exclude<How, 'elsewhere'>
     /** Of those that poll: the longest time from one poll to the next, milliseconds. */
     readonly everyMs?: number
     readonly silentMs: number
@@ -101,7 +101,7 @@ export function attendanceOf(
     revision: 0,
   })
   const left = new Set(answers.flatMap((answer) => answer.left))
-  const byInstance = new Map<string, ProcessPresent>()
+  const byInstance = new Map<string, Known>()
   for (const answer of answers) {
     for (const present of answer.present) {
       const one = processOf(answer, present, newest)
@@ -109,9 +109,11 @@ export function attendanceOf(
       byInstance.set(one.instance, known === undefined ? one : merged(known, one, newest))
     }
   }
-  const processes = [...byInstance.values()].filter(
-    ({ how, instance }) => how !== 'away' || !left.has(instance),
-  )
+  const processes = [...byInstance.values()].flatMap(({ how, ...one }): ProcessPresent[] => {
+    // The instance that has its stream did not answer: it is missing, with all who are connected there.
+    if (how === 'elsewhere' || (how === 'away' && left.has(one.instance))) return []
+    return [{ ...one, how }]
+  })
   return {
     newest,
     servers: answers.map(({ server, epoch, revision, refused }) => ({
@@ -138,7 +140,7 @@ function processOf(
   { server, names }: RollCallAnswer,
   [who, instance, epoch, revision, how, silentMs, everyMs]: Present,
   newest: Position,
-): ProcessPresent {
+): Known {
   const [app = '', version = '', sdk = ''] = names[who] ?? []
   return {
     ...{ app, version, sdk, instance, server: server.id, epoch, revision },
@@ -149,10 +151,12 @@ function processOf(
   }
 }
 
-const RANK: Readonly<Record<How, number>> = { stream: 2, poll: 1, away: 0 }
+type Known = Omit<ProcessPresent, 'how'> & { readonly how: How }
+
+const RANK: Readonly<Record<How, number>> = { stream: 3, poll: 2, away: 1, elsewhere: 0 }
 
 /** A process that is known to two instances: where its stream is, else where it was heard last. */
-function merged(a: ProcessPresent, b: ProcessPresent, newest: Position): ProcessPresent {
+function merged(a: Known, b: Known, newest: Position): Known {
   const order = RANK[a.how] - RANK[b.how] || b.silentMs - a.silentMs
   const best = order >= 0 ? a : b
   const { epoch, revision } = later(a, b)

@@ -296,7 +296,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     closed: (environment) => void environments.delete(environment),
     roster: (environment) => environments.get(environment)?.roster,
     followers() {
-      const counts = { stream: 0, poll: 0, away: 0 }
+      const counts = { stream: 0, poll: 0, away: 0, elsewhere: 0 }
       for (const { roster } of environments.values()) {
         for (const follower of roster.all()) counts[howOf(follower)]++
       }

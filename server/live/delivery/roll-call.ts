@@ -46,7 +46,7 @@ export type RollCallDeps = {
 type Question = { readonly id: string; readonly environment: LogId; readonly by: string }
 
 /** From one look for questions to the next, milliseconds. */
-const LOOK_MS = 1_000
+const LOOK_MS = 500
 /** A question stands for as long as its asker waits. */
 const WAIT_MS = 4_000
 const ANSWER_STANDS_MS = 10_000
@@ -55,6 +55,8 @@ const READ_MS = { first: 50, most: 400, growth: 1.3, withinMs: 500 }
 /** How long SDKs have beyond their window, and how often it is looked whether all have answered, milliseconds. */
 const GRACE_MS = 500
 const HEARD_MS = 20
+/** How long an SDK's answer is under way, milliseconds. */
+const UNDER_WAY_MS = 100
 /** What was found out is good for this long, milliseconds. */
 const FRESH_MS = 1_000
 /** More processes are counted, and not named. */
@@ -76,13 +78,19 @@ export function createRollCall(deps: RollCallDeps): RollCall {
     const window = windowMs(environment)
     ask(environment, window)
     const until = asked + window + GRACE_MS
+    // Behind a load balancer, those whom others ask may answer here; the others see the question a look later.
+    const others = (await presence.known(READ_MS.withinMs)).some((id) => id !== self)
+    const atLeast = others ? asked + LOOK_MS + window + UNDER_WAY_MS : asked
     const silent = (): boolean => {
       for (const { streams, heardAt } of roster(environment)?.all() ?? []) {
         if (streams > 0 && heardAt < asked) return true
       }
       return false
     }
-    while (silent() && clock.now() < until && !stopped) await sleep(HEARD_MS)
+    while (clock.now() < atLeast || (silent() && clock.now() < until)) {
+      if (stopped) break
+      await sleep(HEARD_MS)
+    }
     return answerOf(presence.own(), held(environment), refusal(environment), roster(environment), clock.now())
   }
 
@@ -246,7 +254,7 @@ function isServer(told: unknown): boolean {
   return typeof id === 'string' && typeof version === 'string' && typeof since === 'number'
 }
 
-const HOWS: ReadonlySet<unknown> = new Set<How>(['stream', 'poll', 'away'])
+const HOWS: ReadonlySet<unknown> = new Set<How>(['stream', 'poll', 'away', 'elsewhere'])
 
 function isPresent(told: unknown): boolean {
   if (!Array.isArray(told)) return false

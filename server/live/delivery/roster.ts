@@ -33,11 +33,15 @@ export type Follower = CallerNames &
     everyMs: number
   }
 
-/** `away`: its stream has ended without a word, and nobody knows whether it still runs. */
-export type How = 'stream' | 'poll' | 'away'
+/**
+ * `away`: its stream has ended without a word, and nobody knows whether it still runs. `elsewhere`: another instance has
+ * its stream, and some of its requests come here.
+ */
+export type How = 'stream' | 'poll' | 'away' | 'elsewhere'
 
-export function howOf({ streams, streamed }: Follower): How {
+export function howOf({ streams, streamed, elsewhereAt }: Follower): How {
   if (streams > 0) return 'stream'
+  if (elsewhereAt < Number.POSITIVE_INFINITY) return 'elsewhere'
   return streamed ? 'away' : 'poll'
 }
 

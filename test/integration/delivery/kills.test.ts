@@ -2,10 +2,10 @@
  * A kill that proves itself: real SDKs on two instances acknowledge it, and whoever killed reads how far it came. Over
  * what instances share through Redis, and through Postgres where there is none.
  */
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { KillReport } from '../../../server/live/delivery/account.ts'
+import { behindOneAddress } from '../../support/balancer.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
@@ -253,29 +253,3 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     expect(unknown.status).toBe(404)
   })
 })
-
-/** One address in front of several, as of a load balancer: each connection goes to the next. @returns its URL */
-async function behindOneAddress(urls: readonly string[]): Promise<string> {
-  let turn = 0
-  const sockets = new Set<Socket>()
-  const balancer = createServer((socket) => {
-    const { hostname, port } = new URL(urls[turn++ % urls.length]!)
-    const onward = connect(Number(port), hostname)
-    for (const one of [socket, onward]) {
-      sockets.add(one)
-      one
-        .on('error', () => {})
-        .on('close', () => {
-          socket.destroy()
-          onward.destroy()
-        })
-    }
-    socket.pipe(onward).pipe(socket)
-  })
-  await new Promise<void>((listens) => balancer.listen(0, '127.0.0.1', listens))
-  onTestFinished(() => {
-    balancer.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return `http://127.0.0.1:${(balancer.address() as AddressInfo).port}`
-}

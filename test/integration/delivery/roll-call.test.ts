@@ -5,6 +5,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { redisNoticeboard } from '../../../server/live/redis/noticeboard.ts'
+import { behindOneAddress } from '../../support/balancer.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
@@ -51,11 +52,14 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
 
   const first = () => services[0]!
   const last = () => services.at(-1)!
-  async function apps(count: number, app: { name: string; version: string }, sdkKey = key) {
+  async function apps(
+    count: number,
+    app: { name: string; version: string },
+    sdkKey = key,
+    url = (at: number) => urls[at % urls.length]!,
+  ) {
     const started = await Promise.all(
-      Array.from({ length: count }, (_, at) =>
-        startSdk(all, { url: urls[at % urls.length]!, key: sdkKey }, PROBES, { app }),
-      ),
+      Array.from({ length: count }, (_, at) => startSdk(all, { url: url(at), key: sdkKey }, PROBES, { app })),
     )
     for (const one of started) await until('its stream works', async () => (await one.ask()).connected)
     return started
@@ -96,6 +100,18 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     expect(new Set(body.processes.map((one: { server: string }) => one.server)).size).toBe(services.length)
     await closeAll([...shops, admin!])
     expect((await told()).total.processes).toBe(0)
+  })
+
+  it('is each process once, and as of now, where every request may reach another instance', async () => {
+    const url = await behindOneAddress(urls)
+    const started = await apps(4, { name: 'shop', version: '3' }, key, () => url)
+    await edit(`balanced-${through.toLowerCase()}`)
+    for (let times = 0; times < 3; times++) {
+      expect((await told()).total).toEqual({ processes: 4, current: 4, polling: 0, away: 0 })
+    }
+    await closeAll(started)
+    // A goodbye may reach another instance than the stream's end.
+    await until('all have gone', async () => (await told()).total.processes === 0)
   })
 
   it('shows who is frozen as behind and silent, first of all', async () => {

@@ -70,6 +70,23 @@ describe('who is connected', () => {
     expect(told.processes).toMatchObject([{ server: 's1', revision: 12, behind: 0, silentMs: 100 }])
   })
 
+  it('is where its stream is, also where its requests come through a load balancer', () => {
+    const told = attendanceOf(
+      [
+        answer('s1', 12, [[0, 'p1', 7, 11, 'stream', 60_000, 0]]),
+        answer('s2', 12, [
+          [0, 'p1', 7, 12, 'elsewhere', 30, 0],
+          [0, 'p2', 7, 12, 'elsewhere', 30, 0],
+        ]),
+      ],
+      [{ server: 's3' }],
+    )
+    expect(told.processes).toMatchObject([
+      { instance: 'p1', server: 's1', how: 'stream', behind: 0, silentMs: 30 },
+    ])
+    expect(told.total).toEqual({ processes: 1, current: 1, polling: 0, away: 0 })
+  })
+
   it('does not name one that closed at another instance than the one that waits for it', () => {
     const told = attendanceOf(
       [answer('s1', 12, [[0, 'p1', 7, 11, 'away', 60_000, 0]]), answer('s2', 12, [], { left: ['p1'] })],
