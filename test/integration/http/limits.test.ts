@@ -73,6 +73,19 @@ describe('the limit of kills', () => {
     expect(refusedOf(await kills(other, 50))).toEqual([])
     expect(await limited('kills')).toBe(refused.length)
   })
+
+  it('is asked by the links that a key made, too', async () => {
+    await start({})
+    const key = await service.managementKey([{ role: 'killer' }])
+    const { body } = await service.ask('POST', `${ENVIRONMENT}/kill-links`, { key, body: { flag: 'open' } })
+    const link = new URL(body.url).pathname
+    expect(refusedOf(await kills(key, 200)).length).toBeGreaterThan(0)
+    const posts = await Promise.all(
+      Array.from({ length: 120 }, () => service.ask('POST', link, { key: null })),
+    )
+    expect(refusedOf(posts).length).toBeGreaterThan(0)
+    expect((await service.ask('GET', link, { key: null })).status).toBe(200)
+  })
 })
 
 describe('the limit of evaluations', () => {
