@@ -12,6 +12,8 @@ const PROJECT = '/api/v1/projects/default'
 const ENVIRONMENT = `${PROJECT}/environments/development`
 
 const USED = 'used-before'
+/** Longer than making a key takes on a busy machine. */
+const EXPIRE_MS = 3_000
 
 let service: TestService
 let limited: TestService
@@ -72,7 +74,7 @@ async function useKey(): Promise<void> {
 
 /** Keys of both kinds: one rotated, one expired. */
 async function makeEndedKeys(): Promise<void> {
-  const soon = () => new Date(Date.now() + 500).toISOString()
+  const soon = () => new Date(Date.now() + EXPIRE_MS).toISOString()
   const made = async (url: string, body: object) => (await service.ask('POST', url, { body })).body.id
   for (const [kind, url, body] of [
     ['', `${ENVIRONMENT}/keys`, { kind: 'server', name: 'ends' }],
@@ -82,7 +84,7 @@ async function makeEndedKeys(): Promise<void> {
     keyIds[`rotated${kind}`] = await made(url, body)
     await service.ask('POST', `${url}/${keyIds[`rotated${kind}`]}/rotate`)
   }
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await new Promise((resolve) => setTimeout(resolve, EXPIRE_MS))
 }
 
 async function makeLinks(): Promise<void> {
