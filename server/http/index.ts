@@ -52,7 +52,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
       createServer(
         { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS },
         turns.of(listener),
-      ),
+      ).on('connection', turns.connected),
     // A request that comes while we are closing is answered: nobody sees a restart.
     return503OnClosing: false,
     exposeHeadRoutes: false,

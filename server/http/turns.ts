@@ -1,8 +1,8 @@
 /**
  * How many requests are taken up in one turn of the event loop. Node takes one new connection a turn, and hears of the
  * database's answers once a turn: where a turn took up all requests that have come, a new connection would wait for as
- * many of them as there are connections before it. So beyond a few, requests wait for the next turn, in their order;
- * those that must not wait, do not.
+ * many of them as there are connections before it. So beyond a few, requests wait for the next turn, in their order, and
+ * let connections go first for some turns. Those that must not wait do not.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { allEndpoints } from '../contract/index.ts'
@@ -12,6 +12,8 @@ import { addressesOf, pathOf } from './addresses.ts'
 export type Turns = {
   /** The listener, as it is to be called. */
   of(listener: RequestListener): RequestListener
+  /** To be called at each new connection. */
+  connected(): void
   /** How long requests have waited, milliseconds: the mean of those taken up since the last look, and of those that wait yet. */
   lateMs(): number
 }
@@ -36,33 +38,54 @@ type Waiting = { readonly run: () => void; readonly since: number }
 const MOST = 16
 /** Where turns are longer than this, milliseconds, they take up fewer. */
 const TURN_MS = 0.5
+/** Turns in a row that take up no request that waits, where one connection comes after the other: a kill may be behind. */
+const MOST_FOR_CONNECTIONS = 4
 
 /** @param clock milliseconds that only grow */
 export function createTurns(clock: { now(): number } = performance): Turns {
   let waiting: Waiting[] = []
   let most = MOST
   let taken = 0
+  let scheduled = false
+  /** Whether a connection has come since the last turn, and how many turns in a row were for such alone. */
+  let connected = false
+  let connectionsFirst = 0
   /** When the last turn began, if the next follows at once. */
   let began: number | undefined
   /** Requests that were taken up since the last look, and how long they had waited together. */
   let served = 0
   let waited = 0
 
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(turn)
+  }
+
   /** The loop goes around once between as many requests and the next. */
   function take(run: () => void): void {
     served += 1
     taken += 1
-    if (taken === most) setImmediate(turn)
+    if (taken >= most) schedule()
     run()
   }
 
   function turn(): void {
+    scheduled = false
     const now = clock.now()
     if (began !== undefined) most = now - began > TURN_MS ? Math.ceil(most / 2) : Math.min(MOST, most + 1)
+    began = undefined
+    const first = connected && waiting.length > 0 && connectionsFirst < MOST_FOR_CONNECTIONS
+    connectionsFirst = first ? connectionsFirst + 1 : 0
+    connected = false
+    if (first) {
+      schedule()
+      return
+    }
     taken = 0
     const batch = waiting.slice(0, most)
     waiting = waiting.slice(most)
-    began = batch.length === most ? now : undefined
+    if (batch.length === most) began = now
     for (const { run, since } of batch) {
       waited += now - since
       take(run)
@@ -72,8 +95,15 @@ export function createTurns(clock: { now(): number } = performance): Turns {
   return {
     of: (listener) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
       const run = (): void => listener(request, response)
-      if (taken < most || isUrgent(request)) take(run)
-      else waiting.push({ run, since: clock.now() })
+      const free = taken < most && waiting.length === 0 && !connected
+      if (free || isUrgent(request)) take(run)
+      else {
+        waiting.push({ run, since: clock.now() })
+        schedule()
+      }
+    },
+    connected() {
+      connected = true
     },
     lateMs() {
       const now = clock.now()

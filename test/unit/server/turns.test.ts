@@ -55,6 +55,30 @@ it('takes up fewer where turns are long', async () => {
   expect(steps.slice(0, 6)).toEqual([MOST, 8, 4, 2, 1, 1])
 })
 
+it('lets connections that come one after the other go before requests that wait, for some turns', async () => {
+  const { turns, taken, ask } = listening()
+  for (let request = 0; request < 2 * MOST; request++) ask(READ)
+  const steps: number[] = []
+  while (taken.length < 2 * MOST) {
+    const before = taken.length
+    turns.connected()
+    await nextTurn()
+    steps.push(taken.length - before)
+  }
+  expect(steps).toEqual([0, 0, 0, 0, MOST])
+})
+
+it('takes up a request behind a connection a moment later, and none before one that came first', async () => {
+  const { turns, taken, ask } = listening()
+  turns.connected()
+  for (const url of ['/1', '/2', '/3']) ask({ ...READ, url })
+  expect(taken).toEqual([])
+  await nextTurn()
+  ask({ ...READ, url: '/4' })
+  while (taken.length < 4) await nextTurn()
+  expect(taken).toEqual(['/1', '/2', '/3', '/4'])
+})
+
 it('says how long requests had to wait, those among them that wait yet', async () => {
   const { turns, ask, clock } = listening()
   for (let request = 0; request < 2 * MOST; request++) ask(READ)
