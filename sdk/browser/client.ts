@@ -102,6 +102,7 @@ async function open(
     app: `${encodeURIComponent(app.name)}/${encodeURIComponent(app.version ?? 0)}`,
     sdk: `browser/${SDK_VERSION}`,
   }
+  const instance = uuid()
   const emitter = createEmitter()
   const storage = createStorage(name)
   const overrides = allowed ? new Map<FlagKey, FlagAnswer>() : undefined
@@ -209,6 +210,7 @@ async function open(
             Authorization: `Bearer ${key}`,
             'Content-Type': 'application/json',
             'Halyard-App': sender.app,
+            'Halyard-Instance': instance,
             'Halyard-SDK': sender.sdk,
             // Without the address of the stream, the whole answer is needed.
             ...(etag && uri && { 'If-None-Match': etag }),
@@ -218,6 +220,7 @@ async function open(
       const { status, headers } = answer
       const body = await answer.text()
       if (flight !== mine) return
+      wait = Math.min(SELDOM_MS, Number(headers.get('retry-after')) * 1_000 || 0)
       const from = connected ? 'stream' : 'poll'
       if (status === 200) {
         const kept: Kept = [body, headers.get('etag'), clock()]
@@ -228,11 +231,11 @@ async function open(
         source = from
       } else {
         refused = status > 400 && status < 405
-        wait = Math.min(SELDOM_MS, Number(headers.get('retry-after')) * 1_000 || 0)
         throw new Error(`${url} answered ${status}`)
       }
       become('ready')
-      wait = (connected ? SELDOM_MS : POLL_MS) * pace * (0.75 + random() / 2)
+      // After a kill the server wants to hear soon what is held: from the next question.
+      wait = (wait || (connected ? SELDOM_MS : POLL_MS)) * pace * (0.75 + random() / 2)
       follow()
     } catch (cause) {
       if (flight !== mine) return

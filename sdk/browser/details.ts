@@ -46,12 +46,12 @@ export const typeName = (value: unknown): string => (Array.isArray(value) ? 'arr
 
 /** @param answer undefined: the flag is not known, or nothing is */
 export function detailsOf<T>(answer: FlagAnswer | undefined, fallback: T, facts: Facts): Details<T> {
-  const { value = fallback, variant, reason, errorCode, errorDetails, metadata = {} } = answer ?? {}
+  const { value = fallback, variant, reason = 'ERROR', errorCode, errorDetails, metadata = {} } = answer ?? {}
   if (answer && typeName(value) === typeName(fallback)) {
     return {
       value: value as T,
       variant,
-      reason: reason ?? 'ERROR',
+      reason,
       errorCode,
       errorDetails,
       metadata,

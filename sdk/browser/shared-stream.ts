@@ -57,13 +57,11 @@ export function createSharedStream(name: string, hear: (news: News | null) => vo
   function begin(mine: AbortController): void {
     const { signal } = mine
     channel.postMessage(null)
+    // The lock may have been granted to one whose turn is over by now, who would keep it for good.
+    const take = (): unknown => signal.aborted || lead(mine)
     const locks = navigator.locks
-    if (locks)
-      // It may have been granted to one whose turn is over by now, who would keep it for good.
-      locks
-        .request(name, { signal }, () => signal.aborted || lead(mine))
-        .catch(() => signal.aborted || void lead(mine))
-    else void lead(mine)
+    if (locks) locks.request(name, { signal }, take).catch(take)
+    else take()
   }
 
   channel.onmessage = ({ data }) => {

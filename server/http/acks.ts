@@ -1,6 +1,6 @@
 /** Who applied what: SDKs acknowledge kills, so that whoever killed knows. */
-import { LIMITS } from '@halyard/sdk/core'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { LIMITS, type State } from '@halyard/sdk/core'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Acknowledgement } from '../contract/endpoints/evaluation.ts'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
@@ -22,28 +22,28 @@ type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 const DEPTH = 4
 
 /** The process that asks, as it names itself; undefined where it does not. */
-export function callerIn(keyId: string, headers: Headers): Caller | undefined {
+export function callerIn({ keyId, kind }: SdkPrincipal, headers: Headers): Caller | undefined {
   const instance = instanceName(headers['halyard-instance'] as string | undefined)
   if (instance === undefined) return undefined
   const [app, sdk, stream] = ['halyard-app', 'halyard-sdk', 'halyard-stream'].map(
     (name) => headers[name],
   ) as (string | undefined)[]
   const number = /^[1-9]\d{0,8}$/.test(stream ?? '') ? Number(stream) : 0
-  return { keyId, instance, stream: number, ...callerNames(app ?? '', sdk ?? '') }
+  return { keyId, instance, page: kind === 'client', stream: number, ...callerNames(app ?? '', sdk ?? '') }
 }
 
 /** A stream whose caller is known to follow for as long as it is open. */
 export function followed(
   { delivery }: Live,
-  { environment, keyId }: SdkPrincipal,
+  principal: SdkPrincipal,
   headers: Headers,
   stream: StreamHandle,
 ): StreamHandle {
-  const caller = callerIn(keyId, headers)
+  const caller = callerIn(principal, headers)
   if (caller === undefined) return stream
   const lastEventId = headers['last-event-id']
   const holds = stateOfEventId(typeof lastEventId === 'string' ? lastEventId : undefined)
-  const left = delivery.opened(environment.id, caller, holds)
+  const left = delivery.opened(principal.environment.id, caller, holds)
   return {
     close() {
       left()
@@ -53,11 +53,33 @@ export function followed(
 }
 
 /** A request for the whole state by one who may hold a state already. */
-export function noteAsked({ delivery }: Live, { environment, keyId }: SdkPrincipal, headers: Headers): void {
-  const caller = callerIn(keyId, headers)
+export function noteAsked({ delivery }: Live, principal: SdkPrincipal, headers: Headers): void {
+  const caller = callerIn(principal, headers)
   if (caller === undefined) return
   const [, held] = /"(\d{1,15}-\d{1,15})/.exec(headers['if-none-match'] ?? '') ?? []
-  delivery.asked(environment.id, caller, stateOfEventId(held))
+  delivery.asked(principal.environment.id, caller, stateOfEventId(held))
+}
+
+/**
+ * A page asked for its answers. Who has those of a state holds its kills; others are asked to come back soon after a
+ * kill, with what they hold by then.
+ */
+export function notePage(
+  { delivery }: Live,
+  { environment }: SdkPrincipal,
+  page: Caller,
+  holds: State | undefined,
+  reply: FastifyReply,
+): void {
+  const pending = holds === undefined ? [] : [...holds.pending.values()].flat()
+  delivery.asked(
+    environment.id,
+    page,
+    holds,
+    pending.map(({ id }) => id),
+  )
+  const againMs = holds === undefined ? delivery.againMs(environment.id) : undefined
+  if (againMs !== undefined) reply.header('retry-after', Math.ceil(againMs / 1_000))
 }
 
 export function serveAcks(scope: FastifyInstance, edge: Edge): void {
@@ -87,8 +109,9 @@ export function serveAcks(scope: FastifyInstance, edge: Edge): void {
       },
     },
     async (request, reply) => {
-      const { keyId, environment } = request.principal as SdkPrincipal
-      const caller = callerIn(keyId, request.headers)
+      const principal = request.principal as SdkPrincipal
+      const { environment } = principal
+      const caller = callerIn(principal, request.headers)
       if (caller === undefined) {
         throw new Problem('invalid-request', 'Say which process this is: send the header Halyard-Instance.')
       }

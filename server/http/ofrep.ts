@@ -8,6 +8,7 @@ import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Caller } from '../live/key-uses.ts'
 import type { BulkAnswer, Live, Principal } from '../live/live.ts'
+import { callerIn, notePage } from './acks.ts'
 import { accept, authorise, type Gate, keyIn } from './authorise.ts'
 import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
@@ -161,26 +162,29 @@ export function serveOfrep(scope: FastifyInstance, edge: Edge): void {
   function answerAll(
     request: FastifyRequest,
     reply: FastifyReply,
-    { environment, kind, keyId }: SdkPrincipal,
+    principal: SdkPrincipal,
     context: Context,
   ): void {
+    const { environment, kind, keyId } = principal
     const known = request.headers['if-none-match']
     if (request.caller !== undefined) live.usage.fetched(environment.id, kind, request.caller)
     // Who holds the answer already is told so before anything is computed.
     const knows = known === undefined ? undefined : (etag: string) => matchesEtag(known, etag)
+    const page = callerIn(principal, request.headers)
+    const state = page && live.live(environment.id)?.state
+    const send = (answer: BulkAnswer): void => {
+      const current = knows?.(answer.etag) === true
+      if (page !== undefined) notePage(live, principal, page, current ? state : undefined, reply)
+      sendAll(reply, answer, current)
+    }
     const answer = live.evaluateAll(environment.id, { scope: kind, keyId }, context, knows)
-    if (answer instanceof Promise) {
-      answer.then((late) => sendAll(reply, late, knows)).catch((error: unknown) => reply.send(error))
-    } else sendAll(reply, answer, knows)
+    if (answer instanceof Promise) answer.then(send).catch((error: unknown) => reply.send(error))
+    else send(answer)
   }
 
-  function sendAll(
-    reply: FastifyReply,
-    { body, etag, from }: BulkAnswer,
-    knows: ((etag: string) => boolean) | undefined,
-  ): void {
+  function sendAll(reply: FastifyReply, { body, etag, from }: BulkAnswer, current: boolean): void {
     reply.header('etag', etag)
-    if (knows?.(etag)) {
+    if (current) {
       metrics.evaluations.notModified++
       reply.code(304).send()
       return

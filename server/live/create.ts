@@ -15,6 +15,7 @@ import { createDelivery } from './delivery/delivery.ts'
 import { createRollCall, type RollCallDeps } from './delivery/roll-call.ts'
 import { createDirectory, type KnownKey } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
+import { exposes } from './exposure.ts'
 import { createFlagReads } from './flag-reads.ts'
 import type { HeldEnvironment, HeldLog } from './held-log.ts'
 import { createHub } from './hub.ts'
@@ -239,7 +240,14 @@ export function createLive(deps: LiveDeps): Live {
     // Kills without a revision change nothing of what led here.
     else if (before === undefined || compareStates(before.state, after.state) !== 0) ring.clear(after.id)
     if (before === undefined) queueMicrotask(() => kills.opened(after.id))
-    delivery.changed(after.id, after.state, before?.state, delta)
+    delivery.changed({
+      environment: after.id,
+      after: after.state,
+      before: before?.state,
+      delta,
+      exposed: () =>
+        exposes((before as HeldEnvironment).compiled, (after as HeldEnvironment).compiled, delta),
+    })
     const kill = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
     const window = kill ? delivery.windowMs(after.id) : undefined
     streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta, window)

@@ -36,6 +36,11 @@ export class Exposure {
   }
 }
 
+/** The same of one step alone. */
+export function exposes(before: Compiled, after: Compiled, delta: Delta | undefined): boolean {
+  return new Exposure(before).moved(after, delta)
+}
+
 function changedNodes(before: State, after: State, delta: Delta | undefined): readonly Node[] | 'unknown' {
   const nodes: Node[] = []
   if (before.pending !== after.pending) {

@@ -126,6 +126,18 @@ describe('a page that is open', () => {
     await until('it is on', async () => (await shown(page)) === 'on')
   })
 
+  it('says by its next question that it holds a kill', async () => {
+    const page = await open('/shop')
+    await connected(page)
+    const { status: address } = (await kill()) as { readonly status: string }
+    await until('the page is off', async () => (await shown(page)) === 'off')
+    type Told = { readonly pollers: { readonly known: number; readonly applied: number } }
+    await until('whoever killed knows', async () => {
+      const { pollers } = await at.api.must<Told>('GET', address)
+      return pollers.known > 0 && pollers.applied > 0
+    })
+  })
+
   it('keeps its values offline, and has the news when the network is back', async () => {
     const page = await open('/shop')
     await connected(page)

@@ -138,10 +138,23 @@ export const evaluationEndpoints = {
       'OpenFeature Remote Evaluation Protocol. The ETag changes with the flags, with the attributes that they read, and with time where a dated rule turns.',
     params: NONE,
     query: bulkQuery,
-    headers: callerHeaders.extend({ 'if-none-match': z.string().optional() }),
+    headers: callerHeaders.extend({
+      'if-none-match': z.string().optional(),
+      'halyard-instance': z
+        .string()
+        .meta({ description: 'Tells a page from others: it counts among the pollers of a kill' })
+        .optional(),
+    }),
     body: request,
     answers: {
-      200: { description: 'The evaluations', body: BulkAnswer },
+      200: {
+        description: 'The evaluations',
+        body: BulkAnswer,
+        headers: {
+          'Retry-After':
+            'To pages, for a minute after a kill that they can see: in how many seconds to ask again, with what they hold by then in If-None-Match, so that whoever killed knows',
+        },
+      },
       304: { description: 'As the ETag in If-None-Match says' },
       400: malformed(BulkFailure),
     },

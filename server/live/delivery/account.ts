@@ -42,12 +42,18 @@ export type PollersAccount = {
   readonly worstCaseMs: number
 }
 
+/** The same, as one instance says it: with the names of some, since others may have been asked by the same. */
+export type PollersSaid = PollersAccount & {
+  readonly has?: readonly string[]
+  readonly waits?: readonly string[]
+}
+
 /** What one instance says of an environment. */
 export type EnvironmentAccount = Position & {
   /** Why it cannot hold what is newer, where that is so. */
   readonly refused?: string
   /** By the kill's id. */
-  readonly kills: Readonly<Record<string, { readonly sdks: SdksAccount; readonly pollers: PollersAccount }>>
+  readonly kills: Readonly<Record<string, { readonly sdks: SdksAccount; readonly pollers: PollersSaid }>>
 }
 
 export type ServerAccount = {
@@ -110,11 +116,7 @@ export function reportOf(
       missing,
     },
     sdks: togetherOf(parts.map(({ sdks }) => sdks)),
-    pollers: {
-      known: sum(parts.map(({ pollers }) => pollers.known)),
-      applied: sum(parts.map(({ pollers }) => pollers.applied)),
-      worstCaseMs: Math.max(0, ...parts.map(({ pollers }) => pollers.worstCaseMs)),
-    },
+    pollers: pollersOf(parts.map(({ pollers }) => pollers)),
   }
 }
 
@@ -157,6 +159,18 @@ function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
       p99Ms: quantile(latencies, 0.99),
       slowestMs: quantile(latencies, 1),
     }),
+  }
+}
+
+/** Each of those with a name once; the others as often as they were counted. */
+function pollersOf(parts: readonly PollersSaid[]): PollersAccount {
+  const has = new Set(parts.flatMap((part) => part.has ?? []))
+  const named = new Set([...has, ...parts.flatMap((part) => part.waits ?? [])])
+  const count = (names: readonly string[] | undefined): number => names?.length ?? 0
+  return {
+    known: named.size + sum(parts.map((part) => part.known - count(part.has) - count(part.waits))),
+    applied: has.size + sum(parts.map((part) => part.applied - count(part.has))),
+    worstCaseMs: Math.max(0, ...parts.map((part) => part.worstCaseMs)),
   }
 }
 

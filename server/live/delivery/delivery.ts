@@ -36,17 +36,28 @@ export type AskedKill = {
   readonly at: Position | undefined
 }
 
+export type Change = {
+  readonly environment: LogId
+  readonly after: State
+  readonly before: State | undefined
+  readonly delta: Delta | undefined
+  /** Whether pages may get other answers by it; asked where it brings kills. */
+  readonly exposed: () => boolean
+}
+
 export type Delivery = {
   start(): void
   /** A stream of this caller is open. @returns to be called at its end */
   opened(environment: LogId, caller: Caller, holds: Position | undefined): () => void
-  /** It asked for the whole state, holding this one. */
-  asked(environment: LogId, caller: Caller, holds: Position | undefined): void
+  /** It asked for the whole state, holding this one, with these kills that have no revision yet. */
+  asked(environment: LogId, caller: Caller, holds: Position | undefined, kills?: readonly string[]): void
+  /** In how many milliseconds a page should ask again, so that what it holds is known; undefined where that is not needed. */
+  againMs(environment: LogId): number | undefined
   acknowledged(environment: LogId, caller: Caller, acknowledgement: Acknowledgement): void
   /** It has closed. */
   gone(environment: LogId, caller: Caller): void
   /** The environment's state was swapped. */
-  changed(environment: LogId, after: State, before: State | undefined, delta: Delta | undefined): void
+  changed(change: Change): void
   closed(environment: LogId): void
   /** Who speaks to this instance; undefined where nobody did yet. */
   roster(environment: LogId): Roster | undefined
@@ -105,6 +116,8 @@ const FOLLOWED_MS = 60_000
 const READ_MS = 500
 /** The same, of the board alone, and after it was late, milliseconds. */
 const WAIT = { most: READ_MS, late: 50 }
+/** For so long after a kill pages are asked what they hold, milliseconds. */
+const PAGES_MS = 60_000
 /** Acknowledgements that are taken a millisecond; the least and the most that they are spread over. */
 const ACKS_A_MS = 20
 const WINDOW = { least: 10, most: 2_000 }
@@ -137,14 +150,15 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     { kills }: Watched,
     follower: Parameters<KillWatch['reached']>[0],
     from: Position,
-    told: Pick<Acknowledgement, 'afterMs' | 'kills'> | undefined,
+    ids: readonly string[],
+    afterMs: number | undefined,
   ): void {
     for (const watch of kills) {
-      const { afterMs = 0, kills: ids = [] } = told ?? {}
       const named = ids.includes(watch.kill)
       if (!named && (watch.at === undefined || compareStates(from, watch.at) < 0)) continue
-      const ms = clock.now() - afterMs - watch.acceptedAt
-      if (watch.reached(follower, ms, told !== undefined)) metrics.observeKillApplied(Math.max(0, ms) / 1_000)
+      const ms = clock.now() - (afterMs ?? 0) - watch.acceptedAt
+      if (watch.reached(follower, ms, afterMs !== undefined))
+        metrics.observeKillApplied(Math.max(0, ms) / 1_000)
       news = true
     }
     if (news) tell()
@@ -232,6 +246,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     }
   }
 
+  function windowMs(environment: LogId): number {
+    const { size = 0 } = environments.get(environment)?.roster ?? {}
+    return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))
+  }
+
   function follow(asked: AskedKill): void {
     const { environment, kill, at } = asked
     const name = `${environment}/${kill}`
@@ -260,31 +279,32 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     opened(environment, caller, holds) {
       const watched = of(environment)
       const { follower, close } = watched.roster.opened(caller, holds, clock.now())
-      if (holds !== undefined) reached(watched, follower, holds, undefined)
+      if (holds !== undefined) reached(watched, follower, holds, [], undefined)
       return close
     },
-    asked(environment, caller, holds) {
+    asked(environment, caller, holds, kills = []) {
       const watched = of(environment)
       const follower = watched.roster.asked(caller, holds, clock.now())
-      if (holds !== undefined) reached(watched, follower, holds, undefined)
+      if (holds !== undefined) reached(watched, follower, holds, kills, undefined)
     },
     acknowledged(environment, caller, { epoch, revision, afterMs, kills }) {
       const watched = of(environment)
       const at = { epoch, revision }
       metrics.acknowledgements++
       const follower = watched.roster.asked(caller, at, clock.now())
-      reached(watched, follower, at, { afterMs, kills })
+      reached(watched, follower, at, kills, afterMs)
     },
     gone(environment, { keyId, instance }) {
       environments.get(environment)?.roster.gone(keyId, instance)
     },
-    changed(environment, after, before, delta) {
+    changed({ environment, after, before, delta, exposed }) {
       const ids = newKills(after, before, delta)
       const watched = ids.length > 0 ? of(environment) : environments.get(environment)
       if (watched === undefined) return
+      const pages = ids.length > 0 && exposed()
       for (const { id, at, acceptedAt } of ids) {
         const known = watched.kills.find(({ kill }) => kill === id)
-        if (known === undefined) watched.kills.push(watchKill(id, at, clock.now(), acceptedAt))
+        if (known === undefined) watched.kills.push(watchKill(id, at, clock.now(), acceptedAt, pages))
         else known.at ??= at
         if (at !== undefined && known?.promised) follow({ environment, kill: id, at })
       }
@@ -292,6 +312,13 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       if (watched.kills.length === 0) return
       news = true
       tell()
+    },
+    againMs(environment) {
+      const now = clock.now()
+      const asks = environments
+        .get(environment)
+        ?.kills.some(({ pages, since }) => pages && now - since < PAGES_MS)
+      return asks ? windowMs(environment) : undefined
     },
     closed: (environment) => void environments.delete(environment),
     roster: (environment) => environments.get(environment)?.roster,
@@ -302,10 +329,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       }
       return counts
     },
-    windowMs(environment) {
-      const { size = 0 } = environments.get(environment)?.roster ?? {}
-      return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))
-    },
+    windowMs,
     async told({ environment, kill }) {
       const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
       if (watch !== undefined) {

@@ -23,10 +23,13 @@ export type KillWatch = {
    */
   reached(follower: Follower, ms: number, told: boolean): boolean
   awaits(follower: Follower): boolean
+  /** Whether pages are to say that they have it. */
+  readonly pages: boolean
   account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
 }
 
 const MOST_ARRIVED = 10_000
+const MOST_POLLERS = 2_000
 /** Clocks of instances that differ by more than this are not compared, milliseconds. */
 const BELIEVED_MS = 10_000
 
@@ -35,18 +38,21 @@ const BELIEVED_MS = 10_000
  * @param at the state that has it
  * @param since now, epoch milliseconds
  * @param acceptedAt as the kill itself says, epoch milliseconds
+ * @param pages whether it can change what pages see; else nobody waits for them
  */
 export function watchKill(
   kill: string,
   at: Position | undefined,
   since: number,
   acceptedAt: number,
+  pages: boolean,
 ): KillWatch {
   // Weak: one that has gone is held by nobody.
   const confirmed = new WeakSet<Follower>()
   const latencies: Record<string, number> = {}
   /** It is this instance's to count. */
-  const here = (follower: Follower): boolean => follower.since <= since && follower.elsewhereAt > since
+  const here = (follower: Follower): boolean =>
+    follower.since <= since && follower.elsewhereAt > since && (pages || !follower.page)
 
   const watch: KillWatch = {
     kill,
@@ -54,10 +60,13 @@ export function watchKill(
     acceptedAt: Math.abs(since - acceptedAt) < BELIEVED_MS ? acceptedAt : since,
     at,
     promised: false,
+    pages,
     reached(follower, ms, told) {
       if (confirmed.has(follower)) return false
       confirmed.add(follower)
       if (!here(follower) && !(told && follower.elsewhereAt < Number.POSITIVE_INFINITY)) return false
+      // Of one that asks now and then it is not known since when it has it.
+      if (!follower.streamed && !told) return false
       const rounded = String(Number(Math.max(0, ms).toPrecision(2)))
       latencies[rounded] = (latencies[rounded] ?? 0) + 1
       return true
@@ -69,7 +78,7 @@ export function watchKill(
       const waiting: ReturnType<typeof shown>[] = []
       const arrived: string[] = []
       const moved = roster.departed(since).slice(0, MOST_ARRIVED)
-      const pollers = { known: 0, applied: 0, worstCaseMs: 0 }
+      const pollers = { known: 0, applied: 0, worstCaseMs: 0, has: [] as string[], waits: [] as string[] }
       for (const follower of roster.all()) {
         const applies = has(follower)
         if (!here(follower)) {
@@ -78,9 +87,10 @@ export function watchKill(
         }
         if (!follower.streamed) {
           // Who has asked once may be about to open a stream, here or elsewhere.
-          if (follower.everyMs === 0) continue
+          if (follower.everyMs === 0 && !follower.page) continue
           pollers.known++
           if (applies) pollers.applied++
+          if (pollers.known <= MOST_POLLERS) pollers[applies ? 'has' : 'waits'].push(follower.instance)
           pollers.worstCaseMs = Math.max(pollers.worstCaseMs, follower.everyMs)
           continue
         }

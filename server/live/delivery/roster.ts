@@ -11,6 +11,7 @@ export type Position = { readonly epoch: number; readonly revision: number }
 export type Follower = CallerNames &
   Position & {
     readonly instance: string
+    readonly page: boolean
     /** When it was first heard, or came back from another instance, epoch milliseconds. */
     since: number
     /** It held a state then: it may have been another instance's. */
@@ -48,6 +49,8 @@ export function howOf({ streams, streamed, elsewhereAt }: Follower): How {
 export type Caller = CallerNames & {
   readonly keyId: string
   readonly instance: string
+  /** Of a browser: it has answers, and no state. */
+  readonly page: boolean
   /** Which of its streams is open, here or at another instance, as it counts them; 0 for none. */
   readonly stream: number
 }
@@ -97,9 +100,9 @@ export function createRoster(clock: { now(): number }): Roster {
       return known
     }
     if (followers.size >= MOST) makeRoom()
-    const { app, version, sdk, instance } = caller
+    const { app, version, sdk, instance, page } = caller
     const follower: Follower = {
-      ...{ app, version, sdk, instance, since: now, heardAt: now, moved: holds !== undefined },
+      ...{ app, version, sdk, instance, page, since: now, heardAt: now, moved: holds !== undefined },
       epoch: holds?.epoch ?? 0,
       revision: holds?.revision ?? 0,
       streams: 0,

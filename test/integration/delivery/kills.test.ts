@@ -3,9 +3,11 @@
  * what instances share through Redis, and through Postgres where there is none.
  */
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { connect as connectPage } from '../../../sdk/browser/index.ts'
 import type { KillReport } from '../../../server/live/delivery/account.ts'
 import { behindOneAddress } from '../../support/balancer.ts'
+import { asPage } from '../../support/page.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
@@ -162,6 +164,36 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     await closeAll(started)
   })
 
+  it('counts pages that say what they hold when they ask again, and waits for none of them', async () => {
+    vi.stubGlobal('BroadcastChannel', QuietChannel)
+    asPage('https://shop.example', urls[0]!)
+    onTestFinished(() => void vi.unstubAllGlobals())
+    await first().ask('PATCH', ENVIRONMENT, {
+      body: { settings: { corsOrigins: ['https://shop.example'] } },
+      headers: { 'if-match': '*' },
+    })
+    await first().ask('PATCH', `${ENVIRONMENT}/flags/${flag}`, {
+      body: { visibility: 'client' },
+      headers: { 'if-match': '*' },
+    })
+    const page = await connectPage({ url: urls[0]!, key: await first().sdkKey('client') })
+    onTestFinished(() => page.close())
+    await until('its stream works', () => page.status().connected && page.boolean(flag, false))
+    const { status, body } = await kill('?wait=sdks&timeout=10s', 1)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ sdks: { known: 0 }, pollers: { known: 1 } })
+    await until('it says that it has it', async () => {
+      const answer = await services[1]!.ask('GET', body.status)
+      return (answer.body as KillReport).pollers.applied === 1
+    })
+    expect(page.boolean(flag, true)).toBe(false)
+    // Of a flag that no page sees there is nothing for it to say.
+    const made = { key: `${flag}-inside`, type: 'boolean' }
+    await first().ask('POST', `${PROJECT}/flags`, { body: made })
+    const inside = await first().ask('PUT', `${ENVIRONMENT}/flags/${flag}-inside/kill`)
+    expect(inside.body.pollers).toMatchObject({ known: 0 })
+  })
+
   it('streams its status to whoever follows it', async () => {
     const started = await apps(2, (at) => urls[at]!)
     started[0]!.child.kill('SIGSTOP')
@@ -253,3 +285,10 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     expect(unknown.status).toBe(404)
   })
 })
+
+/** Of one tab: there is nobody else to be told. */
+class QuietChannel {
+  onmessage = undefined
+  postMessage() {}
+  close() {}
+}
