@@ -127,7 +127,7 @@ export interface Live {
    * in time is accepted without it: then it is in effect, and has no revision yet.
    */
   commit<R>(request: Omit<CommitRequest<R>, 'known'>): Promise<Committed<R>>
-  /** Brings kills that were accepted without the database into the log, where it answers. Never rejects. */
+  /** Brings kills that were accepted without the database into the log, where it takes them soon. Never rejects. */
   settleKills(environment: LogId): Promise<void>
   /** Where the kill of a flag is kept. */
   durabilityOf(environment: LogId, flag: FlagKey, kill: string): Durability

@@ -32,7 +32,7 @@ export type Kills = {
   receive(sealed: string): Promise<boolean>
   /** The environment is held now. */
   opened(environment: LogId): void
-  /** Brings accepted kills of the environment into the log, where the database answers. Never rejects. */
+  /** Brings accepted kills of the environment into the log, where the database takes them soon. Never rejects. */
   settle(environment: LogId): Promise<void>
   /** Whether kills wait for the database. */
   readonly waiting: boolean
@@ -58,6 +58,10 @@ const PATIENCE_MS = { well: 300, failing: 100 }
 /** How long the answer waits for the kill to be shared, and after that was late once, milliseconds. */
 const SHARED_MS = { most: 100, late: 30 }
 const TICK_MS = 500
+/** What is shared may be lost there. */
+const SHARE_AGAIN_TICKS = 10
+/** How long an edit waits for accepted kills to come into the log first, milliseconds. */
+const SETTLED_MS = 300
 
 type Kept = { readonly accepted: AcceptedKills; readonly sealed: string; shared: boolean }
 
@@ -65,8 +69,9 @@ export function createKills(deps: KillsDeps): Kills {
   const { hub, journal, spreads, key, mint, storeAnswers, log, clock } = deps
   const waiting = new Map<string, Kept>()
   const shared = patience(SHARED_MS.most, SHARED_MS.late)
-  const listening: (() => Promise<void>)[] = []
+  const listening: Promise<() => Promise<void>>[] = []
   let ticking: NodeJS.Timeout | undefined
+  let ticks = 0
 
   function hold({ environment, kills }: AcceptedKills): void {
     hub.pend(environment, listed(kills), [])
@@ -218,7 +223,8 @@ export function createKills(deps: KillsDeps): Kills {
 
   /** Whoever was out of reach hears of it later; a database that is back takes what waits. */
   function tick(): void {
-    for (const kept of waiting.values()) void share(kept)
+    const again = ++ticks % SHARE_AGAIN_TICKS === 0
+    for (const kept of waiting.values()) if (again || !kept.shared) void share(kept)
     void look().catch(() => undefined)
     if (storeAnswers()) void settle()
   }
@@ -245,7 +251,8 @@ export function createKills(deps: KillsDeps): Kills {
         }
       }
       ticking ??= setInterval(tick, TICK_MS)
-      for (const spread of spreads) listening.push(await spread.listen(take))
+      // A start waits for nobody.
+      for (const spread of spreads) listening.push(spread.listen(take))
     },
     kill,
     durabilityOf(environment, flag, id) {
@@ -259,14 +266,15 @@ export function createKills(deps: KillsDeps): Kills {
       for (const { accepted } of waiting.values()) if (accepted.environment === environment) hold(accepted)
     },
     async settle(environment) {
-      if ((hub.environment(environment)?.state.pending.size ?? 0) > 0) await settle()
+      const pending = hub.environment(environment)?.state.pending.size ?? 0
+      if (pending > 0 && storeAnswers()) await inTime(settle(), SETTLED_MS)
     },
     get waiting() {
       return waiting.size > 0
     },
     async stop() {
       clearInterval(ticking)
-      await Promise.all(listening.map((stop) => stop()))
+      await Promise.all(listening.map(async (stop) => (await stop)()))
     },
   }
 }
