@@ -259,6 +259,8 @@ export function createKills(deps: KillsDeps): Kills {
       const state = hub.environment(environment)?.state
       if (state !== undefined && idsIn(entryOf(state, 'kill', flag)).includes(id)) return 'postgres'
       const kept = [...waiting.values()].find(({ accepted }) => accepted.kills[flag]?.id === id)
+      const open = kept !== undefined || state?.pending.get(flag)?.some((one) => one.id === id)
+      if (!open && state !== undefined) return 'postgres'
       return kept?.shared ? 'journal+redis' : 'journal'
     },
     receive,
