@@ -213,7 +213,8 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     expect(body).toMatchObject({
       durability: expect.stringContaining('journal'),
       kills: [{ key: flag }, { key: tagged }],
-      servers: { live: 2, applied: 2 },
+      // The third one of before may not be known to have ended.
+      servers: { applied: 2 },
     })
     await postgres.giveBack()
     await settled()
