@@ -3,7 +3,7 @@
  * other instances, is in effect there at once, and is brought into the log when the database is back: exactly once, by
  * whichever instance is first. Nothing but the log ends it.
  */
-import { type Entry, entryOf, type FlagKey, type Kill, type State } from '@halyard/sdk/core'
+import { compareStates, type Entry, entryOf, type FlagKey, type Kill, type State } from '@halyard/sdk/core'
 import type { Edit, LogId, LogView } from '../../domain/change.ts'
 import { Problem } from '../../domain/problem.ts'
 import { settleKills } from '../../domain/settle-kills.ts'
@@ -150,13 +150,15 @@ export function createKills(deps: KillsDeps): Kills {
     kills,
   }: AcceptedKills): Promise<boolean> {
     try {
-      await hub.commit({
+      const { heads } = await hub.commit({
         scope: { path: [environment] },
         ...{ actor, comment, idempotency },
         edit: settleKills(environment, kills),
         urgent: true,
       })
-      return true
+      // Written, and perhaps not held yet: until then it is pending that keeps the flag off.
+      const [held, head] = [hub.environment(environment)?.state, heads.get(environment)]
+      return held === undefined || head === undefined || compareStates(held, head) >= 0
     } catch (cause) {
       if (cause instanceof Problem && cause.type === 'environment-not-found') return true
       // It is in the log, of which not enough is kept to answer it again.
