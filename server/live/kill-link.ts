@@ -1,14 +1,15 @@
 /**
- * Links that kill one flag, or one group of them, and can do nothing else. What a link may do stands in its token, signed, and nowhere else: every
- * instance reads it without asking anybody, so that it works while the database is away. It is in force for as long
- * as the key that made it.
+ * Links that kill one flag, or one group of them, and can do nothing else. What a link may do stands in its token, signed,
+ * and nowhere else: every instance reads it without asking anybody, so that it works while the database is away. It is in
+ * force for as long as the key that made it.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { FlagKey } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { Directory } from './directory.ts'
 import type { Environment, Principal } from './live.ts'
+import { signedText, signText } from './signed-text.ts'
 
 /** One flag; or the flags of a tag, or of the whole environment, as many as were expected. */
 export type KillTarget =
@@ -42,14 +43,13 @@ export function mintKillLink(secret: Buffer, link: KillLink): string {
   const seconds = Math.floor(expiresAt / 1_000)
   const claims = [VERSION, id, environment, target, comment, seconds, keyId, keyMark]
   const text = Buffer.from(JSON.stringify(claims)).toString('base64url')
-  return `${macOf(secret, text)}.${text}`
+  return signText(text, secret)
 }
 
 /** What the token was made for, expired or not; undefined for what was not made here. */
 export function readKillLink(secret: Buffer, token: string): KillLink | undefined {
-  const [mac = '', text = '', more] = token.length > LONGEST_TOKEN ? [] : token.split('.')
-  const [given, right] = [Buffer.from(mac), Buffer.from(macOf(secret, text))]
-  if (more !== undefined || given.length !== right.length || !timingSafeEqual(given, right)) return undefined
+  const text = token.length > LONGEST_TOKEN ? undefined : signedText(token, secret)
+  if (text === undefined) return undefined
   // It is signed, so it is as it was made, by this version or by a later one.
   const claims = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
   const [version, id, environment, target, comment, seconds, keyId, keyMark] = claims
@@ -59,10 +59,6 @@ export function readKillLink(secret: Buffer, token: string): KillLink | undefine
     comment: comment === '' ? undefined : comment,
     expiresAt: seconds * 1_000,
   }
-}
-
-function macOf(secret: Buffer, claims: string): string {
-  return createHmac('sha256', secret).update(`halyard kill link\n${claims}`).digest('base64url')
 }
 
 /** Tells nothing of the key's digest. */

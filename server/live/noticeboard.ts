@@ -31,23 +31,17 @@ const WAIT = { most: 250, late: 50 }
  * another instance may reach only one of them.
  */
 export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboard {
+  const [ofFirst, ofSecond] = [patience(WAIT.most, WAIT.late), patience(WAIT.most, WAIT.late)]
   return {
     put: (name, text, forMs) => first.put(name, text, forMs).catch(() => second.put(name, text, forMs)),
-    ...readBoth(first, second),
-    async remove(name) {
-      await Promise.allSettled([first.remove(name), second.remove(name)])
-    },
-  }
-}
-
-function readBoth(...boards: readonly Noticeboard[]): Pick<Noticeboard, 'all'> {
-  const each = boards.map(({ all }) => ({ all, inTime: patience(WAIT.most, WAIT.late) }))
-  return {
     async all() {
-      const reads = each.map(({ all }) => all())
-      const found = await Promise.all(each.map(({ inTime }, at) => inTime(reads[at] ?? Promise.resolve([]))))
+      const reads = [first.all(), second.all()] as const
+      const found = await Promise.all([ofFirst(reads[0]), ofSecond(reads[1])])
       if (found.every((texts) => texts === undefined)) return Promise.any(reads)
       return found.flatMap((texts) => texts ?? [])
+    },
+    async remove(name) {
+      await Promise.allSettled([first.remove(name), second.remove(name)])
     },
   }
 }
