@@ -1,7 +1,7 @@
 /** `compact`: drops the texts of old versions, but for one state a day or an hour. */
 import { randomBytes } from 'node:crypto'
+import { minter } from '../domain/mint.ts'
 import { compact } from '../store/compact.ts'
-import { minter } from '../store/mint.ts'
 import { GRANULES, type Keep } from '../store/retention.ts'
 import { type Command, EXIT, Refusal } from './command.ts'
 import { count, isNamed, nameOf, onHistory } from './history.ts'

@@ -2,10 +2,11 @@
  * What all ways to kill have in common: the kill is committed, waited for, and told of with what is known of its
  * delivery. It takes a second at most, unless somebody asks for longer.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { compareStates, entryOf, type FlagKey } from '@halyard/sdk/core'
 import type { Edit } from '../domain/change.ts'
 import type { KillIds } from '../domain/kills.ts'
+import { minterFrom } from '../domain/mint.ts'
 import { isComplete } from '../live/delivery/account.ts'
 import type { AskedKill } from '../live/delivery/delivery.ts'
 import type { Environment, Live } from '../live/live.ts'
@@ -88,10 +89,7 @@ export async function killAndTell<R>(
 function idsOf(environment: Environment, { manager, idempotency }: KillCaller): KillIds {
   const key = idempotency?.().key
   const seed = key === undefined ? randomUUID() : JSON.stringify([environment.id, manager.keyId, key])
-  return (flag) => {
-    const digest = createHash('sha256').update(`${seed}\n${flag}`).digest('hex')
-    return BigInt(`0x${digest}`).toString(36).slice(0, 20)
-  }
+  return (flag) => minterFrom(`${seed} ${flag}`)()
 }
 
 /** The kill with the state that has it, if the log has it. */

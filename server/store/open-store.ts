@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import { SYSTEM } from '../domain/change.ts'
+import { minter } from '../domain/mint.ts'
 import { readNotice } from '../domain/notice.ts'
 import { Problem } from '../domain/problem.ts'
 import { readChanges } from './changes.ts'
@@ -12,7 +13,6 @@ import { type Database, type Db, type Lane, type Log, rowsOf } from './database.
 import { pruneKeyUses, readKeyUses, saveKeyUses } from './key-uses.ts'
 import { readKillReport, saveKillReport } from './kill-reports.ts'
 import { applyMigrations } from './migrate.ts'
-import { minter } from './mint.ts'
 import { putNotice, readNotices, removeNotice } from './notices.ts'
 import { readPast } from './past.ts'
 import { createQueue, type Waiting } from './queue.ts'
