@@ -4,6 +4,7 @@
  */
 import { compareStates } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
+import { isObject } from '../../domain/reading.ts'
 import type { Position } from './roster.ts'
 
 /** A process of an app that has not applied a kill yet. */
@@ -118,6 +119,34 @@ export function reportOf(
     sdks: togetherOf(parts.map(({ sdks }) => sdks)),
     pollers: pollersOf(parts.map(({ pollers }) => pollers)),
   }
+}
+
+/** What an instance told; undefined for what none did. Other versions of the service may tell more. */
+export function readAccount(text: string): ServerAccount | undefined {
+  try {
+    const told: unknown = JSON.parse(text)
+    if (!isObject(told) || typeof told.server !== 'string' || !isObject(told.environments)) return undefined
+    const whole = Object.values(told.environments).every(
+      (said) => isObject(said) && isObject(said.kills) && Object.values(said.kills).every(isKillAccount),
+    )
+    return whole ? (told as ServerAccount) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isKillAccount(said: unknown): boolean {
+  if (!isObject(said) || !isObject(said.sdks) || !isObject(said.pollers)) return false
+  const { known, applied, waiting, latencies, arrived, moved } = said.sdks
+  const counts = [known, applied, said.pollers.known, said.pollers.applied, said.pollers.worstCaseMs]
+  return (
+    counts.every((count) => typeof count === 'number') &&
+    Array.isArray(waiting) &&
+    waiting.every(isObject) &&
+    Array.isArray(arrived) &&
+    Array.isArray(moved) &&
+    isObject(latencies)
+  )
 }
 
 /** Whether nothing is left to wait for. */

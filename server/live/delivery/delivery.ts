@@ -13,10 +13,12 @@ import {
   type EnvironmentAccount,
   isComplete,
   type KillReport,
+  readAccount,
   reportOf,
   type ServerAccount,
 } from './account.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
+import { newKills } from './new-kills.ts'
 import { type Caller, createRoster, type How, howOf, type Position, type Roster } from './roster.ts'
 
 /** What an SDK says when it has applied a kill. */
@@ -351,71 +353,4 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       await board?.remove(self).catch(() => undefined)
     },
   }
-}
-
-type NewKill = {
-  readonly id: string
-  /** Epoch milliseconds. */
-  readonly acceptedAt: number
-  readonly at: Position | undefined
-}
-
-/** Kills that the state has and the one before it had not, those without a revision among them. */
-function newKills(after: State, before: State | undefined, delta: Delta | undefined): readonly NewKill[] {
-  // What a start finds was killed long ago.
-  if (before === undefined) return []
-  const at = { epoch: after.epoch, revision: after.revision }
-  const logged =
-    delta === undefined
-      ? [...(after.entries.get('kill') ?? [])].flatMap(([flag, { definition }]) =>
-          isSame(before.entries.get('kill')?.get(flag)?.definition, definition) ? [] : [definition],
-        )
-      : delta.entries.flatMap(({ kind, definition }) => (kind === 'kill' ? [definition] : []))
-  const pending = after.pending === before.pending ? [] : [...after.pending.values()].flat()
-  return [
-    ...logged.flatMap(killsIn).map((kill) => ({ ...kill, at })),
-    ...pending.flatMap(killsIn).map((kill) => ({ ...kill, at: undefined })),
-  ]
-}
-
-const isSame = (one: unknown, other: unknown): boolean =>
-  killsIn(one)[0]?.id === killsIn(other)[0]?.id && killsIn(one).length === killsIn(other).length
-
-/** A kill, and those that it took up. */
-function killsIn(definition: unknown): readonly { readonly id: string; readonly acceptedAt: number }[] {
-  if (!isObject(definition) || typeof definition.id !== 'string') return []
-  const also: readonly unknown[] = Array.isArray(definition.also) ? definition.also : []
-  return [{ id: definition.id, acceptedAt: Date.parse(String(definition.at)) }, ...also.flatMap(killsIn)]
-}
-
-/** What an instance told; undefined for what none did. Other versions of the service may tell more. */
-function readAccount(text: string): ServerAccount | undefined {
-  try {
-    const told: unknown = JSON.parse(text)
-    if (!isObject(told) || typeof told.server !== 'string' || !isObject(told.environments)) return undefined
-    const whole = Object.values(told.environments).every(
-      (said) => isObject(said) && isObject(said.kills) && Object.values(said.kills).every(isKillAccount),
-    )
-    return whole ? (told as ServerAccount) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isKillAccount(said: unknown): boolean {
-  if (!isObject(said) || !isObject(said.sdks) || !isObject(said.pollers)) return false
-  const { known, applied, waiting, latencies, arrived, moved } = said.sdks
-  const counts = [known, applied, said.pollers.known, said.pollers.applied, said.pollers.worstCaseMs]
-  return (
-    counts.every((count) => typeof count === 'number') &&
-    Array.isArray(waiting) &&
-    waiting.every(isObject) &&
-    Array.isArray(arrived) &&
-    Array.isArray(moved) &&
-    isObject(latencies)
-  )
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogId } from '../../domain/change.ts'
+import { isObject } from '../../domain/reading.ts'
 import { inTime } from '../in-time.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import type { Instance, Presence } from '../presence.ts'
@@ -265,8 +266,4 @@ function isPresent(told: unknown): boolean {
 
 function isTexts(told: unknown): boolean {
   return Array.isArray(told) && told.every((text) => typeof text === 'string')
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
