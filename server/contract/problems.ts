@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from '../domain/problem.ts'
 import { Json } from './documents.ts'
-import { EditedWhileKilled } from './resources.ts'
+import { EditedWhileKilled } from './kills.ts'
 
 /** What `type` is on the wire. */
 export function problemUri(type: ProblemType): string {

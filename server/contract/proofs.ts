@@ -13,6 +13,7 @@ import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
 import type * as keys from './keys.ts'
+import type * as kills from './kills.ts'
 import type * as moves from './moves.ts'
 import type * as resources from './resources.ts'
 
@@ -55,7 +56,7 @@ export type Proofs = Prove<
     Same<Omit<Schema<typeof moves.PromotionBody>, 'from' | 'to' | 'comment'>, input.PromotionInput>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,
     Same<Schema<typeof resources.DiffLine>, DiffLine>,
-    Same<Schema<typeof resources.EditedWhileKilled>, EditedWhileKilled>,
+    Same<Schema<typeof kills.EditedWhileKilled>, EditedWhileKilled>,
     Same<Schema<typeof documents.FlagConfig>, FlagConfig>,
     Same<Schema<typeof documents.Kill>, Kill>,
   ]

@@ -1,8 +1,8 @@
 /** Who is connected: whom a kill would have to reach. */
 import { z } from 'zod'
 import { endpoint } from '../endpoint.ts'
+import { DeliveryNow } from '../kills.ts'
 import { environmentParam, inEnvironment, managed, noHeaders } from '../parts.ts'
-import { DeliveryNow } from '../resources.ts'
 
 export const MOST_LISTED = 1_000
 

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { Instant, Key } from '../documents.ts'
 import { endpoint } from '../endpoint.ts'
+import { Killed, KilledGroup } from '../kills.ts'
 import {
   bodied,
   commentHeaders,
@@ -15,7 +16,6 @@ import {
   managed,
   noHeaders,
 } from '../parts.ts'
-import { Killed, KilledGroup } from '../resources.ts'
 
 /** UTF-16 code units: a link is copied, printed and read aloud. */
 const LONGEST_COMMENT = 200

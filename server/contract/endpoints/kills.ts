@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { endpoint } from '../endpoint.ts'
+import { Killed, KilledGroup, KillGroupBody, KillStatus, Unkilled } from '../kills.ts'
 import {
   atConfiguration,
   bodied,
@@ -15,7 +16,7 @@ import {
   truth,
   writeHeaders,
 } from '../parts.ts'
-import { ActionBody, Killed, KilledGroup, KillGroupBody, KillStatus, Unkilled } from '../resources.ts'
+import { ActionBody } from '../resources.ts'
 
 const path = '/api/v1/projects/:project/environments/:env/flags/:flag/kill'
 const unkill = z.strictObject({
