@@ -3,14 +3,13 @@
  * a real server, a real Postgres and real apps, and print the blocks of `text` that follow them (numbers, times and ids
  * aside). Between them happens what the document's hidden comments name: an app freezes, the database goes away.
  */
-import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../support/build.ts'
 import { plainEnvironment, processes, type Server } from '../support/process.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
+import { type Shell, startShell } from '../support/shell.ts'
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -172,36 +171,4 @@ function masked(text: string): string {
     .replaceAll(/behind +\d+ s/g, 'behind N s')
     .replaceAll(/(\d )+\d+$/gm, (counts) => counts.replace(/\d+$/, 'N'))
     .trim()
-}
-
-type Shell = {
-  readonly run: (lines: string) => Promise<{ readonly code: number; readonly output: string }>
-  readonly end: () => void
-}
-
-/** One bash for all blocks, so that what a block exports holds in the next. */
-function startShell(cwd: string, env: Readonly<Record<string, string | undefined>>): Shell {
-  const bash = spawn('bash', ['--noprofile', '--norc'], { cwd, env })
-  let written = ''
-  for (const stream of [bash.stdout, bash.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      written += text
-    })
-  }
-  return {
-    run: async (lines) => {
-      const mark = randomUUID()
-      const from = written.length
-      bash.stdin.write(`${lines}\nprintf '\\n${mark} %s\\n' "$?"\n`)
-      const pattern = new RegExp(`^${mark} (\\d+)$`, 'm')
-      const [found, code] = await until(
-        'the lines have run',
-        () => written.slice(from).match(pattern) ?? undefined,
-        60_000,
-      )
-      const output = written.slice(from)
-      return { code: Number(code), output: output.slice(0, output.indexOf(found)) }
-    },
-    end: () => void bash.kill('SIGKILL'),
-  }
 }
