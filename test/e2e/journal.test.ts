@@ -2,9 +2,8 @@
  * A burning building: Postgres and Redis are gone, somebody kills a flag, and then the very server that took the kill
  * is killed. The kill is in force when it starts again, and in the log, once, when Postgres is back.
  */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keptOnDisk } from '../support/disk-snapshots.ts'
 import { canStartPostgres, type PostgresProcess, startPostgres } from '../support/postgres.ts'
 import { processes, type Server } from '../support/process.ts'
 import { canStartRedis, type RedisProcess, startRedis } from '../support/redis.ts'
@@ -59,10 +58,7 @@ describe.skipIf(!canStartPostgres() || !canStartRedis())('a kill in a burning bu
       { it: { flag: 'checkout', otherwise: false, context: {} } },
     )
     await app.see('the flag on', ({ results }) => results.it.value === true)
-    await until(
-      'snapshots are on the disk',
-      async () => readdirSync(join(one.dataDir, 'snapshots')).length >= 3,
-    )
+    await keptOnDisk(one)
     await postgres.kill()
     await redis.kill()
 

@@ -1,5 +1,6 @@
 /** A kill in a burning building: neither Postgres nor Redis is there, and whoever takes the kill is killed, too. */
 import { expect, onTestFinished } from 'vitest'
+import { keptOnDisk } from '../support/disk-snapshots.ts'
 import { processes } from '../support/process.ts'
 import { ANY, DEVELOPMENT, PROJECT, type Rest, sdkKey } from '../support/rest.ts'
 import { type SdkProcess, startSdk } from '../support/sdk-process.ts'
@@ -69,6 +70,7 @@ row(
       }: { readonly leave: () => Promise<unknown>; readonly comeBack: () => Promise<unknown> },
     ) {
       const apps = await startApps(members, key, flag)
+      await keptOnDisk(first!.server())
       await leave()
       const sentAt = now()
       const { body } = await first!.api.ask<Answer>('PUT', `${DEVELOPMENT}/flags/${flag}/kill`, {
