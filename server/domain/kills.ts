@@ -172,13 +172,7 @@ export function unkill(
     const { state } = view
     const entry = entryOf(state, 'kill', flag)
     const [late] = state.pending.get(flag) ?? []
-    if (late !== undefined) {
-      throw new Problem(
-        'unavailable',
-        `The flag ${quote(flag)} is killed by ${quote(late.by)} since ${late.at}, and the database does not have that kill yet: nothing can end it before. Try again.`,
-        { retryAfter: 1 },
-      )
-    }
+    if (late !== undefined) throw notWrittenYet(flag, late)
     if (entry === undefined) {
       if (entryOf(state, 'flag', flag) === undefined) throw absentFlag(logs, view, flag)
       throw new Problem('not-killed', `The flag ${quote(flag)} is not killed: there is nothing to end.`)
@@ -207,6 +201,15 @@ export function unkill(
       result: { ended, editedWhileKilled },
     }
   }
+}
+
+/** A kill that was taken without the database, which does not have it yet. */
+export function notWrittenYet(flag: FlagKey, { by, at }: Kill): Problem {
+  return new Problem(
+    'unavailable',
+    `The flag ${quote(flag)} is killed by ${quote(by)} since ${at}, and the database does not have that kill yet: nothing can end it before. Try again.`,
+    { retryAfter: 1 },
+  )
 }
 
 /** What the flag serves by, as far as it is newer than its kill. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { entryOf, type Kill } from '@halyard/sdk/core'
 import type { Endpoints } from '../../contract/index.ts'
 import { documentsOf, type Identity } from '../../domain/documents.ts'
-import { kill, killFlags, newestOf, unkill } from '../../domain/kills.ts'
+import { kill, killFlags, newestOf, notWrittenYet, unkill } from '../../domain/kills.ts'
 import { Problem } from '../../domain/problem.ts'
 import { isComplete } from '../../live/delivery/account.ts'
 import type { AskedKill } from '../../live/delivery/delivery.ts'
@@ -119,6 +119,8 @@ async function unkillFlag(call: Call<Endpoints['kills.delete']>, { live, clock }
   const { flag } = call.params
   const { acceptEdits, kill: meant } = call.query
   await live.settleKills(environment.id)
+  const [late] = heldLog(live, environment.id).state.pending.get(flag) ?? []
+  if (late !== undefined) throw notWrittenYet(flag, late)
   const served = await servedKill(live, environment, flag, meant)
   const place = { project: environment.project.key, environment: environment.key }
   const seen = served === undefined ? null : newestOf(served.kill).id
