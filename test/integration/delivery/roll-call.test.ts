@@ -102,7 +102,10 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     expect((await told()).total.processes).toBe(0)
   })
 
-  it('is each process once, and as of now, where every request may reach another instance', async () => {
+  it('is each process once, and as of now, where every request may reach another instance', async ({
+    skip: leave,
+  }) => {
+    leave(through !== 'Postgres', 'what instances share makes no difference to it')
     const url = await behindOneAddress(urls)
     const started = await apps(4, { name: 'shop', version: '3' }, key, () => url)
     await edit(`balanced-${through.toLowerCase()}`)
@@ -114,7 +117,8 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     await until('all have gone', async () => (await told()).total.processes === 0)
   })
 
-  it('shows who is frozen as behind and silent, first of all', async () => {
+  it('shows who is frozen as behind and silent, first of all', async ({ skip: leave }) => {
+    leave(through !== 'Postgres', 'what instances share makes no difference to it')
     const started = await apps(3, { name: 'shop', version: '2.4.0' })
     const frozen = started[1]!
     const wake = () => void frozen.child.kill('SIGCONT')
@@ -135,7 +139,8 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     await closeAll(started)
   })
 
-  it('is of one environment alone, and bounded', async () => {
+  it('is of one environment alone, and bounded', async ({ skip: leave }) => {
+    leave(through !== 'Postgres', 'what instances share makes no difference to it')
     const started = await apps(3, { name: 'shop', version: '2' })
     const elsewhere = await apps(
       1,
@@ -149,8 +154,10 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     await closeAll([...started, ...elsewhere])
   })
 
-  it('names an instance that does not answer, and does not wait for one that said that it ends', async () => {
-    if (alone) return
+  it('names an instance that does not answer, and does not wait for one that said that it ends', async ({
+    skip: leave,
+  }) => {
+    leave(alone, 'one instance has no other to miss')
     const leaving = await startService({
       database: database!.url,
       redis: redisUrl === undefined ? undefined : redisSettings({ url: redisUrl, prefix: 'there:' }),
