@@ -21,8 +21,11 @@ const all = processes()
 const CHURN = fileURLToPath(new URL('./rig/churn.mjs', import.meta.url))
 const MINUTES = Number(process.env.HALYARD_FAULTS_MINUTES ?? 1.5)
 const LASTS_MS = MINUTES * 60_000
-/** The first part, at least, is not measured: what is bounded fills up. */
-const WARM_UP = 1 / 3
+/**
+ * The first part, at least, is not measured: what is bounded fills up. In a long run V8 goes on learning types for most
+ * of an hour, so that two hours measure their second one.
+ */
+const WARM_UP = MINUTES < 10 ? 1 / 3 : 1 / 2
 /** V8 compiles, and learns types, for some thousands of visits and writes: that is memory, and no leak. */
 const WARM_VISITS = MINUTES < 10 ? 6_000 : 20_000
 /**
