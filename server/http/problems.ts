@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { problemUri } from '../contract/problems.ts'
 import { type Fault, PROBLEMS, Problem, type ProblemType } from '../domain/problem.ts'
+import { discardRest } from './connections.ts'
 import { pointerStep } from './json-body.ts'
 
 /** Seconds; where a problem does not say it itself. */
@@ -81,8 +82,11 @@ export function sendProblem(
   if (type === 'unavailable' || type === 'too-many-requests') {
     reply.header('retry-after', String(Math.max(1, Math.ceil(details.retryAfter ?? RETRY_AFTER))))
   }
-  // What is left of the body is not worth reading.
-  if (type === 'too-large') reply.header('connection', 'close')
+  if (!request.raw.complete) {
+    // Fastify would close it under a body that is still being sent.
+    reply.removeHeader('connection')
+    discardRest(request.raw)
+  }
   if (details.current !== undefined) {
     reply.header('etag', `"${details.current.epoch}-${details.current.revision}"`)
   }

@@ -1,7 +1,14 @@
+import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { problemUri } from '../../../server/contract/index.ts'
 import type { ProblemType } from '../../../server/domain/problem.ts'
-import { type Asked, type AskOptions, startService, type TestService } from '../../support/start-service.ts'
+import {
+  ADMIN_KEY,
+  type Asked,
+  type AskOptions,
+  startService,
+  type TestService,
+} from '../../support/start-service.ts'
 
 const PROJECT = '/api/v1/projects/default'
 const ENVIRONMENT = `${PROJECT}/environments/development`
@@ -11,6 +18,7 @@ const VARIANTS = { on: true, off: false }
 
 let service: TestService
 let before: string
+let url: string
 
 beforeAll(async () => {
   service = await startService()
@@ -18,6 +26,7 @@ beforeAll(async () => {
     await service.ask('POST', `${PROJECT}/flags`, { body: { key, type: 'boolean' } })
   }
   await service.ask('PUT', `${ENVIRONMENT}/segments/beta`, { body: {} })
+  url = await service.listen()
 })
 afterAll(() => service.close())
 
@@ -57,6 +66,28 @@ describe('bad input is refused with a pointer, and changes nothing', () => {
       expect(large.status).toBe(413)
     }
     expect(states()).toBe(before)
+  })
+
+  it.each([
+    ['far beyond what is taken', 'application/json', 413],
+    ['of another type', 'text/plain', 415],
+  ])('a body %s: whoever sends all of it before reading gets the answer', async (_what, type, status) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname)
+    const answer = socket.setEncoding('utf8').toArray()
+    const length = 48 * 1024 * 1024
+    const head = `PUT ${FLAG} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${ADMIN_KEY}\r\nif-match: *`
+    socket.write(`${head}\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n\r\n`)
+    const piece = Buffer.alloc(length / 48, ' ')
+    for (let sent = 0; sent < length; sent += piece.length) {
+      await new Promise((resolve, reject) => {
+        socket.write(piece, (error) => (error ? reject(error) : resolve(undefined)))
+      })
+    }
+    // The connection is good for another request.
+    socket.write(`GET /health/live HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n\r\n`)
+    const statuses = (await answer).join('').match(/HTTP\/1\.1 \d+/g)
+    expect(statuses).toEqual([`HTTP/1.1 ${status}`, 'HTTP/1.1 200'])
   })
 
   it('a body one level deeper than 64, while 64 levels are looked at', async () => {

@@ -154,7 +154,7 @@ describe('members of a segment', () => {
       headers: { ...CSV, authorization: `Bearer ${ADMIN_KEY}` },
       body: Array.from({ length: 1_000_002 }, (_, number) => `u${number}`).join('\n'),
     })
-    expect([response.status, response.headers.get('connection')]).toEqual([413, 'close'])
+    expect(response.status).toBe(413)
     expect(((await response.json()) as { detail: string }).detail).toContain('1000000')
     expect(await listed()).toEqual({})
   })
