@@ -43,6 +43,8 @@ export type Moment = {
   readonly comment?: string | undefined
   /** A new random identifier of the alphabet `[a-z0-9]`, 20 characters, never the same twice. */
   readonly mint: () => string
+  /** The edit was made before, on these very logs: it runs for its answer alone, and what let it pass is not asked again. */
+  readonly again?: boolean
 }
 
 /** `definition: null` removes the entry. */

@@ -167,7 +167,7 @@ export function unkill(
     readonly writtenBy?: WrittenBy
   } = {},
 ): Edit<Unkilled> {
-  return (logs) => {
+  return (logs, { again = false }) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
     const entry = entryOf(state, 'kill', flag)
@@ -179,14 +179,14 @@ export function unkill(
     }
     const ended = entry.definition as unknown as Kill
     const { id, by, at } = newestOf(ended)
-    if (input.kill !== undefined && input.kill !== id) {
+    if (!again && input.kill !== undefined && input.kill !== id) {
       throw new Problem(
         'kill-changed',
         `The flag ${quote(flag)} is killed by another kill than the one that was meant: by ${quote(id)}, which is ${quote(by)}’s of ${at}. Nothing was ended; name that one if it is meant.`,
       )
     }
     const editedWhileKilled = editsSince(state, flag, entry.revision, ended, input.writtenBy)
-    if (editedWhileKilled.length > 0 && input.acceptEdits !== true) {
+    if (!again && editedWhileKilled.length > 0 && input.acceptEdits !== true) {
       const edited = editedWhileKilled.map(({ kind, key }) => `${kind} ${key}`)
       throw new Problem(
         'edited-while-killed',

@@ -41,16 +41,20 @@ export function deskOf(
 /**
  * Runs one edit on the logs as they stand on the desks. All that it mints follows from the change's id, so that the
  * same edit on the same logs gives the same again.
- * @param moment epoch milliseconds, and the id of the change that this makes
+ * @param moment epoch milliseconds, the id of the change that this makes, and whether it was made before
  */
 export function runEdit(
   desks: readonly Desk[],
   request: CommitRequest<unknown>,
-  { now, change: id }: { readonly now: number; readonly change: string },
+  {
+    now,
+    change: id,
+    again = false,
+  }: { readonly now: number; readonly change: string; readonly again?: boolean },
 ): Run {
   const { actor, comment, idempotency } = request
   const logs = viewsOf(desks)
-  const change = request.edit(logs, { now, actor, comment, mint: minterFrom(id) })
+  const change = request.edit(logs, { now, actor, comment, mint: minterFrom(id), again })
   checkReach(change, logs)
   const signature: Signature = {
     change: id,

@@ -107,7 +107,7 @@ export async function repeat(db: Db, change: string, request: Request): Promise<
       const state = await stateBefore(db, row, before.get(id) ?? 0)
       desks.push(deskOf({ id, kind, parent }, state, { headHash: '', bytes: 0 }))
     }
-    const { committed } = runEdit(desks, request, { now: record.at.getTime(), change })
+    const { committed } = runEdit(desks, request, { now: record.at.getTime(), change, again: true })
     // Logs that were opened and closed then have moved on since, and are nobody's to take from here.
     return { ...committed, opened: [], closed: [], repeated: true }
   } catch (cause) {

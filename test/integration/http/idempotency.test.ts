@@ -59,6 +59,20 @@ describe('Idempotency-Key', () => {
     expect(await killOf(key)).toBe(null)
   })
 
+  it('ends a kill once, and answers so again: also where nothing is killed any more, or something else', async () => {
+    const key = await flag()
+    const url = `${DEVELOPMENT}/flags/${key}/kill`
+    await service.ask('PUT', url, { body: { comment: 'INC-1' } })
+    const first = await send('DELETE', url, `end-${key}`)
+    expect([first.status, first.body.ended.comment]).toEqual([200, 'INC-1'])
+    const again = await send('DELETE', url, `end-${key}`)
+    expect([again.status, again.text]).toEqual([200, first.text])
+    await service.ask('PUT', url, { body: { comment: 'INC-2' } })
+    const later = await send('DELETE', url, `end-${key}`)
+    expect([later.status, later.text]).toEqual([200, first.text])
+    expect(await killOf(key)).toMatchObject({ comment: 'INC-2' })
+  })
+
   it('makes one revision of two requests at once', async () => {
     const key = await flag()
     const url = `${DEVELOPMENT}/flags/${key}/rules`
