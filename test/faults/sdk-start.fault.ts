@@ -113,7 +113,7 @@ row(
       }
       const apps = await load.startMore({ clients })
       const late = apps.connects.map(({ client, ms }) => {
-        const { startTimeoutMs = 0 } = clients[Number(client.split('/')[1])] ?? {}
+        const { startTimeoutMs = 0 } = clients[Number(client.split('-').at(-1))] ?? {}
         return ms - startTimeoutMs
       })
       report.figure('connect beyond its timeout', `at most ${milliseconds(Math.max(...late))}`)
