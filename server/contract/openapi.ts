@@ -12,6 +12,7 @@ import * as explanations from './explanations.ts'
 import * as histories from './histories.ts'
 import { allEndpoints } from './index.ts'
 import * as keys from './keys.ts'
+import * as kills from './kills.ts'
 import * as moves from './moves.ts'
 import { PROBLEM_DOCS, ProblemBody, problemUri } from './problems.ts'
 import * as resources from './resources.ts'
@@ -37,6 +38,7 @@ export function describeSchemas(): {
   for (const [id, value] of Object.entries({
     ...documents,
     ...resources,
+    ...kills,
     ...cohorts,
     ...keys,
     ...moves,

@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { docsPage } from '../../../server/contract/docs.ts'
 import {
   type Access,
@@ -132,6 +134,22 @@ describe('the OpenAPI document', () => {
         }
       }
     }
+  })
+
+  it('gives every shape the name that it has in the contract, wherever there it stands', async () => {
+    const folder = new URL('../../../server/contract/', import.meta.url)
+    const unnamed: string[] = []
+    let named = 0
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts') && name !== 'parts.ts')) {
+      for (const [name, value] of Object.entries(await import(new URL(file, folder).href))) {
+        // Any JSON is written where it stands, and a problem's body is called by what it is.
+        if (!(value instanceof z.ZodType) || name === 'Json' || name === 'ProblemBody') continue
+        if (document.components.schemas[name] === undefined) unnamed.push(`${name} of ${file}`)
+        named++
+      }
+    }
+    expect(unnamed).toEqual([])
+    expect(named).toBeGreaterThan(60)
   })
 
   it('has schemas that a validator of its dialect compiles, and that take the examples', () => {
