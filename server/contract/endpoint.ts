@@ -7,7 +7,7 @@ import type { ProblemType } from '../domain/problem.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-/** What a management key's role must allow. `READ_KILLS`: which flags there are, and which of them are killed. */
+/** What a management key's role must allow. `read-kills`: which flags there are, and which of them are killed. */
 export type Power = 'read' | 'read-kills' | 'kill' | 'unkill' | 'edit' | 'administer'
 
 /** Who may call. There is no default: an endpoint without it can't be written down. */

@@ -9,12 +9,14 @@ import * as documents from './documents.ts'
 import type { Access, Endpoint } from './endpoint.ts'
 import { GROUPS } from './endpoint.ts'
 import * as explanations from './explanations.ts'
+import * as flags from './flags.ts'
 import * as histories from './histories.ts'
 import { allEndpoints } from './index.ts'
 import * as keys from './keys.ts'
 import * as kills from './kills.ts'
 import * as moves from './moves.ts'
 import { PROBLEM_DOCS, ProblemBody, problemUri } from './problems.ts'
+import * as projects from './projects.ts'
 import * as resources from './resources.ts'
 
 /** A part of the document. */
@@ -38,6 +40,8 @@ export function describeSchemas(): {
   for (const [id, value] of Object.entries({
     ...documents,
     ...resources,
+    ...projects,
+    ...flags,
     ...kills,
     ...cohorts,
     ...keys,

@@ -12,9 +12,11 @@ import type { EditedWhileKilled } from '../domain/problem.ts'
 import type { READ_ONLY_FIELDS } from '../domain/read-only.ts'
 import type * as cohorts from './cohorts.ts'
 import type * as documents from './documents.ts'
+import type * as flags from './flags.ts'
 import type * as keys from './keys.ts'
 import type * as kills from './kills.ts'
 import type * as moves from './moves.ts'
+import type * as projects from './projects.ts'
 import type * as resources from './resources.ts'
 
 /** `readonly` says who may write, not what the shape is. */
@@ -36,22 +38,22 @@ export type Proofs = Prove<
     Same<Schema<typeof documents.ServeInput>, input.ServeInput>,
     Same<Schema<typeof documents.TargetInput>, input.TargetInput>,
     Same<Schema<typeof documents.ConfigurationInput>, input.FlagConfigInput>,
-    Same<Writable<typeof resources.ConfigurationBody>, input.FlagConfigInput>,
+    Same<Writable<typeof flags.ConfigurationBody>, input.FlagConfigInput>,
     Same<Schema<typeof documents.SegmentInput>, input.SegmentInput>,
     Same<Writable<typeof cohorts.SegmentBody>, input.SegmentInput>,
-    Same<Schema<typeof resources.FlagInput>, input.CreateFlagInput>,
-    Same<Writable<typeof resources.FlagPatch>, input.FlagPatch>,
-    Same<Schema<typeof resources.ProjectInput>, input.ProjectInput>,
-    Same<Schema<typeof resources.EnvironmentInput>, input.EnvironmentInput>,
-    Same<Writable<typeof resources.EnvironmentPatch>, input.EnvironmentPatch>,
+    Same<Schema<typeof flags.FlagInput>, input.CreateFlagInput>,
+    Same<Writable<typeof flags.FlagPatch>, input.FlagPatch>,
+    Same<Schema<typeof projects.ProjectInput>, input.ProjectInput>,
+    Same<Schema<typeof projects.EnvironmentInput>, input.EnvironmentInput>,
+    Same<Writable<typeof projects.EnvironmentPatch>, input.EnvironmentPatch>,
     Same<Schema<typeof keys.SdkKeyInput>, input.SdkKeyInput>,
     Same<Schema<typeof keys.ApiKeyInput>, input.ApiKeyInput>,
     Same<Schema<typeof keys.Grant>, GrantDocument>,
     Same<Omit<Schema<typeof keys.RotateBody>, 'comment'>, input.RotateInput>,
     Same<Schema<typeof cohorts.MembersPatch>, input.MembersEdit>,
     Same<Schema<typeof cohorts.CommitBody>['changes'][number], input.ChangeInput>,
-    Same<Schema<typeof resources.Settings>, SettingsDocument>,
-    Same<Schema<typeof resources.Environment>['settings'], EnvironmentDocument['settings']>,
+    Same<Schema<typeof projects.Settings>, SettingsDocument>,
+    Same<Schema<typeof projects.Environment>['settings'], EnvironmentDocument['settings']>,
     Same<Omit<Schema<typeof moves.RevertBody>, 'toRevision' | 'comment'>, input.RevertInput>,
     Same<Omit<Schema<typeof moves.PromotionBody>, 'from' | 'to' | 'comment'>, input.PromotionInput>,
     Same<Schema<typeof resources.Warning>, DomainWarning>,

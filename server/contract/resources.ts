@@ -1,25 +1,10 @@
 /**
- * What the management API shows and takes: the model's documents with the fields that only reading has, and the
- * bodies of writes, where those fields are accepted and left out, so that a body that was read can be put back.
+ * What all that the management API shows and takes has in common: stamps, outcomes, pages, and the fields that only
+ * reading has, which the bodies of writes accept and leave out, so that a body that was read can be put back.
  */
 import { z } from 'zod'
 import { READ_ONLY_FIELDS } from '../domain/read-only.ts'
-import {
-  ConfigurationInput,
-  FlagConfig,
-  FlagType,
-  Instant,
-  Json,
-  JsonObject,
-  Key,
-  Kill,
-  Prerequisite,
-  RuleInput,
-  ServeInput,
-  TargetInput,
-  Variants,
-  Visibility,
-} from './documents.ts'
+import { Instant, Json } from './documents.ts'
 
 export const Actor = z.strictObject({
   kind: z.enum(['api-key', 'sdk-key', 'system']),
@@ -112,173 +97,23 @@ export function pageOf<T extends z.ZodType>(item: T) {
 
 const shown = Json.meta({ readOnly: true, description: 'Read-only: accepted and ignored' }).optional()
 
+/** Fields that only its GET shows. */
+export function ignored<const Names extends readonly string[]>(names: Names) {
+  return Object.fromEntries(names.map((name) => [name, shown])) as { [N in Names[number]]: typeof shown }
+}
+
 /** A body that may hold what its GET shows. */
 export function puttable<
   T extends z.ZodRawShape,
   const Names extends readonly (typeof READ_ONLY_FIELDS)[number][],
 >(body: z.ZodObject<T>, names: Names) {
-  const ignored = Object.fromEntries(names.map((name) => [name, shown])) as {
-    [N in Names[number]]: typeof shown
-  }
-  return body.extend(ignored)
+  return body.extend(ignored(names))
 }
 
-const LISTED = ['stale', 'staleIncomplete'] as const
 export const STAMPS = ['epoch', 'revision', 'changedAt', 'changedBy', 'warnings', 'dryRun', 'diff'] as const
-
-// --- projects and environments
 
 /** What people call it. */
 export const Name = z.string().meta({ description: 'For people', examples: ['Web shop'] })
-
-export const Project = z.strictObject({ key: Key, name: Name, ...stamp })
-export const ProjectInput = z.strictObject({ key: Key, name: Name.optional() })
-export const ProjectPatch = puttable(z.strictObject({ name: Name.optional() }), ['key', ...STAMPS])
-
-export const Settings = z.strictObject({
-  corsOrigins: z.array(z.string()).meta({
-    description: 'Origins whose pages may evaluate here with a client key; `http://localhost:*` is any port',
-  }),
-  requireComment: z.boolean().meta({ description: 'Writes need a Halyard-Comment' }),
-  confirmBulk: z.boolean(),
-})
-const SettingsInput = z.strictObject({
-  corsOrigins: Settings.shape.corsOrigins.optional(),
-  requireComment: Settings.shape.requireComment.optional(),
-  confirmBulk: Settings.shape.confirmBulk.optional(),
-})
-export const Environment = z.strictObject({ key: Key, name: Name, settings: Settings, ...stamp })
-export const EnvironmentInput = z.strictObject({
-  key: Key,
-  name: Name.optional(),
-  from: Key.meta({ description: 'Copies this environment’s configurations and segments' }).optional(),
-  settings: SettingsInput.optional(),
-})
-export const EnvironmentPatch = puttable(
-  z.strictObject({ name: Name.optional(), settings: SettingsInput.optional() }),
-  ['key', ...STAMPS],
-)
-
-// --- flags
-
-export const Stale = z
-  .discriminatedUnion('why', [
-    z.strictObject({
-      why: z.literal('expired'),
-      since: Instant,
-      evidence: z.strictObject({ expiresAt: Instant }),
-    }),
-    z.strictObject({
-      why: z.literal('unread'),
-      since: Instant,
-      evidence: z.strictObject({
-        lastEvaluatedAt: Instant.nullable(),
-        watchedSince: Instant.meta({ description: 'For how long apps have told what they read' }),
-      }),
-    }),
-    z.strictObject({
-      why: z.literal('one-variant'),
-      since: Instant,
-      evidence: z.strictObject({ variant: Key.nullable(), lastEvaluatedAt: Instant }),
-    }),
-  ])
-  .meta({ description: 'Why nobody needs the flag any more, as far as apps tell what they read' })
-/** What an item of a list shows besides its document. */
-export const staleness = {
-  stale: Stale.nullable().optional(),
-  staleIncomplete: z
-    .literal(true)
-    .meta({ description: 'The database did not answer: what apps read is not known here' })
-    .optional(),
-}
-
-const identity = {
-  description: z.string(),
-  tags: z.array(z.string()),
-  owner: z.string().nullable(),
-  temporary: z.boolean(),
-  expiresAt: Instant,
-}
-export const Flag = z.strictObject({
-  key: Key,
-  type: FlagType,
-  description: identity.description,
-  tags: identity.tags,
-  owner: identity.owner,
-  temporary: identity.temporary,
-  expiresAt: identity.expiresAt.exactOptional(),
-  initial: FlagConfig.meta({ description: 'What a new environment starts with' }),
-  archived: z.strictObject({ at: Instant, by: z.string() }).nullable(),
-  ...stamp,
-})
-export const FlagInput = z.strictObject({
-  key: Key,
-  type: FlagType,
-  description: identity.description.optional(),
-  tags: identity.tags.optional(),
-  owner: identity.owner.optional(),
-  temporary: identity.temporary.optional(),
-  expiresAt: identity.expiresAt.nullable().optional(),
-  variants: Variants.optional(),
-  offVariant: Key.nullable().optional(),
-  fallthrough: ServeInput.nullable().optional(),
-  visibility: Visibility.optional(),
-  valueSchema: JsonObject.optional(),
-})
-export const FlagPatch = puttable(
-  z.strictObject({
-    type: FlagType.optional(),
-    description: identity.description.nullable().optional(),
-    tags: identity.tags.nullable().optional(),
-    owner: identity.owner.optional(),
-    temporary: identity.temporary.nullable().optional(),
-    expiresAt: identity.expiresAt.nullable().optional(),
-  }),
-  ['key', 'archived', ...LISTED, ...STAMPS],
-).extend({ initial: shown })
-
-// --- configurations
-
-export const Configuration = z.strictObject({
-  key: Key,
-  ...FlagConfig.shape,
-  kill: Kill.nullable().meta({ readOnly: true }),
-  ...stamp,
-})
-/** What a key sees whose role is killer alone. */
-export const KillState = z.strictObject({ key: Key, kill: Kill.nullable() })
-
-export const ConfigurationBody = puttable(ConfigurationInput, ['key', 'kill', ...LISTED, ...STAMPS])
-export const ConfigurationPatch = puttable(
-  z.strictObject({
-    type: FlagType.optional(),
-    enabled: z.boolean().nullable().optional(),
-    visibility: Visibility.nullable().optional(),
-    variants: JsonObject.meta({ description: 'null removes a variant' }).optional(),
-    offVariant: Key.nullable().optional(),
-    prerequisites: z.array(Prerequisite).nullable().optional(),
-    targets: z.array(TargetInput).nullable().optional(),
-    rules: z.array(RuleInput).nullable().optional(),
-    fallthrough: JsonObject.nullable().optional(),
-    valueSchema: JsonObject.nullable().optional(),
-  }),
-  ['key', 'kill', ...LISTED, ...STAMPS],
-)
-export const TargetsBody = z.strictObject({
-  by: TargetInput.shape.by,
-  units: TargetInput.shape.units,
-})
-export const FallthroughBody = ServeInput.nullable()
-export const RuleBody = RuleInput.extend({
-  before: z.string().meta({ description: 'The id of the rule that comes next' }).optional(),
-  after: z.string().meta({ description: 'The id of the rule that comes first' }).optional(),
-})
-export const RulePatch = z.strictObject({
-  id: z.string().meta({ description: 'Must be the rule’s own' }).optional(),
-  description: z.string().nullable().optional(),
-  when: JsonObject.nullable().optional(),
-  serve: JsonObject.optional(),
-})
 
 /** What an action may carry: why. */
 export const ActionBody = z.strictObject({

@@ -1,6 +1,17 @@
-/** A flag's configuration in one environment: whole, by merge patch, and by the small edits; and its kill switch. */
+/** A flag's configuration in one environment: whole, by merge patch, and by the small edits. */
 import { z } from 'zod'
 import { type Access, endpoint } from '../endpoint.ts'
+import {
+  Configuration,
+  ConfigurationBody,
+  ConfigurationPatch,
+  FallthroughBody,
+  KillState,
+  RuleBody,
+  RulePatch,
+  staleness,
+  TargetsBody,
+} from '../flags.ts'
 import {
   atConfiguration,
   bodied,
@@ -18,20 +29,7 @@ import {
   NONE,
   noHeaders,
 } from '../parts.ts'
-import {
-  ActionBody,
-  Configuration,
-  ConfigurationBody,
-  ConfigurationPatch,
-  FallthroughBody,
-  KillState,
-  pageOf,
-  RuleBody,
-  RulePatch,
-  staleness,
-  TargetsBody,
-  written,
-} from '../resources.ts'
+import { ActionBody, pageOf, written } from '../resources.ts'
 
 const write = z.strictObject(dryRun)
 const writeRanges = z.strictObject({ ...dryRun, ...keepRanges })

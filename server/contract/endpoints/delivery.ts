@@ -4,7 +4,7 @@ import { endpoint } from '../endpoint.ts'
 import { DeliveryNow } from '../kills.ts'
 import { environmentParam, inEnvironment, managed, noHeaders } from '../parts.ts'
 
-export const MOST_LISTED = 1_000
+const MOST_LISTED = 1_000
 
 export const deliveryEndpoints = {
   'delivery.get': endpoint({

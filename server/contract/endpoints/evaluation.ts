@@ -16,7 +16,7 @@ const keyed: readonly ProblemType[] = [
   'unavailable',
 ]
 
-export const EvaluationContext = z
+const EvaluationContext = z
   .looseObject({ targetingKey: z.union([z.string(), z.number()]).optional() })
   .meta({ description: '16 KiB, depth 8 and 256 attributes at most' })
 const EvaluationRequest = z.looseObject({ context: EvaluationContext })

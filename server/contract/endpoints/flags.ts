@@ -1,6 +1,7 @@
 /** Flag identities: project-wide, with what every environment's configuration shares. */
 import { z } from 'zod'
 import { endpoint } from '../endpoint.ts'
+import { Flag, FlagInput, FlagPatch, staleness } from '../flags.ts'
 import {
   archivedFilter,
   atFlag,
@@ -19,7 +20,7 @@ import {
   projectParam,
   writeHeaders,
 } from '../parts.ts'
-import { ActionBody, Deleted, Flag, FlagInput, FlagPatch, pageOf, staleness, written } from '../resources.ts'
+import { ActionBody, Deleted, pageOf, written } from '../resources.ts'
 
 const write = z.strictObject(dryRun)
 const path = '/api/v1/projects/:project/flags'

@@ -43,7 +43,7 @@ export const KillLinkBody = z.union([
   z.strictObject({ all, expect, ...more }),
 ])
 
-export const KillLink = z.strictObject({
+const KillLink = z.strictObject({
   id: z.string().meta({ description: 'Stands beside the key’s name in the kills that it makes' }),
   url: z
     .string()
@@ -61,7 +61,7 @@ export const KillLink = z.strictObject({
   dryRun: z.literal(true).exactOptional(),
 })
 
-export const Ignored = z.strictObject({
+const Ignored = z.strictObject({
   ignored: z.string().meta({ description: 'Why nothing was done' }),
 })
 

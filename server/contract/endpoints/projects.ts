@@ -19,16 +19,14 @@ import {
   writeHeaders,
 } from '../parts.ts'
 import {
-  Deleted,
   Environment,
   EnvironmentInput,
   EnvironmentPatch,
   Project,
   ProjectInput,
   ProjectPatch,
-  pageOf,
-  written,
-} from '../resources.ts'
+} from '../projects.ts'
+import { Deleted, pageOf, written } from '../resources.ts'
 
 const list = listQuery(1_000).extend(listSearch)
 const write = z.strictObject(dryRun)
