@@ -17,9 +17,9 @@ import { absentFlag } from './configurations.ts'
 import { asJson, entriesOf, killOf, lockedLog } from './documents.ts'
 import { quote, quoteSome } from './faults.ts'
 import { asText } from './json-text.ts'
+import { segmentOfChunk } from './member-chunks.ts'
 import { type EditedWhileKilled, Problem } from './problem.ts'
 import { allDependantsOf, segmentsUnder } from './references.ts'
-import { segmentOfChunk } from './words/segments.ts'
 
 /** UTF-16 code units. A longer comment is cut: it is no reason to refuse a kill. */
 const LONGEST_COMMENT = 2_000

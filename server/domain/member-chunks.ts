@@ -6,9 +6,15 @@ import { foldCase, type Members, memberChunk, type SegmentKey, type State } from
 import type { EntryEdit } from './change.ts'
 import { asJson, membersOf } from './documents.ts'
 
-const CHUNKS: readonly string[] = Array.from({ length: 256 }, (_, index) =>
+/** The names of all chunks, in order: `00` to `ff`. */
+export const CHUNKS: readonly string[] = Array.from({ length: 256 }, (_, index) =>
   index.toString(16).padStart(2, '0'),
 )
+/** The key of a chunk's entry. */
+export const chunkKey = (segment: SegmentKey, chunk: string): string => `${segment}/${chunk}`
+/** The segment that such a key names. */
+export const segmentOfChunk = (key: string): SegmentKey => key.replace(/\/[^/]*$/, '')
+
 const EMPTY: Members = { included: [], excluded: [] }
 
 export type MemberCounts = { readonly included: number; readonly excluded: number }
@@ -33,7 +39,7 @@ export function countMembers(state: State, segment: SegmentKey): MemberCounts {
 /** A chunk rewritten; an empty one is no entry at all. */
 export function chunkEdit(segment: SegmentKey, chunk: string, members: Members): EntryEdit {
   const empty = members.included.length + members.excluded.length === 0
-  return { kind: 'members', key: `${segment}/${chunk}`, definition: empty ? null : asJson(members) }
+  return { kind: 'members', key: chunkKey(segment, chunk), definition: empty ? null : asJson(members) }
 }
 
 /** Removes all members. */
@@ -47,7 +53,7 @@ export function removeMembers(state: State, segment: SegmentKey): EntryEdit[] {
 export function membersAsIn(state: State, segment: SegmentKey): EntryEdit[] {
   return CHUNKS.map((chunk) => {
     const members = membersOf(state, segment, chunk)
-    return { kind: 'members', key: `${segment}/${chunk}`, definition: members ? asJson(members) : null }
+    return { kind: 'members', key: chunkKey(segment, chunk), definition: members ? asJson(members) : null }
   })
 }
 

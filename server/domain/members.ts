@@ -20,8 +20,6 @@ import {
 import { inside, type Reading, readFields, readList } from './reading.ts'
 import { findSegment } from './segments.ts'
 
-export { countMembers, type MemberCounts } from './member-chunks.ts'
-
 export type ListEdited = {
   readonly added: number
   /** Asked to add, and there already. */

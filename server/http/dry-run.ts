@@ -5,7 +5,7 @@
 import { entryOf, type Json } from '@halyard/sdk/core'
 import { boundedDiffOf } from '../domain/diff.ts'
 import { asJson } from '../domain/documents.ts'
-import { countMembers } from '../domain/members.ts'
+import { countMembers } from '../domain/member-chunks.ts'
 import { fieldOf, listOf } from '../domain/reading.ts'
 import { type DocumentChange, type Subject, subjectsOf, summaryOf } from '../domain/words/changes.ts'
 import type { Held, Live } from '../live/live.ts'

@@ -9,7 +9,7 @@ import type {
   ProjectDocument,
   SdkKeyDocument,
 } from '../domain/documents.ts'
-import { countMembers } from '../domain/members.ts'
+import { countMembers } from '../domain/member-chunks.ts'
 import type { Held } from '../live/live.ts'
 import type { Provenance } from '../store/store.ts'
 

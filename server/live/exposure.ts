@@ -3,6 +3,7 @@
  * segments its rules name, at any remove. Hides the graph of who depends on whom.
  */
 import type { Compiled, Delta, FlagKey, Json, State } from '@halyard/sdk/core'
+import { segmentOfChunk } from '../domain/member-chunks.ts'
 import { sees } from './view.ts'
 
 /** `flag/<key>` or `segment/<key>`. */
@@ -50,7 +51,7 @@ function changedNodes(before: State, after: State, delta: Delta | undefined): re
   for (const { kind, key } of delta.entries) {
     if (kind === 'flag' || kind === 'kill') nodes.push(`flag/${key}`)
     else if (kind === 'segment') nodes.push(`segment/${key}`)
-    else if (kind === 'members') nodes.push(`segment/${key.slice(0, key.lastIndexOf('/'))}`)
+    else if (kind === 'members') nodes.push(`segment/${segmentOfChunk(key)}`)
     else return 'unknown'
   }
   return nodes

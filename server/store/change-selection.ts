@@ -4,6 +4,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
+import { CHUNKS, chunkKey } from '../domain/member-chunks.ts'
 import { type Db, statement } from './database.ts'
 import type { ChangesQuery } from './store.ts'
 
@@ -19,9 +20,6 @@ export type Selection = {
 
 /** Keys of a kind above which its documents are not gone through one by one: of so many, most pages have enough. */
 const MOST_KEYS = 250
-const CHUNKS: readonly string[] = Array.from({ length: 256 }, (_, index) =>
-  index.toString(16).padStart(2, '0'),
-)
 
 const LOG = sql`${sql.placeholder('log')}::text`
 const value = (name: string) => sql`${sql.placeholder(name)}::text`
@@ -125,7 +123,7 @@ async function allOf(db: Db, log: LogId, kind: string): Promise<Pick<Selection, 
 /** Members stand in chunks under their segment's key. */
 const isSegmentOfMembers = (kind: string, key: string) => kind === 'members' && !key.includes('/')
 const keysIn = (kind: string, key: string): readonly string[] =>
-  isSegmentOfMembers(kind, key) ? CHUNKS.map((chunk) => `${key}/${chunk}`) : [key]
+  isSegmentOfMembers(kind, key) ? CHUNKS.map((chunk) => chunkKey(key, chunk)) : [key]
 
 /** As canonical JSON writes it. */
 const quoted = (text: string): string => JSON.stringify(text)

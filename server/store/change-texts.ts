@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
+import { segmentOfChunk } from '../domain/member-chunks.ts'
 import type { DocumentDigest } from './chain.ts'
 import { type Db, statement } from './database.ts'
 import { definitionOf } from './read.ts'
@@ -123,7 +124,7 @@ function documentsIn(documents: string): Iterable<readonly DocumentDigest[]> {
   for (const document of JSON.parse(documents) as DocumentDigest[]) {
     const [kind, key] = document
     const of = kind === 'members' ? members : groups
-    const name = kind === 'members' ? key.slice(0, key.lastIndexOf('/')) : `${kind}/${key}`
+    const name = kind === 'members' ? segmentOfChunk(key) : `${kind}/${key}`
     const group = of.get(name)
     if (group === undefined) of.set(name, [document])
     else group.push(document)

@@ -4,6 +4,7 @@
  */
 import type { Json } from '@halyard/sdk/core'
 import { sameJson } from '../diff.ts'
+import { segmentOfChunk } from '../member-chunks.ts'
 import { EPOCH } from './epochs.ts'
 import { type Telling, told } from './fields.ts'
 import { FLAG, KILL } from './flags.ts'
@@ -11,7 +12,7 @@ import { IDENTITY } from './identities.ts'
 import { API_KEY, SDK_KEY } from './keys.ts'
 import { firstOf, named, shortened } from './phrases.ts'
 import { ENVIRONMENT, PROJECT } from './places.ts'
-import { membersInWords, SEGMENT, segmentOfChunk } from './segments.ts'
+import { membersInWords, SEGMENT } from './segments.ts'
 
 const MOST_SENTENCES = 30
 const MOST_LINES = 50

@@ -27,9 +27,6 @@ export const SEGMENT: Telling = {
 /** One chunk of members before and after a commit; null: there is none. */
 export type ChunkChange = { readonly before: unknown; readonly after: unknown }
 
-/** The segment of a chunk's key, `<segment>/<00..ff>`. */
-export const segmentOfChunk = (key: string): string => key.replace(/\/[^/]*$/, '')
-
 /**
  * What became of a segment's members, all chunks that a commit changed taken together: `3 members included, 1 no
  * longer excluded`. One sentence; none where nothing changed.

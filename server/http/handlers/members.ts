@@ -1,7 +1,8 @@
 /** A segment's members: pages of them, changes as JSON or lines, and the question whether someone is one. */
-import { entryOf, foldCase, type Members, memberChunk, type Segment, unitOf } from '@halyard/sdk/core'
+import { foldCase, memberChunk, type Segment, unitOf } from '@halyard/sdk/core'
 import type { Endpoints } from '../../contract/index.ts'
 import type { Edit } from '../../domain/change.ts'
+import { CHUNKS, chunkOf } from '../../domain/member-chunks.ts'
 import { editMembers, type MembersEdited, replaceMembers } from '../../domain/members.ts'
 import { Problem } from '../../domain/problem.ts'
 import type { Held } from '../../live/live.ts'
@@ -16,17 +17,10 @@ type Member = { readonly unit: string; readonly list: List }
 
 const LISTS: readonly List[] = ['included', 'excluded']
 const PAGE = 1_000
-const CHUNKS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
-function chunkOf(held: Held, segment: string, chunk: string): Members | undefined {
-  return entryOf(held.state, 'members', `${segment}/${chunk}`)?.definition as unknown as Members | undefined
-}
 
 /** The members of one chunk, in an order that stays the same while they do. */
 function membersOf(held: Held, segment: string, chunk: string): readonly Member[] {
-  const members = chunkOf(held, segment, chunk)
-  if (members === undefined) return []
-  const { included, excluded } = members
+  const { included, excluded } = chunkOf(held.state, segment, chunk)
   return [
     ...included.map((unit): Member => ({ unit, list: 'included' })),
     ...excluded.map((unit): Member => ({ unit, list: 'excluded' })),
