@@ -52,7 +52,6 @@ export const WALLS = {
     'fastify',
     'prom-client',
     'zod',
-    'fastest-levenshtein',
     'node:',
   ],
   'server/config.ts': ['zod', 'server/live/redis/url.ts', 'node:path'],

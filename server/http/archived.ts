@@ -1,7 +1,7 @@
 /** Tells an archived flag from one that never was. */
+import { identityOf } from '../domain/documents.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Environment, Live } from '../live/live.ts'
-import { identityOf } from './handlers/flags.ts'
 
 /**
  * An archived flag has no configuration, so that the environment's log knows it as little as one that never was.
@@ -16,7 +16,7 @@ export function tellArchived(
     const identities = live.held(project.id)
     const unknown = error instanceof Problem && error.type === 'flag-not-found'
     if (!unknown || identities === undefined) throw error
-    const flag = flags.find((one) => identityOf(identities, one)?.archived)
+    const flag = flags.find((one) => identityOf(identities.state, one)?.archived)
     if (flag === undefined) throw error
     throw new Problem('flag-archived', `The flag ${JSON.stringify(flag)} is archived: unarchive it first.`)
   }

@@ -3,6 +3,8 @@
  * stack, and with a pointer to the place that is wrong. Hides JSON.parse and its leniencies.
  */
 import { isUtf8 } from 'node:buffer'
+import { at } from '../domain/faults.ts'
+import { isText } from '../domain/json-text.ts'
 import { type Fault, Problem } from '../domain/problem.ts'
 
 export type BodyLimits = {
@@ -19,9 +21,6 @@ export type BodyFault = Fault & { readonly kind: 'shape' | 'text' }
 export const JSON_TYPES = /^application\/(?:[\w.-]+\+)?json\b/i
 
 const BOM = 0xfeff
-/** NUL, and half of a surrogate pair: text that Postgres can't keep or UTF-8 can't carry. */
-const UNFIT_TEXT = /[\0\p{Surrogate}]/u
-
 /**
  * Parses a body.
  * @returns undefined for an empty body
@@ -39,7 +38,7 @@ export function parseJson(bytes: Buffer, limits: BodyLimits): unknown {
 }
 
 /** @throws Problem `malformed-json` where the bytes are not UTF-8 */
-export function decode(bytes: Buffer): string {
+function decode(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new Problem('malformed-json', 'The body is not UTF-8.')
   const text = bytes.toString('utf8')
   return text.charCodeAt(0) === BOM ? text.slice(1) : text
@@ -88,7 +87,7 @@ export function inspect(root: unknown, limits: BodyLimits, texts: boolean): Body
     if (typeof current === 'number') {
       if (!Number.isFinite(current)) return fault('shape', 'This number is too large to be kept.')
     } else if (typeof current === 'string') {
-      if (texts && UNFIT_TEXT.test(current)) return fault('text', UNFIT)
+      if (texts && !isText(current)) return fault('text', UNFIT_TEXT)
     } else if (typeof current === 'object' && current !== null) {
       if (path.length >= limits.depth) {
         return fault('shape', `This is nested more than ${limits.depth} levels deep.`)
@@ -102,9 +101,9 @@ export function inspect(root: unknown, limits: BodyLimits, texts: boolean): Body
             path.push({ node: current, names, next: 0 })
             return fault('shape', 'A member may not have this name.', name)
           }
-          if (texts && UNFIT_TEXT.test(name)) {
+          if (texts && !isText(name)) {
             path.push({ node: current, names, next: 0 })
-            return fault('text', UNFIT, name)
+            return fault('text', UNFIT_TEXT, name)
           }
         }
       }
@@ -117,15 +116,16 @@ export function inspect(root: unknown, limits: BodyLimits, texts: boolean): Body
       level = path.at(-1)
     }
     if (level === undefined) return undefined
-    const at = level.next++
+    const place = level.next++
     current =
       level.names === undefined
-        ? (level.node as readonly unknown[])[at]
-        : (level.node as Record<string, unknown>)[level.names[at] as string]
+        ? (level.node as readonly unknown[])[place]
+        : (level.node as Record<string, unknown>)[level.names[place] as string]
   }
 }
 
-const UNFIT = 'This text holds a NUL character or half of a surrogate pair.'
+/** What is wrong with text that Postgres can't keep or UTF-8 can't carry. */
+export const UNFIT_TEXT = 'This text holds a NUL character or half of a surrogate pair.'
 
 function sizeOf({ node, names }: Level): number {
   return names === undefined ? (node as readonly unknown[]).length : names.length
@@ -140,8 +140,7 @@ function pointerOf(path: readonly Level[], last: readonly string[]): string {
   return [...names, ...last].map(pointerStep).join('')
 }
 
-/** One step of a JSON Pointer. */
+/** One step of a JSON Pointer; of a long name its beginning. */
 export function pointerStep(name: string | number): string {
-  const text = String(name).slice(0, 200)
-  return `/${text.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return at('', String(name).slice(0, 200))
 }

@@ -4,8 +4,10 @@
  */
 import { StringDecoder } from 'node:string_decoder'
 import { LIMITS, unitOf } from '@halyard/sdk/core'
+import { isText } from '../domain/json-text.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Lines } from './call.ts'
+import { UNFIT_TEXT } from './json-body.ts'
 
 export type MemberLines = {
   readonly included: readonly string[]
@@ -21,7 +23,6 @@ type Read = { readonly unit: string; readonly list: 'included' | 'excluded' } | 
 const MOST_BYTES = 128 * 1024 * 1024
 const MOST_LINE = 8_192
 const MOST_INVALID = 1_000
-const UNFIT_TEXT = /[\0\p{Surrogate}]/u
 
 /** @throws Problem `too-large` for more lines than a segment can have members, or more bytes than they need */
 export async function readMembers({ mediaType, bytes }: Lines): Promise<MemberLines> {
@@ -119,8 +120,7 @@ function readNdjson(text: string): Read {
 function member(value: unknown, list: unknown): Read {
   const unit = unitOf(value)
   if (unit === undefined) return { message: 'A unit is a text that is not empty, or a number.' }
-  if (UNFIT_TEXT.test(unit))
-    return { message: 'This text holds a NUL character or half of a surrogate pair.' }
+  if (!isText(unit)) return { message: UNFIT_TEXT }
   if (list !== 'included' && list !== 'excluded') return { message: 'The list is included or excluded.' }
   return { unit, list }
 }

@@ -2,10 +2,11 @@
  * Errors on the wire: whatever is thrown becomes one problem of the catalogue, rendered as RFC 9457. Faults of our
  * own say nothing of the inside; what happened stands in the log, under the id in `instance`.
  */
-import { closest, distance } from 'fastest-levenshtein'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { problemUri } from '../contract/problems.ts'
+import { etagOf } from '../domain/expectations.ts'
+import { nearest, quote } from '../domain/faults.ts'
 import { type Fault, PROBLEMS, Problem, type ProblemType } from '../domain/problem.ts'
 import { discardRest } from './connections.ts'
 import { pointerStep } from './json-body.ts'
@@ -88,7 +89,7 @@ export function sendProblem(
     discardRest(request.raw)
   }
   if (details.current !== undefined) {
-    reply.header('etag', `"${details.current.epoch}-${details.current.revision}"`)
+    reply.header('etag', etagOf(details.current))
   }
   return reply.send(isPage ? body : JSON.stringify(body))
 }
@@ -148,12 +149,11 @@ export function misaddressed(what: 'query parameter' | 'header', issues: readonl
   return new Problem('invalid-request', errors[0]?.message ?? `A ${what} is wrong.`, { errors })
 }
 
+/** More keys than this are not gone through for the nearest one. */
+const MOST_COMPARED = 20_000
+
 /** A problem of an unknown key, with the nearest known one. */
 export function unknownKey(type: ProblemType, what: string, key: string, known: readonly string[]): Problem {
-  const nearest =
-    known.length === 0 || known.length > 20_000 ? undefined : closest(key.slice(0, 128), [...known])
-  const near = nearest !== undefined && distance(key.slice(0, 128), nearest) <= Math.max(2, key.length / 3)
-  return new Problem(type, `There is no ${what} ${JSON.stringify(key.slice(0, 128))} here.`, {
-    ...(near ? { didYouMean: nearest } : {}),
-  })
+  const didYouMean = known.length > MOST_COMPARED ? undefined : nearest(key, known)
+  return new Problem(type, `There is no ${what} ${quote(key)} here.`, { didYouMean })
 }

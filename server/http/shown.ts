@@ -39,10 +39,6 @@ export function shownEntry(show: Show, held: Held, key: string, entry: Entry): S
   return { ...show(key, entry.definition, held), ...stampOf(held.head.epoch, entry.revision, provenance) }
 }
 
-export function etagOf({ epoch, revision }: Pick<Stamp, 'epoch' | 'revision'>): string {
-  return `"${epoch}-${revision}"`
-}
-
 export const showProject: Show = (_, definition) => {
   const { key, name } = definition as unknown as ProjectDocument
   return { key, name }

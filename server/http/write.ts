@@ -4,12 +4,13 @@
  */
 import { entryOf, type Json } from '@halyard/sdk/core'
 import type { Edit, LogId, Warning } from '../domain/change.ts'
+import { etagOf } from '../domain/expectations.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Environment, Live, Principal } from '../live/live.ts'
 import type { Committed, Scope } from '../store/store.ts'
 import { actorOf, type Call } from './call.ts'
 import { diffsOf } from './dry-run.ts'
-import { etagOf, type Show, type Stamp, stampOf } from './shown.ts'
+import { type Show, type Stamp, stampOf } from './shown.ts'
 import { skipsOf } from './skips.ts'
 
 type Caller = Pick<Call, 'comment' | 'dryRun' | 'idempotency'> & { readonly manager: Principal }

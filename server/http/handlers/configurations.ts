@@ -13,17 +13,18 @@ import {
   putTargets,
   setEnabled,
 } from '../../domain/configurations.ts'
-import { asJson } from '../../domain/documents.ts'
+import { asJson, identityOf } from '../../domain/documents.ts'
+import { etagOf } from '../../domain/expectations.ts'
 import { tellArchived } from '../archived.ts'
 import type { Call, Handlers, Manager, World } from '../call.ts'
 import { findEnvironment, heldLog, keysOf } from '../find.ts'
 import { allows } from '../grants.ts'
 import { chooseFields, pageOf, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { etagOf, killOf, type Stamp, showConfiguration, shownEntry } from '../shown.ts'
+import { killOf, type Stamp, showConfiguration, shownEntry } from '../shown.ts'
 import { staleness } from '../staleness.ts'
 import { agreeOnKey, commit, type Target, writtenDocument } from '../write.ts'
-import { flagFilter, identityOf } from './flags.ts'
+import { flagFilter } from './flags.ts'
 
 type At = { readonly project: string; readonly env: string; readonly flag: string }
 type Caller = Pick<Call, 'manager' | 'comment' | 'dryRun' | 'idempotency'> & { readonly params: At }
@@ -87,7 +88,7 @@ export const configurationHandlers: Handlers<
     const entries = held.state.entries.get('flag')
     const body = pageOf(sortedKeys(entries), query, (key) => {
       const entry = entries?.get(key)
-      const identity = identityOf(identities, key)
+      const identity = identityOf(identities.state, key)
       if (entry === undefined || (identity !== undefined && !passes(identity))) return undefined
       const stale = staleOf(identity)
       return stale && choose({ ...shownEntry(showConfiguration, held, key, entry), ...stale })

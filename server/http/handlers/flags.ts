@@ -1,24 +1,19 @@
 /** Flag identities. */
 import type { Entry } from '@halyard/sdk/core'
 import { withoutReadOnly } from '../../contract/resources.ts'
-import type { Identity } from '../../domain/documents.ts'
+import { type Identity, identityOf } from '../../domain/documents.ts'
+import { etagOf } from '../../domain/expectations.ts'
 import { archiveFlag, createFlag, deleteFlag, unarchiveFlag, updateFlag } from '../../domain/identities.ts'
 import type { Held } from '../../live/live.ts'
 import type { Handlers } from '../call.ts'
 import { findProject, heldLog, keysOf } from '../find.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { etagOf, type Stamp, showFlag, shownEntry } from '../shown.ts'
+import { type Stamp, showFlag, shownEntry } from '../shown.ts'
 import { staleness } from '../staleness.ts'
 import { commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
 
 const flagAt = (log: string, key: string): Target => ({ log, kind: 'identity', key, show: showFlag })
-
-/** The flag's identity, archived or not; a deleted one is gone. */
-export function identityOf(held: Held, key: string): Identity | undefined {
-  const identity = held.state.entries.get('identity')?.get(key)?.definition as unknown as Identity | undefined
-  return identity?.deleted === true ? undefined : identity
-}
 
 /** Do the filters of a list let this flag through? */
 export function flagFilter(query: {
@@ -36,8 +31,8 @@ export function flagFilter(query: {
 
 function findFlag(held: Held, key: string): Entry {
   const entry = held.state.entries.get('identity')?.get(key)
-  if (entry !== undefined && identityOf(held, key) !== undefined) return entry
-  const known = keysOf(held, 'identity').filter((flag) => identityOf(held, flag) !== undefined)
+  if (entry !== undefined && identityOf(held.state, key) !== undefined) return entry
+  const known = keysOf(held, 'identity').filter((flag) => identityOf(held.state, flag) !== undefined)
   throw unknownKey('flag-not-found', 'flag', key, known)
 }
 
@@ -60,7 +55,7 @@ export const flagHandlers: Handlers<
     const entries = held.state.entries.get('identity')
     const body = pageOf(sortedKeys(entries), query, (key) => {
       const entry = entries?.get(key)
-      const identity = identityOf(held, key)
+      const identity = identityOf(held.state, key)
       if (entry === undefined || identity === undefined || !passes(identity)) return undefined
       if (archived !== 'any' && (identity.archived !== null) !== (archived === 'true')) return undefined
       const stale = staleOf(identity)

@@ -1,6 +1,7 @@
 /** Keys of SDKs: each opens one environment. */
 import { entryOf } from '@halyard/sdk/core'
 import type { KeyDocument, SdkKeyDocument } from '../../domain/documents.ts'
+import { etagOf } from '../../domain/expectations.ts'
 import { createSdkKey, revokeSdkKey, rotateSdkKey } from '../../domain/sdk-keys.ts'
 import type { Environment } from '../../live/live.ts'
 import type { Handlers } from '../call.ts'
@@ -8,7 +9,7 @@ import { findEnvironment, heldLog } from '../find.ts'
 import { withUses } from '../key-use.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { etagOf, shownEntry, showSdkKey } from '../shown.ts'
+import { shownEntry, showSdkKey } from '../shown.ts'
 import { commit, outcomeOf, shownOnce, type Target, writtenDocument } from '../write.ts'
 
 const keyAt = ({ project }: Environment, id: string): Target => ({

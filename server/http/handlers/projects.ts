@@ -3,6 +3,7 @@
 import { withoutReadOnly } from '../../contract/resources.ts'
 import { SYSTEM } from '../../domain/change.ts'
 import { createEnvironment, deleteEnvironment, updateEnvironment } from '../../domain/environments.ts'
+import { etagOf } from '../../domain/expectations.ts'
 import { Problem } from '../../domain/problem.ts'
 import { createProject, deleteProject, updateProject } from '../../domain/system.ts'
 import type { Handlers } from '../call.ts'
@@ -15,7 +16,7 @@ import {
   visibleProjects,
 } from '../find.ts'
 import { chooseFields, pageOf, searchFor } from '../listing.ts'
-import { etagOf, type Stamp, showEnvironment, shownEntry, showProject } from '../shown.ts'
+import { type Stamp, showEnvironment, shownEntry, showProject } from '../shown.ts'
 import { commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
 
 const projectAt = (key: string): Target => ({ log: SYSTEM, kind: 'project', key, show: showProject })

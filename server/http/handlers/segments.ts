@@ -3,11 +3,12 @@ import { withoutReadOnly } from '../../contract/resources.ts'
 import { commitAll } from '../../domain/batch.ts'
 import type { LogId } from '../../domain/change.ts'
 import { asJson } from '../../domain/documents.ts'
+import { etagOf } from '../../domain/expectations.ts'
 import { deleteSegment, patchSegment, putSegment, references } from '../../domain/segments.ts'
 import type { Handlers } from '../call.ts'
 import { findEntry, findEnvironment, heldLog } from '../find.ts'
 import { chooseFields, pageOf, searchFor, sortedKeys } from '../listing.ts'
-import { etagOf, type Stamp, shownEntry, showSegment } from '../shown.ts'
+import { type Stamp, shownEntry, showSegment } from '../shown.ts'
 import { agreeOnKey, commit, outcomeOf, type Target, writtenDocument } from '../write.ts'
 
 const segmentAt = (log: LogId, key: string): Target => ({ log, kind: 'segment', key, show: showSegment })

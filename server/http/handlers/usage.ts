@@ -2,6 +2,7 @@
 
 import { USAGE_STEPS } from '../../contract/endpoints/usage.ts'
 import type { Endpoints } from '../../contract/index.ts'
+import { identityOf } from '../../domain/documents.ts'
 import { Problem } from '../../domain/problem.ts'
 import type { Environment, Live } from '../../live/live.ts'
 import type { FlagUsage, UsageSum } from '../../store/store.ts'
@@ -9,7 +10,6 @@ import type { Call, Handlers } from '../call.ts'
 import { findEnvironment, heldLog, keysOf } from '../find.ts'
 import { unknownKey } from '../problems.ts'
 import { readTime } from '../standpoint.ts'
-import { identityOf } from './flags.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MINUTES = 1_440
@@ -67,7 +67,7 @@ export const usageHandlers: Handlers<'flags.usage'> = {
 function expectFlag(live: Live, { id, project }: Environment, flag: string): void {
   if (live.live(id)?.compiled.flags.has(flag)) return
   const identities = heldLog(live, project.id)
-  if (identityOf(identities, flag) !== undefined) return
+  if (identityOf(identities.state, flag) !== undefined) return
   throw unknownKey('flag-not-found', 'flag', flag, keysOf(heldLog(live, id), 'flag'))
 }
 
