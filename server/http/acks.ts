@@ -7,7 +7,7 @@ import { Problem } from '../domain/problem.ts'
 import { callerNames, instanceName } from '../live/caller.ts'
 import type { Caller } from '../live/delivery/roster.ts'
 import { stateOfEventId } from '../live/frames.ts'
-import type { Live, Principal, StreamHandle } from '../live/live.ts'
+import type { Live, SdkPrincipal, StreamHandle } from '../live/live.ts'
 import { authorise, identify } from './authorise.ts'
 import { ENVELOPE_BYTES } from './contexts.ts'
 import { corsHeaders } from './cors.ts'
@@ -17,7 +17,6 @@ import type { Edge } from './ofrep.ts'
 import { misshapen } from './problems.ts'
 
 type Headers = FastifyRequest['headers']
-type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 const DEPTH = 4
 

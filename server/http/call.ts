@@ -3,10 +3,10 @@ import type { z } from 'zod'
 import type { Endpoint } from '../contract/endpoint.ts'
 import type { EndpointId, Endpoints } from '../contract/index.ts'
 import type { Actor } from '../domain/change.ts'
-import type { Live, Principal } from '../live/live.ts'
+import type { Live, Manager, Principal } from '../live/live.ts'
 import type { Idempotency } from '../store/store.ts'
 
-export type Manager = Extract<Principal, { kind: 'management' }>
+export type { Manager }
 
 /** The endpoints that manage something. */
 export type ManagementId = {

@@ -3,7 +3,8 @@
  * user's ever becomes a series. Hot routes count plain numbers, which are read when they are scraped.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Live, LiveMetrics } from '../live/live.ts'
+import type { Live } from '../live/live.ts'
+import type { LiveMetrics } from '../live/metrics.ts'
 import type { LimitCounts } from './limits.ts'
 
 export type Metrics = {

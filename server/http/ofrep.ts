@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Caller } from '../live/key-uses.ts'
-import type { BulkAnswer, Live, Principal } from '../live/live.ts'
+import type { BulkAnswer, Live, SdkPrincipal } from '../live/live.ts'
 import { callerIn, notePage } from './acks.ts'
 import { accept, authorise, type Gate, keyIn } from './authorise.ts'
 import { CONTEXT_LIMITS, ENVELOPE_BYTES, refuseLarge } from './contexts.ts'
@@ -31,7 +31,6 @@ type OneRoute = { Params: { key: string } }
 type AllRoute = { Querystring: { flagConfigEtag?: unknown } }
 type OneRequest = FastifyRequest<OneRoute>
 type AllRequest = FastifyRequest<AllRoute>
-type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 /** A named state is looked for in the store at most this often an environment, milliseconds. */

@@ -2,15 +2,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
-import type { Encoded, Principal } from '../live/live.ts'
+import type { Encoded, SdkPrincipal } from '../live/live.ts'
 import { rulesetEtag } from '../live/ruleset-download.ts'
 import { followed, noteAsked } from './acks.ts'
 import { authorise, identify } from './authorise.ts'
 import { noteStream, noteUse } from './key-use.ts'
 import { type Edge, matchesEtag } from './ofrep.ts'
 import { stream } from './sse.ts'
-
-type ServerPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 export function serveSdks(
   scope: FastifyInstance,
@@ -29,7 +27,7 @@ export function serveSdks(
     endpoints['sdk.ruleset'].path,
     { onRequest: admit, config: { endpoint: endpoints['sdk.ruleset'] } },
     async (request, reply) => {
-      const principal = request.principal as ServerPrincipal
+      const principal = request.principal as SdkPrincipal
       const { environment } = principal
       noteAsked(live, principal, request.headers)
       const encoding = bestEncoding(request.headers['accept-encoding'])
@@ -59,7 +57,7 @@ export function serveSdks(
     endpoints['sdk.stream'].path,
     { onRequest: admit, config: { endpoint: endpoints['sdk.stream'] } },
     (request, reply) => {
-      const principal = request.principal as ServerPrincipal
+      const principal = request.principal as SdkPrincipal
       const { environment, keyId } = principal
       const { headers } = request
       const lastEventId = typeof headers['last-event-id'] === 'string' ? headers['last-event-id'] : undefined
@@ -72,7 +70,7 @@ export function serveSdks(
 }
 
 /** The smallest encoding that a client takes (RFC 9110, 12.5.3). */
-export function bestEncoding(header: string | string[] | undefined): Encoded['encoding'] {
+function bestEncoding(header: string | string[] | undefined): Encoded['encoding'] {
   const weights = new Map<string, number>()
   for (const part of String(header ?? '').split(',')) {
     const [name = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase())

@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import { TELEMETRY_BYTES } from '../contract/endpoints/usage.ts'
 import { endpoints } from '../contract/index.ts'
 import { Problem } from '../domain/problem.ts'
-import type { Principal } from '../live/live.ts'
+import type { SdkPrincipal } from '../live/live.ts'
 import { accept, authorise, credentialOf, identify, keyIn } from './authorise.ts'
 import { answerPreflights, corsHeaders, corsHeadersOfAny } from './cors.ts'
 import { JSON_TYPES, parseJson } from './json-body.ts'
@@ -18,7 +18,6 @@ import { misaddressed, misshapen, problemOf, sendProblem } from './problems.ts'
 const ENDPOINT = endpoints['sdk.telemetry']
 const DEPTH = 4
 type Told = z.output<(typeof ENDPOINT)['body']['json']>
-type SdkPrincipal = Extract<Principal, { kind: 'server' | 'client' }>
 
 export function serveTelemetry(scope: FastifyInstance, edge: Edge): void {
   const { live, limits, onProblem, onSecretInBrowser, refuse } = edge

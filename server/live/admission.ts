@@ -3,7 +3,7 @@
  * refused is told when to come again, spread over the time that it takes to let everyone in. Decides, and counts.
  */
 import { Problem } from '../domain/problem.ts'
-import type { LiveMetrics, StreamRefusal } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 
 export type StreamLimits = {
   /** Open at once; browsers' together at most half of them. */
@@ -13,6 +13,12 @@ export type StreamLimits = {
   /** Let in each second; browsers' at most half of them. No bound where absent. */
   readonly streamsPerSecond?: number | undefined
 }
+
+/**
+ * Why a stream is not let in: the instance goes away; the key has as many as it may; the instance is hard pressed; it,
+ * or all browsers, have as many as they may; more come at once than are let in each second.
+ */
+export type StreamRefusal = 'draining' | 'key' | 'pressure' | 'instance' | 'browsers' | 'rate'
 
 export type StreamKind = 'server' | 'refetch'
 

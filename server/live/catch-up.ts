@@ -8,7 +8,7 @@ import { knowsOfMoreKills, type Position, reopen, textOf } from '../domain/epoch
 import type { Committed, Loaded, Newer, Provenance, Store } from '../store/store.ts'
 import type { Conditions } from './conditions.ts'
 import { type HeldLog, isNamed } from './held-log.ts'
-import type { LiveMetrics } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import { singleFlight } from './single-flight.ts'
 
 export type CatchUp = {

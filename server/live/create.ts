@@ -1,8 +1,7 @@
 /**
  * Puts the room together: the hub and its poll, the directory, streams, downloads and evaluations. Composes, and
- * decides nothing but when they hear of each other.
+ * decides nothing but when each begins and ends.
  */
-import { compareStates } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
@@ -13,11 +12,10 @@ import { subjectOf } from './catch-up.ts'
 import { createConditions, type Log } from './conditions.ts'
 import { createDelivery } from './delivery/delivery.ts'
 import { createRollCall, type RollCallDeps } from './delivery/roll-call.ts'
-import { createDirectory, type KnownKey } from './directory.ts'
+import { createDirectory } from './directory.ts'
 import { createEvaluations } from './evaluations.ts'
-import { exposes } from './exposure.ts'
 import { createFlagReads } from './flag-reads.ts'
-import type { HeldEnvironment, HeldLog } from './held-log.ts'
+import type { HeldEnvironment } from './held-log.ts'
 import { createHub } from './hub.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createKillLinks } from './kill-link.ts'
@@ -38,8 +36,10 @@ import { createSdks } from './sdks.ts'
 import { type Signal, storeSignal } from './signal.ts'
 import { createSnapshots, type SnapshotsConfig } from './snapshots/snapshots.ts'
 import { createStatus } from './status.ts'
+import { createStreamKeys } from './stream-keys.ts'
 import { createStreamTokens } from './stream-token.ts'
 import { createStreams } from './streams.ts'
+import { followSwaps } from './swaps.ts'
 import { createUsage } from './usage.ts'
 
 export type LiveDeps = {
@@ -123,7 +123,10 @@ export function createLive(deps: LiveDeps): Live {
     clock,
     conditions,
     metrics,
-    watcher: { changed, closed },
+    watcher: {
+      changed: (after, before, delta) => swaps.changed(after, before, delta),
+      closed: (gone) => swaps.closed(gone),
+    },
     consult: (log) => snapshots.consult(log),
   })
   const directory = createDirectory(() => hub.logs())
@@ -139,6 +142,7 @@ export function createLive(deps: LiveDeps): Live {
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)
+  const streamKeys = createStreamKeys({ directory: directory.current, tokens, streams, clock })
   const storeAnswers = () => poll.lastOkAt !== undefined && conditions.of(STORE) === undefined
   const usage = createUsage({
     ...{ store, clock, conditions, metrics, storeAnswers },
@@ -210,6 +214,7 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     clock,
   })
+  const swaps = followSwaps({ snapshots, directory, ring, kills, delivery, streams, streamKeys })
   const rollCall = createRollCall({
     boards: deps.rollCall,
     presence,
@@ -225,62 +230,9 @@ export function createLive(deps: LiveDeps): Live {
   let savingUsage: NodeJS.Timeout | undefined
   let looking: NodeJS.Timeout | undefined
 
-  function changed(
-    after: HeldLog,
-    before: HeldLog | undefined,
-    delta: Parameters<typeof ring.append>[1] | undefined,
-  ) {
-    snapshots.changed(after.id)
-    if (after.head.kind !== 'environment') {
-      directory.stale()
-      if (before?.state.entries.get('sdk-key') !== after.state.entries.get('sdk-key')) sweep()
-      return
-    }
-    if (delta !== undefined) ring.append(after.id, delta)
-    // Kills without a revision change nothing of what led here.
-    else if (before === undefined || compareStates(before.state, after.state) !== 0) ring.clear(after.id)
-    if (before === undefined) queueMicrotask(() => kills.opened(after.id))
-    delivery.changed({
-      environment: after.id,
-      after: after.state,
-      before: before?.state,
-      delta,
-      exposed: () =>
-        exposes((before as HeldEnvironment).compiled, (after as HeldEnvironment).compiled, delta),
-    })
-    const kill = delta?.entries.some(({ kind, definition }) => kind === 'kill' && definition !== null)
-    const window = kill ? delivery.windowMs(after.id) : undefined
-    streams.moved(after as HeldEnvironment, before as HeldEnvironment | undefined, delta, window)
-  }
-
-  function closed(gone: HeldLog): void {
-    snapshots.closed(gone.id)
-    if (gone.head.kind !== 'environment') {
-      directory.stale()
-      sweep()
-      return
-    }
-    ring.clear(gone.id)
-    delivery.closed(gone.id)
-    streams.closed(gone.id)
-  }
-
-  function inForce(key: KnownKey | undefined, environment: LogId): boolean {
-    if (key === undefined || key.principal.kind === 'management') return false
-    if (key.principal.environment.id !== environment) return false
-    return key.expiresAt === undefined || clock.now() < key.expiresAt
-  }
-
-  function sweep(): void {
-    const { server, refetch } = streams.counts()
-    if (server + refetch === 0) return
-    const keys = directory.current()
-    streams.sweep((environment, keyId) => inForce(keys.key(keyId), environment))
-  }
-
   function tick(): void {
     streams.tick()
-    sweep()
+    streamKeys.sweep()
   }
 
   /** The environment as held; a Problem where it could not be loaded: that is no absence. */
@@ -360,12 +312,7 @@ export function createLive(deps: LiveDeps): Live {
     evaluateAll: (environment, principal, context, knows) =>
       evaluations.evaluateAll(liveEnvironment(environment), principal, context, knows),
     streamToken: tokens.mint,
-    verifyStreamToken(token) {
-      const bearer = tokens.read(token)
-      if (bearer === undefined) return undefined
-      const key = directory.current().key(bearer.keyId)
-      return key?.kind === bearer.scope && inForce(key, bearer.environment) ? bearer : undefined
-    },
+    verifyStreamToken: streamKeys.bearer,
     status,
     instances: presence.instances,
     delivery,

@@ -26,7 +26,8 @@ import {
   recorded,
   withKillsOf,
 } from './held-log.ts'
-import type { LiveMetrics, Source } from './live.ts'
+import type { Source } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import type { Signal } from './signal.ts'
 
 /** Who is told of every swap, at once and in order. */

@@ -8,7 +8,7 @@ import type { FlagKey } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { Directory } from './directory.ts'
-import type { Environment, Principal } from './live.ts'
+import type { Environment, Manager } from './live.ts'
 import { signedText, signText } from './signed-text.ts'
 
 /** One flag; or the flags of a tag, or of the whole environment, as many as were expected. */
@@ -68,8 +68,6 @@ function markOf(secret: Buffer, digest: string): string {
     .digest('base64url')
     .slice(0, 11)
 }
-
-type Manager = Extract<Principal, { kind: 'management' }>
 
 export type KillLinkInForce = {
   readonly link: KillLink

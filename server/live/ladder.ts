@@ -5,7 +5,7 @@
 import { SYSTEM } from '../domain/change.ts'
 import type { Log } from './conditions.ts'
 import type { Hub } from './hub.ts'
-import type { LiveMetrics } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import type { Poll } from './poll.ts'
 import type { Snapshots } from './snapshots/snapshots.ts'
 

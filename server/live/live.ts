@@ -5,7 +5,6 @@
 import type { Compiled, Context, Decision, FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import type { GrantDocument, ProjectDocument, Settings } from '../domain/documents.ts'
-import type { EpochDocument } from '../domain/epochs.ts'
 import type {
   At,
   Changes,
@@ -23,11 +22,12 @@ import type { FlagReads } from './flag-reads.ts'
 import type { Caller, KeyUses } from './key-uses.ts'
 import type { KillLinks } from './kill-link.ts'
 import type { Durability } from './kills/kills.ts'
+import type { LiveMetrics } from './metrics.ts'
 import type { Instance } from './presence.ts'
 import type { Pressure } from './pressure.ts'
 import type { RedisCounts } from './redis/connect.ts'
 import type { Sdks } from './sdks.ts'
-import type { Refusal } from './snapshots/form.ts'
+import type { LiveStatus } from './status.ts'
 import type { Usage } from './usage.ts'
 
 export type Project = ProjectDocument
@@ -39,20 +39,22 @@ export type Environment = {
   readonly settings: Settings
 }
 
-/** Whom a key speaks for. `sdk`: a server or client key of one environment. */
-export type Principal =
-  | {
-      readonly kind: 'server' | 'client'
-      readonly keyId: string
-      readonly name: string
-      readonly environment: Environment
-    }
-  | {
-      readonly kind: 'management'
-      readonly keyId: string
-      readonly name: string
-      readonly grants: readonly GrantDocument[]
-    }
+/** Whom a key of one environment speaks for. */
+export type SdkPrincipal = {
+  readonly kind: 'server' | 'client'
+  readonly keyId: string
+  readonly name: string
+  readonly environment: Environment
+}
+/** Whom a management key speaks for. */
+export type Manager = {
+  readonly kind: 'management'
+  readonly keyId: string
+  readonly name: string
+  readonly grants: readonly GrantDocument[]
+}
+/** Whom a key speaks for. */
+export type Principal = SdkPrincipal | Manager
 
 /** Where a held state was read from: the database, or where it stands for when there is none. */
 export type Source = 'database' | 'redis' | 'disk'
@@ -246,81 +248,4 @@ export interface Live {
   /** Not ready from now on; every stream gets its goodbye and ends, and no more are let in. */
   drain(): Promise<void>
   close(): Promise<void>
-}
-
-/** `older`: behind another shelf that should be behind it. The rest is said where snapshots are read. */
-export type SnapshotRefusal = Refusal | 'older'
-
-export type LiveStatus = {
-  readonly ready: boolean
-  readonly draining: boolean
-  readonly store: { readonly ok: boolean; readonly error?: string; readonly lastOkAt?: number }
-  /** Absent without Redis. */
-  readonly redis?: { readonly ok: boolean; readonly error?: string }
-  readonly environments: readonly {
-    readonly environment: string
-    readonly epoch: number
-    readonly revision: number
-    readonly ok: boolean
-    readonly error?: string
-    /** Absent where no state is held. */
-    readonly source?: Source
-    /** The database went back within the last day: what came after `found` is lost. */
-    readonly wentBack?: EpochDocument
-    readonly flagsInError: readonly FlagKey[]
-  }[]
-}
-
-/**
- * Why a stream is not let in: the instance goes away; the key has as many as it may; the instance is hard pressed; it,
- * or all browsers, have as many as they may; more come at once than are let in each second.
- */
-export type StreamRefusal = 'draining' | 'key' | 'pressure' | 'instance' | 'browsers' | 'rate'
-
-/** What this process has done since it began; plain numbers, read when they are scraped. */
-export type LiveMetrics = {
-  polls: number
-  pollFailures: number
-  catchUps: number
-  catchUpFailures: number
-  /** Logs that went on in a new epoch because the database went back. */
-  epochsOpened: number
-  /** Commits whose delta did not fit the held state, because another commit overtook them. */
-  commitsOvertaken: number
-  /** Frames serialised; with many streams far fewer than frames sent. */
-  framesBuilt: number
-  framesSent: number
-  bytesSent: number
-  streamsOpened: number
-  /** Streams that were not let in, by reason. */
-  readonly streamsRefused: Record<StreamRefusal, number>
-  /** Streams ended because their peer did not read. */
-  streamsDropped: number
-  /** Streams ended because their key was revoked or has expired. */
-  streamsRevoked: number
-  /** Where the answers to bulk evaluations came from. */
-  readonly bulkAnswers: Record<BulkAnswer['from'], number>
-  evaluationCacheBytes: number
-  /** Batches of apps that were taken. */
-  usageBatches: number
-  /**
-   * Counts of apps that were dropped: they name what their key does not see, or too many names; there was no room; they
-   * waited for days; the database does not take them.
-   */
-  readonly usageDropped: Record<'unknown' | 'full' | 'late' | 'refused', number>
-  rulesetsBuilt: number
-  /** Snapshots written, each to all shelves that lacked it. */
-  snapshotsKept: number
-  /** Shelves that failed, and snapshots that could not be made. */
-  snapshotFailures: number
-  /** Snapshots that were found and not believed, by why. */
-  snapshotsRefused: Record<SnapshotRefusal, number>
-  /** Called with the seconds from a change's commit elsewhere to its being held here; replace it to observe. */
-  observePropagation: (seconds: number) => void
-  /** Acknowledgements of SDKs that were taken. */
-  acknowledgements: number
-  /** Called with the seconds from a kill's acceptance to its being applied in an app; replace it to observe. */
-  observeKillApplied: (seconds: number) => void
-  /** Kills that were answered: where they were kept then, and whether all that were waited for had applied them. */
-  readonly killsAnswered: Readonly<Record<Durability, Record<'complete' | 'partial', number>>>
 }

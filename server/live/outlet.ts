@@ -3,7 +3,8 @@
  * one frame and not a queue; whatever it missed meanwhile it gets as one. Kept small: thousands are open at once.
  */
 import type { LogId } from '../domain/change.ts'
-import type { LiveMetrics, Sink, StreamHandle } from './live.ts'
+import type { Sink, StreamHandle } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 
 /** What all streams of a process share. */
 export type Harbour = {

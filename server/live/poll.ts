@@ -10,7 +10,7 @@ import { subjectOf } from './catch-up.ts'
 import type { Conditions } from './conditions.ts'
 import type { HeldLog } from './held-log.ts'
 import type { Hub } from './hub.ts'
-import type { LiveMetrics } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import type { Signal } from './signal.ts'
 import { singleFlight } from './single-flight.ts'
 

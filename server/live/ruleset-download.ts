@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { type State, tagOf } from '@halyard/sdk/core'
-import type { Encoded, LiveMetrics } from './live.ts'
+import type { Encoded } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import { gathered, rulesetText } from './ruleset-text.ts'
 
 type Encoding = Encoded['encoding']

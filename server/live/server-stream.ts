@@ -5,7 +5,8 @@
 import { compareStates, type State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { eventFrame, stateOfEventId } from './frames.ts'
-import type { LiveMetrics, Sink } from './live.ts'
+import type { Sink } from './live.ts'
+import type { LiveMetrics } from './metrics.ts'
 import { type Harbour, Outlet, type Place } from './outlet.ts'
 import type { Ring } from './ring.ts'
 

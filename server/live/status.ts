@@ -2,19 +2,39 @@
  * What an instance says of itself: whether it serves, what its dependencies do, and which state of each environment it
  * holds. Reads what the room's parts know, and keeps nothing.
  */
-import type { State } from '@halyard/sdk/core'
+import type { FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { type EpochDocument, openingOf } from '../domain/epochs.ts'
 import { subjectOf } from './catch-up.ts'
 import type { Conditions } from './conditions.ts'
 import type { Directory } from './directory.ts'
-import type { HeldEnvironment } from './held-log.ts'
+import { type HeldEnvironment, isEnvironment } from './held-log.ts'
 import type { Hub } from './hub.ts'
-import type { Environment, LiveStatus } from './live.ts'
+import type { Environment, Source } from './live.ts'
 import { type Poll, STORE } from './poll.ts'
 import type { Instance } from './presence.ts'
 import type { RedisLink } from './redis/connect.ts'
 import { viewOf } from './view.ts'
+
+export type LiveStatus = {
+  readonly ready: boolean
+  readonly draining: boolean
+  readonly store: { readonly ok: boolean; readonly error?: string; readonly lastOkAt?: number }
+  /** Absent without Redis. */
+  readonly redis?: { readonly ok: boolean; readonly error?: string }
+  readonly environments: readonly {
+    readonly environment: string
+    readonly epoch: number
+    readonly revision: number
+    readonly ok: boolean
+    readonly error?: string
+    /** Absent where no state is held. */
+    readonly source?: Source
+    /** The database went back within the last day: what came after `found` is lost. */
+    readonly wentBack?: EpochDocument
+    readonly flagsInError: readonly FlagKey[]
+  }[]
+}
 
 export type StatusDeps = {
   readonly hub: Pick<Hub, 'logs'>
@@ -40,8 +60,7 @@ const SHOWN_SECONDS = 24 * 60 * 60
 export function createStatus(deps: StatusDeps): Status {
   const { hub, directory, poll, conditions, redis, clock, serves, draining } = deps
 
-  const held = (): readonly HeldEnvironment[] =>
-    [...hub.logs().values()].filter(({ head }) => head.kind === 'environment') as HeldEnvironment[]
+  const held = (): readonly HeldEnvironment[] => [...hub.logs().values()].filter(isEnvironment)
 
   /** An epoch is the Unix second at which it was opened. */
   function wentBack(state: State): { readonly wentBack?: EpochDocument } {

@@ -7,7 +7,7 @@ import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import { inTime, patience } from '../in-time.ts'
-import type { LiveMetrics } from '../live.ts'
+import type { LiveMetrics } from '../metrics.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import {
   type EnvironmentAccount,

@@ -4,9 +4,12 @@
  */
 import type { LogId } from '../../domain/change.ts'
 import type { Conditions } from '../conditions.ts'
-import type { LiveMetrics, SnapshotRefusal } from '../live.ts'
-import { SnapshotRefused } from './form.ts'
+import type { LiveMetrics } from '../metrics.ts'
+import { type Refusal, SnapshotRefused } from './form.ts'
 import type { Shelf } from './shelf.ts'
+
+/** `older`: behind another shelf that should be behind it. The rest is said where snapshots are read. */
+export type SnapshotRefusal = Refusal | 'older'
 
 export type Reports = {
   fails(shelf: Shelf, cause: unknown): void
