@@ -5,7 +5,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
 import { CHUNKS, chunkKey } from '../domain/member-chunks.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import type { ChangesQuery } from './store.ts'
 
 export type Selection = {
@@ -21,8 +21,7 @@ export type Selection = {
 /** Keys of a kind above which its documents are not gone through one by one: of so many, most pages have enough. */
 const MOST_KEYS = 250
 
-const LOG = sql`${sql.placeholder('log')}::text`
-const value = (name: string) => sql`${sql.placeholder(name)}::text`
+const LOG = value('log', 'text')
 
 /** The different values of an indexed column, each found from the one before. */
 const stepping = (table: SQL, column: SQL, where: SQL) => sql`WITH RECURSIVE step AS (
@@ -40,7 +39,7 @@ const kindsOf = statement<Value>(
 )
 const keysOf = statement<Value>(
   'halyard_changed_keys',
-  sql`${stepping(sql`halyard.entries`, sql`key`, sql`kind = ${value('kind')}`)} SELECT value FROM step LIMIT ${MOST_KEYS + 1}`,
+  sql`${stepping(sql`halyard.entries`, sql`key`, sql`kind = ${value('kind', 'text')}`)} SELECT value FROM step LIMIT ${MOST_KEYS + 1}`,
 )
 const actionsOf = statement<Value>(
   'halyard_actions',
@@ -48,14 +47,14 @@ const actionsOf = statement<Value>(
 )
 const actorById = statement<Value>(
   'halyard_actor_by_id',
-  sql`SELECT actor_id AS value FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND actor_id = ${value('actor')} LIMIT 1`,
+  sql`SELECT actor_id AS value FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND actor_id = ${value('actor', 'text')} LIMIT 1`,
 )
 const actorsByName = statement<Value>(
   'halyard_actors_by_name',
   sql`${stepping(sql`halyard.changes`, sql`actor_id`, sql`true`)}
     SELECT step.value FROM step CROSS JOIN LATERAL (
       SELECT actor_name FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND actor_id = step.value ORDER BY revision DESC LIMIT 1
-    ) AS last WHERE last.actor_name = ${value('actor')}`,
+    ) AS last WHERE last.actor_name = ${value('actor', 'text')}`,
 )
 const valuesOf = (rows: readonly Value[]) => rows.map((row) => row.value)
 

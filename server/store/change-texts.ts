@@ -6,7 +6,7 @@ import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
 import { segmentOfChunk } from '../domain/member-chunks.ts'
 import type { DocumentDigest } from './chain.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import { definitionOf } from './read.ts'
 import type { ChangedDocument, DocumentVersion, TextBounds } from './store.ts'
 import { inStretches } from './stretches.ts'
@@ -24,7 +24,6 @@ type TextRow = {
   readonly beforeRedacted: boolean | null
 }
 
-const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const LOG = value('log', 'text')
 
 // The length of a long text is known without reading it.

@@ -6,7 +6,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { type Selection, selectionOf } from './change-selection.ts'
 import { readTexts, type Texts } from './change-texts.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import type { Changes, ChangesQuery, RecordedChange } from './store.ts'
 
 /** Revisions that a page looks at where more than one thing is asked for. */
@@ -16,8 +16,7 @@ const MOST_BYTES = 4 * 2 ** 20
 /** Above any revision. */
 const BEYOND = Number.MAX_SAFE_INTEGER
 
-const LOG = sql`${sql.placeholder('log')}::text`
-const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
+const LOG = value('log', 'text')
 const time = (name: string) => sql`to_timestamp(${value(name, 'bigint')} / 1000.0)`
 
 /** Where revisions come from: everything, or what an index finds by one condition. Rows of (number, revision). */

@@ -4,8 +4,9 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
+import { noticeText } from '../domain/notice.ts'
 import type { Compaction } from './chain.ts'
-import { CHANNEL, type Database, type Db, statement } from './database.ts'
+import { type Database, type Db, statement, value } from './database.ts'
 import { lockLogs } from './locking.ts'
 import { planRecord } from './plan.ts'
 import { type Compacted, compactedBy, covers, type Keep, mayBeDropped } from './retention.ts'
@@ -51,15 +52,15 @@ const nextPage = statement<PageRow>(
         (extract(epoch FROM replaced.at) * 1000)::float8 AS replaced
       FROM (
         SELECT kind, key, revision, superseded_at_revision, text FROM halyard.entries
-        WHERE log_id = ${sql.placeholder('log')}::text
-          AND (kind, key, revision) > (${sql.placeholder('kind')}::text, ${sql.placeholder('key')}::text, ${sql.placeholder('revision')}::bigint)
+        WHERE log_id = ${value('log', 'text')}
+          AND (kind, key, revision) > (${value('kind', 'text')}, ${value('key', 'text')}, ${value('revision', 'bigint')})
         ORDER BY kind, key, revision LIMIT ${PAGE}
       ) AS page
       CROSS JOIN LATERAL (
-        SELECT at FROM halyard.changes WHERE log_id = ${sql.placeholder('log')}::text AND revision = page.revision LIMIT 1
+        SELECT at FROM halyard.changes WHERE log_id = ${value('log', 'text')} AND revision = page.revision LIMIT 1
       ) AS written
       LEFT JOIN LATERAL (
-        SELECT at FROM halyard.changes WHERE log_id = ${sql.placeholder('log')}::text AND revision = page.superseded_at_revision LIMIT 1
+        SELECT at FROM halyard.changes WHERE log_id = ${value('log', 'text')} AND revision = page.superseded_at_revision LIMIT 1
       ) AS replaced ON true
       ORDER BY page.kind, page.key, page.revision`,
 )
@@ -68,9 +69,9 @@ const nextPage = statement<PageRow>(
 const dropTexts = statement(
   'halyard_compact_drop',
   sql`UPDATE halyard.entries e SET text = NULL
-      FROM unnest(${sql.placeholder('kinds')}::text[], ${sql.placeholder('keys')}::text[], ${sql.placeholder('revisions')}::bigint[])
+      FROM unnest(${value('kinds', 'text[]')}, ${value('keys', 'text[]')}, ${value('revisions', 'bigint[]')})
         AS dropped (kind, key, revision)
-      WHERE e.log_id = ${sql.placeholder('log')}::text AND e.kind = dropped.kind AND e.key = dropped.key
+      WHERE e.log_id = ${value('log', 'text')} AND e.kind = dropped.kind AND e.key = dropped.key
         AND e.revision = dropped.revision AND e.superseded_at_revision IS NOT NULL`,
 )
 
@@ -184,7 +185,7 @@ async function record(
       heads: [
         { log: log.id, epoch, revision: revision + 1, headHash: plan.hash, bytes, digest, closes: false },
       ],
-      notice: (notice) => JSON.stringify({ ...notice, from: CHANNEL }),
+      notice: (notice) => noticeText(notice, 'history.compact'),
     })
     return { keep: true, value: undefined }
   })

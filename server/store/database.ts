@@ -2,7 +2,7 @@
  * The seam between the store and a driver: transactions in three strengths, over drizzle's one `PgDatabase`
  * type. It hides pools, deadlines and mutexes; whatever fails comes out as a `Problem` or as a bug.
  */
-import type { SQL } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { type PgDatabase, PgDialect, type PgQueryResultHKT } from 'drizzle-orm/pg-core'
 
 /** What the store's queries run on, be it a connection, a transaction or PGlite. */
@@ -66,8 +66,14 @@ export const SESSION = 'SET enable_seqscan = off; SET jit = off'
 const dialect = new PgDialect()
 
 /**
- * A statement built once, and prepared once a connection where the driver can. Values stand in it as
- * `sql.placeholder(name)`.
+ * A value in a statement, given by its name when the statement is run.
+ * @param type of Postgres, such as `bigint` or `text[]`
+ */
+export const value = (name: string, type: string): SQL => sql`${sql.placeholder(name)}::${sql.raw(type)}`
+
+/**
+ * A statement built once, and prepared once a connection where the driver can. Values stand in it as `value(…)`, or
+ * where their type goes without saying as `sql.placeholder(name)`.
  * @param name unique: the server keeps the plan under it
  */
 export function statement<Row>(

@@ -5,7 +5,7 @@
 import { type Json, type Kill, LIMITS, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 
 /** For how long a kill that is over is told of, milliseconds. */
 export const ENDED_KILLS_MS = 30 * 86_400_000
@@ -15,7 +15,7 @@ type EndedRow = { readonly log: LogId; readonly text: string }
 const endedSince = statement<EndedRow>(
   'halyard_ended_kills',
   sql`WITH RECURSIVE killed AS (
-        SELECT first.* FROM unnest(${sql.placeholder('logs')}::text[]) AS asked (log) CROSS JOIN LATERAL (
+        SELECT first.* FROM unnest(${value('logs', 'text[]')}) AS asked (log) CROSS JOIN LATERAL (
           SELECT log_id, key FROM halyard.entries WHERE log_id = asked.log AND kind = 'kill' ORDER BY key LIMIT 1
         ) AS first
         UNION ALL
@@ -28,7 +28,7 @@ const endedSince = statement<EndedRow>(
       FROM killed
       CROSS JOIN LATERAL (
         SELECT revision FROM halyard.changes
-        WHERE log_id = killed.log_id AND revision > 0 AND at >= to_timestamp(${sql.placeholder('since')}::bigint / 1000.0)
+        WHERE log_id = killed.log_id AND revision > 0 AND at >= to_timestamp(${value('since', 'bigint')} / 1000.0)
         ORDER BY at, revision LIMIT 1
       ) AS recent
       CROSS JOIN LATERAL (

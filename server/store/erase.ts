@@ -15,9 +15,10 @@ import {
   standInsFrom,
   withoutPerson,
 } from '../domain/erasure.ts'
+import { noticeText } from '../domain/notice.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Redaction, sha256 } from './chain.ts'
-import { type Database, type Db, statement } from './database.ts'
+import { type Database, type Db, statement, value } from './database.ts'
 import { lockAnyLog, readStates } from './locking.ts'
 import { planRecord } from './plan.ts'
 import { definitionOf } from './read.ts'
@@ -47,7 +48,6 @@ const KINDS = ['flag', 'identity', 'members', 'segment'] as const
 const MOST_VERSIONS = 1_000
 const MOST_BYTES = 4 * 1024 * 1024
 
-const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const LOG = value('log', 'text')
 
 type Version = { readonly kind: string; readonly key: string; readonly revision: number }
@@ -208,7 +208,7 @@ async function record(
     at,
     writes: [{ signature, plans: [plan], openings: [] }],
     heads: [{ log: log.id, epoch, revision, headHash: plan.hash, bytes: plan.bytes, digest, closes: false }],
-    notice: (notice) => JSON.stringify({ ...notice, from: 'history.erase' }),
+    notice: (notice) => noticeText(notice, 'history.erase'),
   })
   const done = await redactTexts(db, {
     log: log.id,

@@ -3,7 +3,7 @@
  * instances save what each has seen.
  */
 import { sql } from 'drizzle-orm'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import type { KeyUse } from './store.ts'
 
 // In the order of their primary key, so that two instances that save at once do not wait for each other in a circle.
@@ -12,8 +12,8 @@ const save = statement(
   sql`INSERT INTO halyard.key_uses (key_id, app, version, sdk, at)
       SELECT used.key_id, used.app, used.version, used.sdk, to_timestamp(used.at / 1000.0)
       FROM unnest(
-        ${sql.placeholder('keys')}::text[], ${sql.placeholder('apps')}::text[], ${sql.placeholder('versions')}::text[],
-        ${sql.placeholder('sdks')}::text[], ${sql.placeholder('times')}::bigint[]
+        ${value('keys', 'text[]')}, ${value('apps', 'text[]')}, ${value('versions', 'text[]')},
+        ${value('sdks', 'text[]')}, ${value('times', 'bigint[]')}
       ) AS used (key_id, app, version, sdk, at)
       ORDER BY 1, 2, 3, 4
       ON CONFLICT (key_id, app, version, sdk) DO UPDATE SET at = excluded.at WHERE key_uses.at < excluded.at`,
@@ -33,10 +33,10 @@ export async function saveKeyUses(db: Db, uses: readonly KeyUse[]): Promise<void
 type UseRow = Omit<KeyUse, 'at'> & { readonly at: string }
 const newest = statement<UseRow>(
   'halyard_key_uses',
-  sql`SELECT asked.key, used.* FROM unnest(${sql.placeholder('keys')}::text[]) AS asked (key)
+  sql`SELECT asked.key, used.* FROM unnest(${value('keys', 'text[]')}) AS asked (key)
       CROSS JOIN LATERAL (
         SELECT app, version, sdk, (extract(epoch FROM at) * 1000)::text AS at
-        FROM halyard.key_uses WHERE key_id = asked.key ORDER BY key_uses.at DESC LIMIT ${sql.placeholder('most')}::int
+        FROM halyard.key_uses WHERE key_id = asked.key ORDER BY key_uses.at DESC LIMIT ${value('most', 'int')}
       ) AS used`,
 )
 
@@ -63,8 +63,8 @@ const prune = statement(
         FROM halyard.key_uses
       ) AS ranked
       WHERE old.key_id = ranked.key_id AND old.app = ranked.app AND old.version = ranked.version
-        AND old.sdk = ranked.sdk AND (ranked.place > ${sql.placeholder('most')}::int
-          OR old.at < to_timestamp(${sql.placeholder('before')}::bigint / 1000.0))`,
+        AND old.sdk = ranked.sdk AND (ranked.place > ${value('most', 'int')}
+          OR old.at < to_timestamp(${value('before', 'bigint')} / 1000.0))`,
 )
 
 /** Forgets what is older than `before` (epoch milliseconds), and of each key all but its newest. */

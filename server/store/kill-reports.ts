@@ -1,7 +1,7 @@
 /** How far each kill came, kept beside its change record. The last word on a kill wins. */
 import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 
 export type KeptKillReport = {
   /** The kill's id. */
@@ -17,8 +17,8 @@ export type KeptKillReport = {
 const save = statement(
   'halyard_save_kill_report',
   sql`INSERT INTO halyard.kill_reports (log_id, kill_id, revision, report, at)
-      VALUES (${sql.placeholder('log')}, ${sql.placeholder('kill')}, ${sql.placeholder('revision')}::bigint,
-        ${sql.placeholder('report')}, to_timestamp(${sql.placeholder('at')}::bigint / 1000.0))
+      VALUES (${sql.placeholder('log')}, ${sql.placeholder('kill')}, ${value('revision', 'bigint')},
+        ${sql.placeholder('report')}, to_timestamp(${value('at', 'bigint')} / 1000.0))
       ON CONFLICT (log_id, kill_id) DO UPDATE SET report = excluded.report, at = excluded.at
       WHERE kill_reports.at < excluded.at`,
 )

@@ -6,7 +6,7 @@ import { apply, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
 import { type LogId, type LogKind, SYSTEM } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import { definitionOf, entriesOf, grouped, stateFrom } from './read.ts'
 import type { Scope } from './store.ts'
 
@@ -36,13 +36,13 @@ const TOP_DOWN = sql`ORDER BY CASE kind WHEN 'system' THEN 0 WHEN 'project' THEN
 // with all else, in one statement: an edit that changes nothing then leaves no dead row behind.
 const lockPath = statement<LockedRow>(
   'halyard_lock_path',
-  sql`SELECT ${COLUMNS} FROM halyard.logs WHERE id = ANY(${sql.placeholder('ids')}::text[]) ${TOP_DOWN}`,
+  sql`SELECT ${COLUMNS} FROM halyard.logs WHERE id = ANY(${value('ids', 'text[]')}) ${TOP_DOWN}`,
 )
 // A statement of its own, after the path's locks: a child opened by the former holder must be seen.
 const lockChildren = statement<LockedRow>(
   'halyard_lock_children',
   sql`SELECT ${COLUMNS} FROM halyard.logs
-      WHERE parent_id = ANY(${sql.placeholder('parents')}::text[]) AND closed_at IS NULL ${TOP_DOWN}`,
+      WHERE parent_id = ANY(${value('parents', 'text[]')}) AND closed_at IS NULL ${TOP_DOWN}`,
 )
 
 /**
@@ -102,7 +102,7 @@ type EntryRow = {
 const readOnto = statement<EntryRow>(
   'halyard_read_onto',
   sql`SELECT held.log_id AS log, newer.*
-      FROM unnest(${sql.placeholder('logs')}::text[], ${sql.placeholder('since')}::bigint[]) AS held (log_id, revision)
+      FROM unnest(${value('logs', 'text[]')}, ${value('since', 'bigint[]')}) AS held (log_id, revision)
       CROSS JOIN LATERAL (
         SELECT e.kind, e.key, e.revision, e.text FROM halyard.entries e
         WHERE e.log_id = held.log_id AND e.superseded_at_revision IS NULL AND e.revision > 0

@@ -3,13 +3,13 @@
  * its time. Nobody's truth.
  */
 import { sql } from 'drizzle-orm'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 
 const put = statement(
   'halyard_put_notice',
   sql`INSERT INTO halyard.notices (board, name, text, until)
       VALUES (${sql.placeholder('board')}, ${sql.placeholder('name')}, ${sql.placeholder('text')},
-        now() + ${sql.placeholder('ms')}::int * interval '1 millisecond')
+        now() + ${value('ms', 'int')} * interval '1 millisecond')
       ON CONFLICT (board, name) DO UPDATE SET text = excluded.text, until = excluded.until`,
 )
 

@@ -102,6 +102,11 @@ export function createStore(database: Database, options: StoreOptions): Store {
     return (await outcome(verdict, request)) as Committed<R>
   }
 
+  async function read<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    await prepared()
+    return database.read(work)
+  }
+
   /** Outside the logs. */
   async function write(work: (db: Db) => Promise<void>): Promise<void> {
     await prepared()
@@ -111,17 +116,13 @@ export function createStore(database: Database, options: StoreOptions): Store {
   prepared().catch((error: unknown) => log.warn({ err: error }, 'the database is not ready yet'))
   return {
     commit,
-    heads: async () => {
-      await prepared()
-      return database.read(readHeads)
-    },
+    heads: () => read(readHeads),
     load: async (logs) => {
       await prepared()
       return database.snapshot((db) => readLogs(db, logs, clock.now()))
     },
     newer: async (log, since) => {
-      await prepared()
-      const newer = await database.read((db) => readNewer(db, log, since))
+      const newer = await read((db) => readNewer(db, log, since))
       if (newer.kind !== 'other') return newer
       const [loaded] = await database.snapshot((db) => readLogs(db, [log], clock.now()))
       return loaded === undefined ? { kind: 'missing' } : { kind: 'reload', loaded }
@@ -130,41 +131,20 @@ export function createStore(database: Database, options: StoreOptions): Store {
       await prepared()
       return database.snapshot((db) => readPast(db, log, at))
     },
-    changes: async (log, query) => {
-      await prepared()
-      return database.read((db) => readChanges(db, log, query))
-    },
+    changes: (log, query) => read((db) => readChanges(db, log, query)),
     saveKeyUses: (uses) => write((db) => saveKeyUses(db, uses)),
-    keyUses: async (keys, mostEach) => {
-      await prepared()
-      return database.read((db) => readKeyUses(db, keys, mostEach))
-    },
+    keyUses: (keys, mostEach) => read((db) => readKeyUses(db, keys, mostEach)),
     pruneKeyUses: (before, mostEach) => write((db) => pruneKeyUses(db, before, mostEach)),
     saveUsage: (batches) => write((db) => saveUsage(db, batches, clock.now())),
     turnUsage: (oldest) => write((db) => turnUsage(db, clock.now(), oldest)),
-    usage: async (log, flag, query) => {
-      await prepared()
-      return database.read((db) => readUsage(db, log, flag, query))
-    },
-    flagReads: async (logs) => {
-      await prepared()
-      return database.read((db) => readFlagReads(db, logs))
-    },
-    readersOf: async (log, flag, most) => {
-      await prepared()
-      return database.read((db) => readReaders(db, log, flag, most))
-    },
+    usage: (log, flag, query) => read((db) => readUsage(db, log, flag, query)),
+    flagReads: (logs) => read((db) => readFlagReads(db, logs)),
+    readersOf: (log, flag, most) => read((db) => readReaders(db, log, flag, most)),
     putNotice: (board, name, text, forMs) => write((db) => putNotice(db, board, name, text, forMs)),
-    notices: async (board) => {
-      await prepared()
-      return database.read((db) => readNotices(db, board))
-    },
+    notices: (board) => read((db) => readNotices(db, board)),
     removeNotice: (board, name) => write((db) => removeNotice(db, board, name)),
     saveKillReport: (log, report) => write((db) => saveKillReport(db, log, report)),
-    killReport: async (log, kill) => {
-      await prepared()
-      return database.read((db) => readKillReport(db, log, kill))
-    },
+    killReport: (log, kill) => read((db) => readKillReport(db, log, kill)),
     listen: (onNotice) =>
       database.listen((payload) => {
         const notice = readNotice(payload, instance)

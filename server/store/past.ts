@@ -6,7 +6,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Compaction } from './chain.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import { addEntry, type Entries, stateFrom } from './read.ts'
 import { compactedBy, keptAround } from './retention.ts'
 import type { At, Past, Redacted } from './store.ts'
@@ -32,8 +32,8 @@ type PastRow = {
   readonly text: string | null
 }
 
-const LOG = sql`${sql.placeholder('log')}::text`
-const AT = sql`${sql.placeholder('at')}::bigint`
+const LOG = value('log', 'text')
+const AT = value('at', 'bigint')
 
 /**
  * The kinds and keys that the log ever had are found by stepping through the index from one to the next, and each
@@ -118,10 +118,10 @@ function neverWas(at: At): Problem {
 const keptBy = statement<{ readonly before: string | null; readonly after: string | null }>(
   'halyard_past_kept',
   sql`SELECT (
-        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${sql.placeholder('before')}::bigint / 1000.0)
+        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${value('before', 'bigint')} / 1000.0)
         ORDER BY at DESC, revision DESC LIMIT 1
       )::text AS before, (
-        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${sql.placeholder('after')}::bigint / 1000.0)
+        SELECT revision FROM halyard.changes WHERE log_id = ${LOG} AND revision > 0 AND at <= to_timestamp(${value('after', 'bigint')} / 1000.0)
         ORDER BY at DESC, revision DESC LIMIT 1
       )::text AS after`,
 )

@@ -4,7 +4,7 @@
 import { type DeltaEntry, type Entry, entryDigest, type Json, type State } from '@halyard/sdk/core'
 import { and, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Actor, LogId } from '../domain/change.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import { endedOf, idsIn, killsIn, readEndedKills } from './ended-kills.ts'
 import { entries, logs } from './schema.ts'
 import type { Head, Loaded, Newer, Provenance } from './store.ts'
@@ -85,7 +85,7 @@ const recordsOfCurrent = statement<{
   sql`SELECT written.log_id AS log, written.revision, c.*
       FROM (
         SELECT DISTINCT log_id, revision FROM halyard.entries
-        WHERE log_id = ANY(${sql.placeholder('logs')}::text[]) AND superseded_at_revision IS NULL AND digest IS NOT NULL
+        WHERE log_id = ANY(${value('logs', 'text[]')}) AND superseded_at_revision IS NULL AND digest IS NOT NULL
       ) AS written CROSS JOIN LATERAL (
         SELECT (extract(epoch FROM at) * 1000)::text AS at,
           actor_kind AS "actorKind", actor_id AS "actorId", actor_name AS "actorName"
@@ -119,18 +119,18 @@ const newerThan = statement<NewerRow>(
       FROM halyard.logs l
       LEFT JOIN LATERAL (
         SELECT * FROM halyard.entries WHERE log_id = l.id AND superseded_at_revision IS NULL AND revision > 0
-          AND l.epoch = ${sql.placeholder('epoch')}::bigint AND revision > ${sql.placeholder('revision')}::bigint
+          AND l.epoch = ${value('epoch', 'bigint')} AND revision > ${value('revision', 'bigint')}
         OFFSET 0
       ) AS e ON true
       LEFT JOIN LATERAL (
         SELECT array_agg(text ORDER BY revision) AS ended FROM halyard.entries
         WHERE e.kind = 'kill' AND log_id = e.log_id AND kind = 'kill' AND key = e.key
-          AND revision > ${sql.placeholder('revision')}::bigint AND superseded_at_revision IS NOT NULL AND text IS NOT NULL
+          AND revision > ${value('revision', 'bigint')} AND superseded_at_revision IS NOT NULL AND text IS NOT NULL
       ) AS k ON true
       LEFT JOIN LATERAL (
         SELECT * FROM halyard.changes WHERE log_id = e.log_id AND revision = e.revision LIMIT 1
       ) AS c ON true
-      WHERE l.id = ${sql.placeholder('log')}::text`,
+      WHERE l.id = ${value('log', 'text')}`,
 )
 
 /**

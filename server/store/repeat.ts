@@ -6,7 +6,7 @@ import { emptyState, type State } from '@halyard/sdk/core'
 import { eq, inArray, sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import { deskOf, runEdit } from './desk.ts'
 import { readPast } from './past.ts'
 import { changes, logs } from './schema.ts'
@@ -33,8 +33,8 @@ type SeenRow = {
 }
 const seenBefore = statement<SeenRow>(
   'halyard_seen_before',
-  sql`SELECT asked.actor, asked.key, c.* FROM unnest(${sql.placeholder('logs')}::text[]) AS log (id)
-      CROSS JOIN unnest(${sql.placeholder('actors')}::text[], ${sql.placeholder('keys')}::text[]) AS asked (actor, key)
+  sql`SELECT asked.actor, asked.key, c.* FROM unnest(${value('logs', 'text[]')}) AS log (id)
+      CROSS JOIN unnest(${value('actors', 'text[]')}, ${value('keys', 'text[]')}) AS asked (actor, key)
       CROSS JOIN LATERAL (
         SELECT request_digest AS digest, change_id AS change FROM halyard.changes
         WHERE log_id = log.id AND actor_id = asked.actor AND idempotency_key = asked.key

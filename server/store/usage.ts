@@ -4,21 +4,21 @@
  */
 import { sql } from 'drizzle-orm'
 import type { LogId } from '../domain/change.ts'
-import { type Db, statement } from './database.ts'
+import { type Db, statement, value } from './database.ts'
 import type { FlagRead, FlagUsage, UsageBatch, UsageCount, UsageQuery, UsageSum } from './store.ts'
 
 const MINUTE_MS = 60_000
 /** A batch that comes again later than this is counted again: who sends them gives up long before. */
 const BATCHES_KEPT_MS = 3 * 3_600_000
 
-const column = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}[]`
+const column = (name: string, type: string) => value(name, `${type}[]`)
 
 // In the order of their primary keys, so that two instances that save at once do not wait for each other in a circle.
 const save = statement(
   'halyard_save_usage',
   sql`WITH fresh AS (
         INSERT INTO halyard_usage.batches (log_id, batch, at)
-        SELECT log_id, batch, to_timestamp(${sql.placeholder('at')}::bigint / 1000.0)
+        SELECT log_id, batch, to_timestamp(${value('at', 'bigint')} / 1000.0)
         FROM unnest(${column('logs', 'text')}, ${column('batches', 'text')}) AS told (log_id, batch)
         ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING log_id, batch
       ), given AS (
@@ -51,7 +51,7 @@ const forgetBatches = statement(
   'halyard_forget_batches',
   sql`DELETE FROM halyard_usage.batches WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM halyard_usage.batches
-        WHERE at < to_timestamp(${sql.placeholder('before')}::bigint / 1000.0) ORDER BY at LIMIT 5000))`,
+        WHERE at < to_timestamp(${value('before', 'bigint')} / 1000.0) ORDER BY at LIMIT 5000))`,
 )
 
 /** @param now epoch milliseconds */
@@ -81,7 +81,7 @@ export async function saveUsage(db: Db, batches: readonly UsageBatch[], now: num
 
 const turn = statement(
   'halyard_turn_usage',
-  sql`SELECT halyard_usage.turn(${sql.placeholder('today')}::date, ${sql.placeholder('oldest')}::date)`,
+  sql`SELECT halyard_usage.turn(${value('today', 'date')}, ${value('oldest', 'date')})`,
 )
 const forgetReads = statement(
   'halyard_forget_reads',
@@ -90,7 +90,7 @@ const forgetReads = statement(
       ) AS known
       WHERE old.log_id = known.log_id AND old.flag = known.flag AND old.variant = known.variant
         AND old.last_at < known.newest
-        AND old.last_at < to_timestamp(${sql.placeholder('before')}::bigint / 1000.0)`,
+        AND old.last_at < to_timestamp(${value('before', 'bigint')} / 1000.0)`,
 )
 
 /**
@@ -112,24 +112,24 @@ type SumRow = {
   readonly count: string
   readonly sum: number
 }
-const from = sql`to_timestamp(${sql.placeholder('from')}::bigint * 60)`
-const until = sql`to_timestamp(${sql.placeholder('until')}::bigint * 60)`
+const from = sql`to_timestamp(${value('from', 'bigint')} * 60)`
+const until = sql`to_timestamp(${value('until', 'bigint')} * 60)`
 const sums = statement<SumRow>(
   'halyard_usage_sums',
   sql`SELECT what, name, variant, (extract(epoch FROM stepped)::bigint / 60)::text AS minute,
         sum(count)::text AS count, sum(sum) AS sum
       FROM (
         SELECT what, name, variant, count, sum,
-          date_bin(${sql.placeholder('step')}::int * interval '1 minute', minute, ${from}) AS stepped
+          date_bin(${value('step', 'int')} * interval '1 minute', minute, ${from}) AS stepped
         FROM halyard_usage.counts
-        WHERE log_id = ${sql.placeholder('log')}::text AND flag IN ('', ${sql.placeholder('flag')}::text)
+        WHERE log_id = ${value('log', 'text')} AND flag IN ('', ${value('flag', 'text')})
           AND minute >= ${from} AND minute < ${until}
       ) AS rows GROUP BY stepped, what, name, variant ORDER BY stepped, what, name, variant`,
 )
 const byApp = statement<{ readonly app: string; readonly version: string; readonly count: string }>(
   'halyard_usage_by_app',
   sql`SELECT app, app_version AS version, sum(count)::text AS count FROM halyard_usage.counts
-      WHERE log_id = ${sql.placeholder('log')}::text AND flag = ${sql.placeholder('flag')}::text
+      WHERE log_id = ${value('log', 'text')} AND flag = ${value('flag', 'text')}
         AND what = 'evaluated' AND minute >= ${from} AND minute < ${until}
       GROUP BY 1, 2 ORDER BY sum(count) DESC, 1, 2 LIMIT 100`,
 )
@@ -176,8 +176,8 @@ const readers = statement<ReaderRow>(
   'halyard_readers',
   sql`SELECT log_id AS log, flag, variant, app, version, (extract(epoch FROM first_at) / 60)::text AS first,
         (extract(epoch FROM last_at) / 60)::text AS last
-      FROM halyard.flag_reads WHERE log_id = ${sql.placeholder('log')}::text AND flag = ${sql.placeholder('flag')}::text
-      ORDER BY last_at DESC, app, version, variant LIMIT ${sql.placeholder('most')}::int`,
+      FROM halyard.flag_reads WHERE log_id = ${value('log', 'text')} AND flag = ${value('flag', 'text')}
+      ORDER BY last_at DESC, app, version, variant LIMIT ${value('most', 'int')}`,
 )
 
 export async function readReaders(

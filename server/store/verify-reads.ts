@@ -4,9 +4,8 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Actor, LogId, LogKind } from '../domain/change.ts'
-import { statement } from './database.ts'
+import { statement, value } from './database.ts'
 
-const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const LOG = value('log', 'text')
 const MS = (column: string) => sql`(extract(epoch FROM ${sql.raw(column)}) * 1000)::float8`
 
@@ -121,10 +120,9 @@ export const readCompactions = statement<{ readonly compaction: string }>(
   sql`SELECT compaction FROM halyard.changes WHERE log_id = ${LOG} AND compaction IS NOT NULL`,
 )
 
-export const countVersions = statement<{ readonly versions: number; readonly redacted: number }>(
+export const countVersions = statement<{ readonly versions: number }>(
   'halyard_verify_counts',
-  sql`SELECT count(*)::float8 AS versions, (count(redacted_at_revision))::float8 AS redacted
-      FROM halyard.entries WHERE log_id = ${LOG}`,
+  sql`SELECT count(*)::float8 AS versions FROM halyard.entries WHERE log_id = ${LOG}`,
 )
 
 export type StrangerRow = { readonly kind: string; readonly key: string; readonly revision: number }

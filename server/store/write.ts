@@ -5,10 +5,9 @@
 import { sql } from 'drizzle-orm'
 import type { LogId, Opening } from '../domain/change.ts'
 import type { Notice } from '../domain/notice.ts'
-import { CHANNEL, type Db, statement } from './database.ts'
+import { CHANNEL, type Db, statement, value } from './database.ts'
 import type { LogPlan, Signature, Version } from './plan.ts'
 
-const value = (name: string, type: string) => sql`${sql.placeholder(name)}::${sql.raw(type)}`
 const values = (...columns: readonly (readonly [name: string, type: string])[]) =>
   sql`unnest(${sql.join(
     columns.map(([name, type]) => value(name, `${type}[]`)),
