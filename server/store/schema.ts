@@ -1,13 +1,13 @@
 /**
- * The tables of `migrations/` as drizzle sees them. The SQL is the truth; a test compares the two.
+ * The tables of `migrations/` that drizzle reads; statements name theirs by themselves. The SQL is the truth; a test
+ * compares the two.
  */
-
 import { isNotNull, isNull, sql } from 'drizzle-orm'
 import { bigint, index, pgSchema, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { Actor, LogKind } from '../domain/change.ts'
 
 /** Everything lives in a schema of its own, so that a database may be shared. */
-export const halyard = pgSchema('halyard')
+const halyard = pgSchema('halyard')
 
 const counter = (name: string) => bigint(name, { mode: 'number' })
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
@@ -94,57 +94,3 @@ export const entries = halyard.table(
       .where(sql`${table.supersededAtRevision} IS NULL AND ${table.revision} > 0`),
   ],
 )
-
-export const keyUses = halyard.table(
-  'key_uses',
-  {
-    keyId: text('key_id').notNull(),
-    app: text('app').notNull(),
-    version: text('version').notNull(),
-    sdk: text('sdk').notNull(),
-    at: instant('at').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.keyId, table.app, table.version, table.sdk] })],
-)
-
-export const flagReads = halyard.table(
-  'flag_reads',
-  {
-    logId: text('log_id').notNull(),
-    flag: text('flag').notNull(),
-    variant: text('variant').notNull(),
-    app: text('app').notNull(),
-    version: text('version').notNull(),
-    firstAt: instant('first_at').notNull(),
-    lastAt: instant('last_at').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.logId, table.flag, table.variant, table.app, table.version] })],
-)
-
-export const notices = halyard.table(
-  'notices',
-  {
-    board: text('board').notNull(),
-    name: text('name').notNull(),
-    text: text('text').notNull(),
-    until: instant('until').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.board, table.name] })],
-)
-
-export const killReports = halyard.table(
-  'kill_reports',
-  {
-    logId: text('log_id').notNull(),
-    killId: text('kill_id').notNull(),
-    revision: counter('revision').notNull(),
-    report: text('report').notNull(),
-    at: instant('at').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.logId, table.killId] })],
-)
-
-export const migrations = halyard.table('migrations', {
-  name: text('name').primaryKey(),
-  appliedAt: instant('applied_at').notNull(),
-})
