@@ -4,7 +4,7 @@
  */
 import { entryOf, type Json, LIMITS } from '@halyard/sdk/core'
 import type { Edit, EntryEdit, LockedLogs, LogId, LogView, Moment, Warning } from './change.ts'
-import { draftConfiguration, whyNotHere } from './configurations.ts'
+import { draftConfiguration, whyNotHere } from './current-configuration.ts'
 import { asJson, entriesOf, lockedLog } from './documents.ts'
 import { at, collectFaults, type Faults, quote } from './faults.ts'
 import type { ChangeInput, RangesOption } from './inputs.ts'

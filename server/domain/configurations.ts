@@ -4,18 +4,18 @@
  * results is checked.
  */
 import { entryOf, type FlagConfig, type FlagKey, type Json } from '@halyard/sdk/core'
-import type { Change, Edit, LockedLogs, LogId, LogView, Moment } from './change.ts'
-import { asJson, entriesOf, type Identity, identityOf, lockedLog } from './documents.ts'
+import type { Change, Edit, LockedLogs, LogId, LogView } from './change.ts'
+import { currentConfiguration, draftConfiguration, whyNotHere } from './current-configuration.ts'
+import { asJson, lockedLog } from './documents.ts'
 import { expectMatch } from './expectations.ts'
 import { at, collectFaults, nearest, quote, refuse } from './faults.ts'
-import { FLAG_TYPES, readFlagConfig } from './flags.ts'
 import type { Expectation, FlagConfigInput, RangesOption, RuleInput, ServeInput } from './inputs.ts'
 import { checkJson } from './json-text.ts'
 import { mergePatch } from './merge-patch.ts'
 import { Problem } from './problem.ts'
 import { type Fields, fieldOf, isObject, listOf } from './reading.ts'
 import { settle } from './settle.ts'
-import { flagWarnings, type Moved } from './warnings.ts'
+import { flagWarnings } from './warnings.ts'
 
 /** Replaces the whole configuration. */
 export function putConfiguration(
@@ -226,64 +226,6 @@ function configure(
 
 const relative = (pointer: string, within: string): string =>
   `${pointer}/`.startsWith(`${within}/`) ? pointer.slice(within.length) : pointer
-
-/** Reads a configuration that is to replace the flag's current one. Nothing can be relied on where faults were added. */
-export function draftConfiguration(
-  logs: LockedLogs,
-  view: LogView,
-  flag: FlagKey,
-  input: unknown,
-  { mint }: Moment,
-  { keepRanges, ...reading }: Parameters<typeof readFlagConfig>[1] & { readonly keepRanges: boolean },
-): { readonly config: FlagConfig; readonly moved: readonly Moved[] } {
-  const previous = entryOf(view.state, 'flag', flag)?.definition
-  const before = fieldOf(previous, 'type')
-  const moved: Moved[] = []
-  const config = readFlagConfig(input, reading, {
-    key: flag,
-    type: identityAbove(logs, view, flag)?.type ?? FLAG_TYPES.find((type) => type === before),
-    previous,
-    keepRanges,
-    mint,
-    moved: (pointer, share) => {
-      if (share > 0) moved.push({ pointer, share })
-    },
-  })
-  return { config, moved }
-}
-
-/** The flag's configuration as it is; a Problem where there is none, or where it is too broken to be amended. */
-function currentConfiguration(logs: LockedLogs, view: LogView, flag: FlagKey): Fields {
-  const entry = entryOf(view.state, 'flag', flag)
-  if (entry === undefined) throw absentFlag(logs, view, flag)
-  const { definition } = entry
-  if (isObject(definition)) return definition
-  throw new Problem('invalid-document', 'What is stored of this configuration is broken; PUT a whole one.')
-}
-
-const identityAbove = (logs: LockedLogs, { parent }: LogView, flag: FlagKey): Identity | undefined => {
-  const project = logs.get(String(parent))
-  return project && identityOf(project.state, flag)
-}
-
-/** Why a flag without a configuration here cannot be given one; nothing where it can. */
-export function whyNotHere(logs: LockedLogs, view: LogView, flag: FlagKey): Problem | undefined {
-  const identity = identityAbove(logs, view, flag)
-  if (identity === undefined) {
-    const didYouMean = nearest(flag, entriesOf(view.state, 'flag').keys())
-    return new Problem('flag-not-found', `There is no flag ${quote(flag)}.`, { didYouMean })
-  }
-  if (identity.archived === null) return undefined
-  return new Problem('flag-archived', `The flag ${quote(flag)} is archived; unarchive it first.`)
-}
-
-/** What to tell of a flag that has no configuration here. */
-export function absentFlag(logs: LockedLogs, view: LogView, flag: FlagKey): Problem {
-  return (
-    whyNotHere(logs, view, flag) ??
-    new Problem('flag-not-found', `The flag ${quote(flag)} has no configuration here; PUT one.`)
-  )
-}
 
 function expectVariant(current: Fields, flag: FlagKey, variant: string): void {
   const { variants } = current

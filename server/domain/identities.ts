@@ -9,6 +9,7 @@ import { editsOf } from './edits.ts'
 import { expectMatch } from './expectations.ts'
 import { at, collectFaults, nearest, quote } from './faults.ts'
 import { FLAG_TYPES, readFlagConfig } from './flags.ts'
+import { NOTHING_TOLD, readTold, TOLD_FIELDS } from './identity-fields.ts'
 import type { CreateFlagInput, Expectation, FlagPatch } from './inputs.ts'
 import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
@@ -19,33 +20,26 @@ import {
   isObject,
   READ_ONLY,
   type Reading,
-  readBoolean,
   readFields,
-  readInstant,
   readKey,
-  readList,
-  readText,
   readWord,
 } from './reading.ts'
 import { dependantsOf } from './references.ts'
 import { refuseRequired, settle } from './settle.ts'
 import { flagWarnings } from './warnings.ts'
 
-const OWN_FIELDS = ['type', 'description', 'tags', 'owner', 'temporary', 'expiresAt'] as const
 const CREATE_FIELDS = [
   'key',
-  ...OWN_FIELDS,
+  'type',
+  ...TOLD_FIELDS,
   'variants',
   'offVariant',
   'fallthrough',
   'visibility',
   'valueSchema',
 ]
+const PATCH_FIELDS = ['type', ...TOLD_FIELDS]
 const PATCH_IGNORES: ReadonlySet<string> = new Set([...READ_ONLY, 'initial'])
-const LONGEST_DESCRIPTION = 4_096
-const LONGEST_OWNER = 256
-const MOST_TAGS = 64
-const LONGEST_TAG = 128
 
 /** Creates a flag: its identity, and a disabled configuration in every environment. */
 export function createFlag(project: LogId, input: CreateFlagInput): Edit<Identity> {
@@ -57,7 +51,7 @@ export function createFlag(project: LogId, input: CreateFlagInput): Edit<Identit
     const fields = readFields(input, reading, 'A flag', CREATE_FIELDS, READ_ONLY)
     const key = readKey(fields.key, inside(reading, 'key'), 'A flag’s key')
     const type = readWord(fields.type, inside(reading, 'type'), 'A flag’s type', FLAG_TYPES)
-    const own = readOwn(fields, NEW, reading)
+    const told = readTold(fields, NOTHING_TOLD, reading)
     const initial = readFlagConfig(initialInput(fields, type, reading), reading, {
       key,
       type,
@@ -70,7 +64,7 @@ export function createFlag(project: LogId, input: CreateFlagInput): Edit<Identit
     faults.refuse()
     refuseOneTooMany(view)
 
-    const identity: Identity = { key, type, ...own, initial, archived: null }
+    const identity: Identity = { key, type, ...told, initial, archived: null }
     const draft = { kind: 'flag', key, definition: asJson(initial), pointer: '' } as const
     const edits = new Map([
       ...editsOf(view, identityEdit(identity)),
@@ -94,14 +88,14 @@ export function updateFlag(
     const faults = collectFaults()
     checkJson(patch, faults)
     const reading = { faults, pointer: '' }
-    const fields = readFields(patch, reading, 'A change of a flag', OWN_FIELDS, PATCH_IGNORES)
+    const fields = readFields(patch, reading, 'A change of a flag', PATCH_FIELDS, PATCH_IGNORES)
     if (fields.type !== undefined && fields.type !== identity.type) {
       faults.add('/type', `The flag is of type ${identity.type}, for ever; another type is another flag.`)
     }
-    const own = readOwn(fields, identity, reading)
+    const told = readTold(fields, identity, reading)
     faults.refuse()
     const { type, initial, archived } = identity
-    const result: Identity = { key, type, ...own, initial, archived }
+    const result: Identity = { key, type, ...told, initial, archived }
     return {
       action: 'flag.update',
       edits: new Map(editsOf(view, identityEdit(result))),
@@ -181,7 +175,7 @@ export function deleteFlag(project: LogId, key: FlagKey, expect: Expectation): E
     const tombstone: Identity = {
       key,
       type,
-      ...NEW,
+      ...NOTHING_TOLD,
       initial: { ...EMPTY_CONFIG, type, variants },
       archived: { ...archived, configurations: {} },
       deleted: true,
@@ -255,8 +249,6 @@ function restore(
   return settle(environment, [{ kind: 'flag', key, definition: asJson(config), pointer }], faults)
 }
 
-type Own = Pick<Identity, 'description' | 'tags' | 'owner' | 'temporary' | 'expiresAt'>
-const NEW: Own = { description: '', tags: [], owner: null, temporary: false }
 const EMPTY_CONFIG = {
   enabled: false,
   visibility: 'server',
@@ -266,48 +258,6 @@ const EMPTY_CONFIG = {
   rules: [],
   fallthrough: null,
 } as const
-
-/** What people say about a flag: each field as given, null as if new, absent as it was. */
-function readOwn(fields: Fields, before: Own, reading: Reading): Own {
-  const given = <T>(name: string, otherwise: T, initial: T, read: (value: unknown, at: Reading) => T): T => {
-    const value = fields[name]
-    if (value === undefined) return otherwise
-    return value === null ? initial : read(value, inside(reading, name))
-  }
-  const temporary = given('temporary', before.temporary, NEW.temporary, (value, here) =>
-    readBoolean(value, here, 'temporary'),
-  )
-  const expiresAt = given<string | undefined>(
-    'expiresAt',
-    temporary ? before.expiresAt : undefined,
-    undefined,
-    (value, here) => readInstant(value, here, 'expiresAt'),
-  )
-  if (expiresAt !== undefined && !temporary) {
-    reading.faults.add(
-      at(reading.pointer, 'expiresAt'),
-      'Only a temporary flag expires: set temporary to true.',
-    )
-  }
-  return {
-    description: given('description', before.description, NEW.description, (value, here) =>
-      readText(value, here, 'A description', { most: LONGEST_DESCRIPTION }),
-    ),
-    tags: given('tags', before.tags, NEW.tags, readTags),
-    owner: given('owner', before.owner, NEW.owner, (value, here) =>
-      readText(value, here, 'An owner', { most: LONGEST_OWNER }),
-    ),
-    temporary,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-  }
-}
-
-function readTags(value: unknown, reading: Reading): readonly string[] {
-  const tags = readList(value, reading, 'Tags', MOST_TAGS).map((tag, index) =>
-    readText(tag, inside(reading, index), 'A tag', { least: 1, most: LONGEST_TAG }),
-  )
-  return [...new Set(tags)]
-}
 
 /** The configuration that a new flag starts with: for a boolean one most of it goes without saying. */
 function initialInput(fields: Fields, type: FlagType, { faults, pointer }: Reading): Fields {

@@ -13,7 +13,7 @@ import {
   type State,
 } from '@halyard/sdk/core'
 import type { Change, Edit, EntryEdit, LogId, LogView, Moment } from './change.ts'
-import { absentFlag } from './configurations.ts'
+import { absentFlag } from './current-configuration.ts'
 import { asJson, entriesOf, killOf, lockedLog } from './documents.ts'
 import { quote, quoteSome } from './faults.ts'
 import { asText } from './json-text.ts'

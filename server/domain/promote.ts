@@ -5,7 +5,7 @@
  */
 import { entryOf, LIMITS, type SegmentKey } from '@halyard/sdk/core'
 import type { Edit, EntryEdit, LockedLogs, LogId, LogView, Moment, Warning } from './change.ts'
-import { draftConfiguration, whyNotHere } from './configurations.ts'
+import { draftConfiguration, whyNotHere } from './current-configuration.ts'
 import { asJson, entriesOf, lockedLog } from './documents.ts'
 import { changes, replaced } from './edits.ts'
 import { at, collectFaults, type Faults, namedFaults, quote, quoteSome } from './faults.ts'
