@@ -11,6 +11,7 @@ import {
   fieldOf,
   inside,
   isObject,
+  KEY_PATTERN,
   listOf,
   type Reading,
   readFields,
@@ -22,8 +23,6 @@ import { keyRotated, type Rotated, rotateKey } from './rotate-key.ts'
 
 const ROLES = ['admin', 'editor', 'viewer', 'killer'] as const
 const MOST_GRANTS = 100
-/** `<project>/<environment>`. */
-const ENVIRONMENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\/[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 /** The key that `HALYARD_ADMIN_KEY` sets: no document, and in force for as long as it is set. Minted ids are longer. */
 export const CONFIGURED_KEY = {
@@ -168,7 +167,8 @@ const readProjectKey = (value: unknown, reading: Reading): string =>
   readKey(value, reading, 'A project’s key')
 
 function readEnvironmentName(value: unknown, { faults, pointer }: Reading): string {
-  if (typeof value === 'string' && ENVIRONMENT_NAME.test(value)) return value
+  const keys = typeof value === 'string' ? value.split('/') : []
+  if (keys.length === 2 && keys.every((key) => KEY_PATTERN.test(key))) return String(value)
   faults.add(pointer, 'An environment is named <project>/<environment> here.')
   return ''
 }

@@ -1,9 +1,6 @@
 /** Canonical JSON (RFC 8785): the one text of a document, which is kept, compared, counted and hashed. */
 import canonicalize from 'canonicalize'
 
-/** Keys of projects, environments, flags, variants, segments and rules. */
-export const KEY_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
-
 // The package is CommonJS with an ES type file: what arrives is the function itself.
 const serialize = canonicalize as unknown as (json: unknown) => string
 

@@ -22,8 +22,6 @@ import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
 import { inside, READ_ONLY, type Reading, readBoolean, readFields, readKey, readText } from './reading.ts'
 
-export { corsAllows } from './cors.ts'
-
 const LONGEST_NAME = 256
 export const NEW_SETTINGS: Settings = { corsOrigins: [], requireComment: false, confirmBulk: false }
 

@@ -3,7 +3,6 @@
  * gives back a stand-in, so that the rest is read too. A document with faults never leaves this room.
  */
 import type { AttributePath } from '@halyard/sdk/core'
-import { KEY_PATTERN } from './canonical.ts'
 import { at, type Faults, quote } from './faults.ts'
 import { READ_ONLY_FIELDS } from './read-only.ts'
 
@@ -80,7 +79,10 @@ export function readText(
   return ''
 }
 
-/** A key of MODEL's form. */
+/** Keys of projects, environments, flags, variants, segments and rules. */
+export const KEY_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+/** A key of that form. */
 export function readKey(value: unknown, { faults, pointer }: Reading, what: string): string {
   if (typeof value === 'string' && KEY_PATTERN.test(value)) return value
   faults.add(

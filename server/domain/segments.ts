@@ -24,8 +24,6 @@ import {
 import { settle } from './settle.ts'
 import { segmentWarnings } from './warnings.ts'
 
-export { type References, references } from './references.ts'
-
 /** Creates a segment, or replaces what it is. Its members stay. */
 export function putSegment(
   environment: LogId,

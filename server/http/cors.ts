@@ -3,7 +3,7 @@
  * key, so it is answered by the union of all environments.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { corsAllows } from '../domain/environments.ts'
+import { corsAllows } from '../domain/cors.ts'
 import type { Environment, Live } from '../live/live.ts'
 
 const ALLOWED_HEADERS =

@@ -53,12 +53,7 @@ const NOUNS: ReadonlyMap<string, string> = new Map([
  * What became of one document, a sentence each without its stop: `enabled`, `raised on from 10 % to 25 % in rule r2`.
  * Nothing where both are equal; 30 sentences at most. Nothing that is secret is ever told.
  */
-export function wordsOf(
-  kind: string,
-  _key: string,
-  before: Json | null,
-  after: Json | null,
-): readonly string[] {
+export function wordsOf(kind: string, before: Json | null, after: Json | null): readonly string[] {
   if (sameJson(before, after)) return []
   const words =
     kind === 'members'
@@ -116,7 +111,7 @@ export function summaryOf(documents: readonly DocumentChange[], most = MOST_LINE
 const wordsOfSubject = ({ kind, documents }: Subject): readonly string[] =>
   kind === 'members'
     ? membersInWords(documents)
-    : documents.flatMap(({ kind, key, before, after }) => wordsOf(kind, key, before, after))
+    : documents.flatMap(({ before, after }) => wordsOf(kind, before, after))
 
 function nameOf({ kind, key }: Subject): string {
   const noun = NOUNS.get(kind) ?? kind

@@ -2,11 +2,10 @@
  * The small parts of sentences: names, values, lists, percentages. They take anything, and each is one line of bounded
  * length that no text of a user can break out of.
  */
-import { KEY_PATTERN } from '../canonical.ts'
 import { boundedDiffOf, type DiffLine } from '../diff.ts'
 import { asText } from '../json-text.ts'
 import { BUCKETS, bucketsOf } from '../ranges.ts'
-import { fieldOf, isObject } from '../reading.ts'
+import { fieldOf, isObject, KEY_PATTERN } from '../reading.ts'
 
 const LONGEST_NAME = 80
 /** How many things of a list are named; the others are counted. */

@@ -1,5 +1,5 @@
 /**
- * What a flag must answer, by MODEL's words alone: a second evaluator, written from the description and not from
+ * What a flag must answer, by the model's words alone: a second evaluator, written from the description and not from
  * `sdk/core`, as plainly as it can be. It interprets documents as they stand in the log: nothing is compiled, applied
  * or kept, so that no fault of the ways by which a state travels can reach it. It knows the operators that the base
  * load uses; the portable conformance cases hold it to the model.
@@ -32,7 +32,7 @@ export type Answer = {
 export class Unsupported extends Error {}
 
 /**
- * MODEL, "Evaluation", steps 1 to 8.
+ * Unknown, killed, disabled, prerequisites, targets, rules, fallthrough: the first of them that applies decides.
  * @throws Unsupported where it has no opinion
  */
 export function reference(find: Find, key: string, context: Context, depth = 0): Answer {
@@ -115,7 +115,7 @@ function picked({ by, salt, ranges }: Split, context: Context): string | undefin
   return ranges.find(({ from, to }) => from <= bucket && bucket < to)?.variant
 }
 
-/** MODEL, "Bucketing": a non-empty string or a finite number. */
+/** docs/adr/0001: a non-empty string or a finite number. */
 function unitOf(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? String(value === 0 ? 0 : value) : undefined
   return typeof value === 'string' && value !== '' ? value : undefined
@@ -198,12 +198,12 @@ function isIn(find: Find, key: string, context: Context): boolean {
   return segment.when !== null && holds(find, segment.when, context)
 }
 
-/** MODEL, "State, revision, history": which of a segment's entries a member stands in. */
+/** docs/adr/0007: which of a segment's entries a member stands in. */
 export function memberChunk(unit: string): string {
   return (murmur3(Buffer.from(unit), 0) >>> 24).toString(16).padStart(2, '0')
 }
 
-/** MODEL, "Bucketing". */
+/** docs/adr/0001. */
 export function bucketOf(salt: string, unit: string): number {
   const seed = murmur3(Buffer.from(salt), 0)
   return Number((BigInt(murmur3(Buffer.from(unit), seed)) * 100_000n) >> 32n)

@@ -87,8 +87,8 @@ const expectSentence = (sentence: string): void => {
 describe('the words of any change', () => {
   it('are there exactly where something changed, each a line of bounded length', () => {
     fc.assert(
-      fc.property(change, ({ kind, key, before, after }) => {
-        const words = wordsOf(kind, key, before, after)
+      fc.property(change, ({ kind, before, after }) => {
+        const words = wordsOf(kind, before, after)
         expect(words.length === 0).toBe(canonical(before) === canonical(after))
         expect(words.length).toBeLessThanOrEqual(30)
         words.forEach(expectSentence)

@@ -1,5 +1,5 @@
 /**
- * A real HTTP server on loopback that speaks the wire as MODEL has it, with core's own functions, and can be told to
+ * A real HTTP server on loopback that speaks the wire of docs/adr/0003, with core's own functions, and can be told to
  * fail in the ways that servers, networks and proxies do.
  */
 import { createHash } from 'node:crypto'

@@ -4,7 +4,7 @@ import { wordsOf } from '../../../../server/domain/index.ts'
 import { flag, pro, rule, split, target } from './documents.ts'
 
 type Fields = { readonly [field: string]: Json }
-const words = (before: Fields, after: Fields) => wordsOf('flag', 'checkout', flag(before), flag(after))
+const words = (before: Fields, after: Fields) => wordsOf('flag', flag(before), flag(after))
 const planIn = (...values: string[]) => ({ attribute: 'plan', op: 'in', values })
 const [r1, r2, r3] = [rule('r1'), rule('r2'), rule('r3')]
 
@@ -220,7 +220,7 @@ describe('a change of a flag in words', () => {
   })
 
   it('says of a new flag what it does, and of a deleted one whether it did anything', () => {
-    const created = (fields: Fields) => wordsOf('flag', 'checkout', null, flag(fields))
+    const created = (fields: Fields) => wordsOf('flag', null, flag(fields))
     expect(created({ enabled: false })).toEqual(['created, disabled, everyone gets off'])
     expect(
       created({
@@ -232,10 +232,10 @@ describe('a change of a flag in words', () => {
     ).toEqual([
       'created, enabled, visible to client keys (browsers), requires base, 1 target, 2 rules, everyone else gets off',
     ])
-    expect(wordsOf('flag', 'checkout', null, 'broken')).toEqual(['created'])
+    expect(wordsOf('flag', null, 'broken')).toEqual(['created'])
     expect(created({ prerequisites: 'broken' })).toEqual(['created, enabled, everyone gets off'])
-    expect(wordsOf('flag', 'checkout', flag(), null)).toEqual(['deleted (it was enabled)'])
-    expect(wordsOf('flag', 'checkout', flag({ enabled: false }), null)).toEqual(['deleted'])
+    expect(wordsOf('flag', flag(), null)).toEqual(['deleted (it was enabled)'])
+    expect(wordsOf('flag', flag({ enabled: false }), null)).toEqual(['deleted'])
   })
 
   const broken: [before: Fields, after: Fields, ...words: string[]][] = [
@@ -295,6 +295,6 @@ describe('a kill in words', () => {
     [kill, { ...kill, comment: 'more' }, 'comment changed'],
     [null, 'broken', 'killed'],
   ])('%j → %j: %s', (before, after, words) => {
-    expect(wordsOf('kill', 'checkout', before, after)).toEqual([words])
+    expect(wordsOf('kill', before, after)).toEqual([words])
   })
 })
