@@ -13,6 +13,7 @@ import type { KillLinkInForce } from '../live/kill-link.ts'
 import type { Environment, Live } from '../live/live.ts'
 import { readAlert } from './alerts.ts'
 import { fromBrowser } from './authorise.ts'
+import { refuseEncoded } from './bodies.ts'
 import type { World } from './call.ts'
 import { foresee } from './foreseen.ts'
 import { allows } from './grants.ts'
@@ -28,7 +29,7 @@ import {
   STEPS,
   type Standing,
 } from './kill-page.ts'
-import { type Management, refuseEncoded } from './management.ts'
+import type { Management } from './management.ts'
 import { problemOf, sendProblem } from './problems.ts'
 
 const ALERT_BYTES = 1024 * 1024

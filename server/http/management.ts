@@ -9,7 +9,8 @@ import type { Endpoint } from '../contract/endpoint.ts'
 import { endpoints } from '../contract/index.ts'
 import { PROBLEMS, Problem } from '../domain/problem.ts'
 import { authorise, authoriseNamed, type Gate, identify } from './authorise.ts'
-import type { Answer, Call, Handlers, Lines, ManagementId, Manager, World } from './call.ts'
+import { bodyOf, MANAGEMENT_BYTES, readBodies } from './bodies.ts'
+import type { Answer, Call, Handlers, ManagementId, Manager, World } from './call.ts'
 import { ENVELOPE_BYTES } from './contexts.ts'
 import { apiKeyHandlers } from './handlers/api-keys.ts'
 import { configurationHandlers } from './handlers/configurations.ts'
@@ -27,15 +28,11 @@ import { commitHandlers, segmentHandlers } from './handlers/segments.ts'
 import { selfHandlers } from './handlers/self.ts'
 import { usageHandlers } from './handlers/usage.ts'
 import { repeatable } from './idempotency.ts'
-import { JSON_TYPES, parseJson } from './json-body.ts'
 import { noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { isPieces } from './pieces.ts'
-import { misaddressed, misshapen } from './problems.ts'
+import { misaddressed } from './problems.ts'
 import type { Log } from './types.ts'
-
-export const MANAGEMENT_BYTES = 8 * 1024 * 1024
-export const MANAGEMENT_DEPTH = 64
 
 const handlers: Handlers = {
   ...projectHandlers,
@@ -165,24 +162,6 @@ function originOf({ protocol, host }: FastifyRequest): string | undefined {
   return URL.canParse(origin) ? new URL(origin).origin : undefined
 }
 
-function bodyOf(endpoint: Endpoint, given: unknown): { body: unknown; lines: Lines | undefined } {
-  if (endpoint.body === undefined) return { body: undefined, lines: undefined }
-  if (given instanceof LineBody) return { body: undefined, lines: given }
-  if (given === undefined) {
-    if (endpoint.body.optional) return { body: undefined, lines: undefined }
-    throw new Problem(
-      'invalid-request',
-      'A body is needed: send JSON, with Content-Type: application/json.',
-      {
-        errors: [{ pointer: '', message: 'The body is missing.' }],
-      },
-    )
-  }
-  const parsed = endpoint.body.json.safeParse(given)
-  if (!parsed.success) throw misshapen(parsed.error.issues)
-  return { body: parsed.data, lines: undefined }
-}
-
 /** An action's or a commit's own comment. */
 function commentIn(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'comment')) return undefined
@@ -195,53 +174,4 @@ function utf8Of(header: string): string {
   const bytes = Buffer.from(header, 'latin1')
   const text = bytes.toString('utf8')
   return text.includes('\ufffd') ? header : text
-}
-
-class LineBody implements Lines {
-  readonly mediaType: string
-  readonly bytes: AsyncIterable<Buffer>
-  constructor(mediaType: string, bytes: AsyncIterable<Buffer>) {
-    this.mediaType = mediaType
-    this.bytes = bytes
-  }
-}
-
-/** How bodies are read: JSON whole and looked over, lines as they come, anything else refused. */
-function readBodies(scope: FastifyInstance): void {
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, bytes, done) => {
-    try {
-      refuseEncoded(request)
-      const ignored = request.routeOptions.config.endpoint?.body === undefined
-      done(null, ignored ? undefined : parseJson(bytes as Buffer, { depth: MANAGEMENT_DEPTH }))
-    } catch (error) {
-      done(error as Error)
-    }
-  })
-  scope.addContentTypeParser('*', (request, payload, done) => {
-    const { body } = request.routeOptions.config.endpoint ?? {}
-    const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-    if (body === undefined) {
-      payload.resume()
-      done(null, undefined)
-    } else if (body.lines?.includes(mediaType)) {
-      try {
-        refuseEncoded(request)
-        // An iteration that ends early must leave the connection alone: the answer goes out on it.
-        done(null, new LineBody(mediaType, payload.iterator({ destroyOnReturn: false })))
-      } catch (error) {
-        done(error as Error)
-      }
-    } else {
-      const known = ['application/json', ...(body.lines ?? [])].join(', ')
-      done(new Problem('unsupported-media-type', `Send the body as ${known}, and say so in Content-Type.`))
-    }
-  })
-}
-
-/** A compressed body could be any size once it is inflated, so none is taken. */
-export function refuseEncoded(request: FastifyRequest): void {
-  const encoding = request.headers['content-encoding']
-  if (encoding === undefined || encoding === 'identity') return
-  throw new Problem('unsupported-media-type', 'Send the body without Content-Encoding.')
 }
