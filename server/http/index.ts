@@ -39,7 +39,7 @@ const KEEP_ALIVE_TIMEOUT_MS = 72_000
 const CLOSING_KEEP_ALIVE_MS = 100
 
 export function createHttp(deps: HttpDeps): FastifyInstance {
-  const { live, config, clock, log, turns = createTurns(), version = '0.1.0' } = deps
+  const { live, config, clock, log, turns = createTurns(), version } = deps
   const metrics = createMetrics(live)
   const refusals = createRefusals(clock)
   const boot = randomBytes(6).toString('hex')
@@ -116,10 +116,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
   const quota = deps.quota ?? ((_name, perSecond) => createLocalQuota(perSecond, clock))
   const limits = createLimits({ config, clock, quota, counts: metrics.limited })
   const edge: Edge = { live, metrics, clock, limits, onProblem, onSecretInBrowser, refuse: refusals.refuse }
-  const management = {
-    ...{ live, metrics, clock, log, limits, onSecretInBrowser },
-    randomBytes: deps.randomBytes ?? randomBytes,
-  }
+  const management = { live, metrics, clock, log, limits, onSecretInBrowser, randomBytes }
   http.register(async (scope) => serveManagement(scope, management))
   http.register(async (scope) => serveKillLinks(scope, { ...management, onProblem }))
   http.register(async (scope) => serveOfrep(scope, edge))

@@ -4,7 +4,7 @@ import { Problem } from '../domain/problem.ts'
 
 export type Page<Item> = { readonly items: readonly Item[]; readonly cursor: string | null }
 
-export const PAGE = 100
+const PAGE = 100
 
 export type PageQuery = { readonly limit?: number | undefined; readonly cursor?: string | undefined }
 

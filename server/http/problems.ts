@@ -97,7 +97,7 @@ export function sendProblem(
 type Issue = z.core.$ZodIssue
 
 /** The faults that a schema found. In a union, those of the branch that was meant. */
-export function faultsOf(issues: readonly Issue[], prefix: readonly PropertyKey[] = []): Fault[] {
+function faultsOf(issues: readonly Issue[], prefix: readonly PropertyKey[] = []): Fault[] {
   return issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path]
     if (issue.code === 'invalid_union') return faultsOf(meantBranch(issue.errors), path)

@@ -27,10 +27,8 @@ export type HttpDeps = {
   readonly log: Log
   /** Who else looks at how long requests wait has it made before. */
   readonly turns?: Turns | undefined
-  /** The service's version, as shown. */
-  readonly version?: string | undefined
-  /** From a cryptographic source; Node's by default. */
-  readonly randomBytes?: (size: number) => Uint8Array
+  /** The service's, as shown. */
+  readonly version: string
 }
 
 declare module 'fastify' {

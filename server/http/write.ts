@@ -101,7 +101,7 @@ export function outcomeOf(
 }
 
 /** Where and when the document was last changed: by this commit, or before it where it changed nothing. */
-export function stampAfter(live: Live, committed: Committed<unknown>, target: Omit<Target, 'show'>): Stamp {
+function stampAfter(live: Live, committed: Committed<unknown>, target: Omit<Target, 'show'>): Stamp {
   const { log, kind, key } = target
   const delta = committed.deltas.get(log)
   const changed = delta?.entries.find((entry) => entry.kind === kind && entry.key === key)

@@ -34,7 +34,7 @@ export function answerOf(decision: Decision, key: FlagKey, scope: Scope, compile
 }
 
 /** @param tail of the state that the decision was made on */
-export function bodyOf(decision: Decision, key: FlagKey, scope: Scope, tail: string): string {
+function bodyOf(decision: Decision, key: FlagKey, scope: Scope, tail: string): string {
   if (decision.errorCode !== undefined) return failureOf(decision, key, scope)
   return successOf(decision, key, scope, tail)
 }

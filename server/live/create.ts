@@ -78,32 +78,24 @@ export type LiveDeps = {
   readonly signs?: Signs | undefined
   /** A key that is an administrator's for as long as it is configured. */
   readonly adminKey?: string | undefined
-  readonly limits: StreamLimits & {
-    /** Of cached bulk evaluations; 64 MiB by default. */
-    readonly evaluationCacheBytes?: number
-  }
+  readonly limits: StreamLimits
   /** Milliseconds between two looks at the store's revisions; a second by default. */
   readonly pollMs?: number
-  /** Milliseconds between two savings of who used which key; half a minute by default. */
-  readonly saveUsesMs?: number
-  /** Milliseconds between two savings of what apps told of their evaluations; ten seconds by default. */
-  readonly saveUsageMs?: number
   /** For how many days that is kept; 90 by default. */
   readonly usageRetentionDays?: number
 }
 
 const TICK_MS = 1_000
 const LOOK_MS = 500
+/** Between two savings of who used which key, and of what apps told of their evaluations. */
+const SAVE_USES_MS = 30_000
+const SAVE_USAGE_MS = 10_000
+/** Of cached bulk evaluations. */
+const CACHE_BYTES = 64 * 2 ** 20
 
 export function createLive(deps: LiveDeps): Live {
   const { store, redis, clock, random, secret, log, adminKey, limits } = deps
-  const {
-    pollMs = 1_000,
-    saveUsesMs = 30_000,
-    saveUsageMs = 10_000,
-    signal = storeSignal(store),
-    signs = CALM,
-  } = deps
+  const { pollMs = 1_000, signal = storeSignal(store), signs = CALM } = deps
   const metrics = createLiveMetrics()
   const conditions = createConditions(log)
   const pressure = createPressure({ signs, log, random })
@@ -154,7 +146,7 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     counted: usage.evaluated,
     streamToken: tokens.mint,
-    cacheBytes: limits.evaluationCacheBytes ?? 64 * 2 ** 20,
+    cacheBytes: CACHE_BYTES,
     shared: deps.answers,
   })
   const keyUses = createKeyUses({ store, clock, conditions, storeAnswers })
@@ -250,8 +242,8 @@ export function createLive(deps: LiveDeps): Live {
     async start(prepare = async () => {}) {
       ticking ??= setInterval(tick, TICK_MS)
       looking ??= setInterval(pressure.look, LOOK_MS)
-      saving ??= setInterval(() => void keyUses.save(), saveUsesMs)
-      savingUsage ??= setInterval(() => void usage.save(), saveUsageMs)
+      saving ??= setInterval(() => void keyUses.save(), SAVE_USES_MS)
+      savingUsage ??= setInterval(() => void usage.save(), SAVE_USAGE_MS)
       presence.start()
       delivery.start()
       rollCall.start()

@@ -23,8 +23,8 @@ export type Place = {
 }
 
 /** A peer is dropped that leaves more bytes than this unread, or reads nothing for this long. */
-export const MOST_UNREAD_BYTES = 2 ** 20
-export const MOST_UNREAD_MS = 30_000
+const MOST_UNREAD_BYTES = 2 ** 20
+const MOST_UNREAD_MS = 30_000
 
 export abstract class Outlet implements StreamHandle {
   abstract readonly kind: 'server' | 'refetch'

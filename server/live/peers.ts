@@ -39,8 +39,6 @@ export type PeersDeps = {
   readonly onKills: (sealed: string) => Promise<boolean>
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
-  /** Posts a text and resolves with the text of a 200; else rejects, and soon. */
-  readonly post?: (url: string, text: string) => Promise<string>
 }
 
 type Message = {
@@ -56,12 +54,12 @@ const FRESH_MS = 120_000
 const MOST_REMEMBERED = 10_000
 
 export function createPeers(deps: PeersDeps): Peers {
-  const { peers, self, onPeer, key, needed, account, onKills, clock, post = posted } = deps
+  const { peers, self, onPeer, key, needed, account, onKills, clock } = deps
   /** By accepted kills, who has them. */
   const delivered = new Map<string, Set<string>>()
 
   const ask = (address: string, message: Pick<Message, 'sealed'>): Promise<string> =>
-    post(
+    posted(
       new URL(PEER_PATH, address).href,
       signText(JSON.stringify({ at: clock.now(), from: self(), ...message }), key),
     )
@@ -110,6 +108,7 @@ function believed(message: string, key: Buffer): Message | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Message)
 }
 
+/** Posts a text and resolves with the text of a 200; else rejects, and soon. */
 async function posted(url: string, text: string): Promise<string> {
   const answer = await fetch(url, {
     method: 'POST',

@@ -11,7 +11,7 @@ import { type Harbour, Outlet, type Place } from './outlet.ts'
 import type { Ring } from './ring.ts'
 
 /** A larger delta is not sent: the whole, compressed and shared, is cheaper. In characters of JSON, 256 KiB. */
-export const MOST_DELTA = 256 * 2 ** 10
+const MOST_DELTA = 256 * 2 ** 10
 
 /** Frames kept for one state: nearly all streams come from the revision before. */
 const MOST_SHARED = 32

@@ -19,7 +19,7 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 /** `import` of a package that the root's type check may not find. */
 const load = async <Module>(name: string): Promise<Module> => (await import(name)) as Module
 
-export const flagd: MakePeer = async (shapes, ask) => {
+const flagd: MakePeer = async (shapes, ask) => {
   type Core = {
     setConfigurations(json: string): unknown
     resolveBooleanEvaluation(key: string, fallback: boolean, context: BenchContext): { value?: boolean }
@@ -68,7 +68,7 @@ export const flagd: MakePeer = async (shapes, ask) => {
   }
 }
 
-export const growthbook: MakePeer = async (shapes, ask) => {
+const growthbook: MakePeer = async (shapes, ask) => {
   type User = { readonly attributes: { readonly [name: string]: string } }
   type Client = {
     initSync(options: { payload: unknown }): Client
@@ -107,7 +107,7 @@ export const growthbook: MakePeer = async (shapes, ask) => {
   }
 }
 
-export const unleash: MakePeer = async (shapes, ask) => {
+const unleash: MakePeer = async (shapes, ask) => {
   type Context = { readonly userId: string; readonly properties: { readonly [name: string]: string } }
   type Client = {
     on(event: string, listener: (fault?: unknown) => void): unknown
@@ -174,7 +174,7 @@ export const unleash: MakePeer = async (shapes, ask) => {
   }
 }
 
-export const launchDarkly: MakePeer = async (shapes, ask) => {
+const launchDarkly: MakePeer = async (shapes, ask) => {
   type Context = { readonly kind: 'user'; readonly key: string; readonly [name: string]: string }
   type Client = {
     waitForInitialization(options: { timeout: number }): Promise<unknown>

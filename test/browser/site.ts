@@ -86,7 +86,7 @@ export async function site(host = 'localhost'): Promise<Site> {
 }
 
 /** Keeps every text that `#variant` ever had, and what it was in each frame. */
-export const RECORDER = `
+const RECORDER = `
   const recorded = { texts: [], frames: [] }
   const text = () => document.getElementById('variant')?.textContent ?? null
   const note = () => { const now = text(); if (now !== recorded.texts.at(-1)) recorded.texts.push(now) }

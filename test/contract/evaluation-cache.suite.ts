@@ -19,7 +19,7 @@ export type Sharing = {
 }
 
 /** An instance that asks for shared answers however cheap its own would be. */
-export function instanceOn(shared: AnswerCache | undefined) {
+function instanceOn(shared: AnswerCache | undefined) {
   const clock = new Clock(TURN - 1)
   const metrics = createLiveMetrics()
   const evaluations = createEvaluations({

@@ -21,7 +21,7 @@ const ANSWERED_WITHIN_MS = 1_000
 const BOOLEAN = '"type":"boolean","enabled":true,"variants":{"on":true,"off":false}'
 
 /** Put past the service as well: whatever stands where a flag's document should. */
-export const MORE_NONSENSE: Readonly<Record<string, string>> = {
+const MORE_NONSENSE: Readonly<Record<string, string>> = {
   ...NONSENSE,
   'bad-number': '17',
   'bad-list': '[]',

@@ -13,7 +13,7 @@ const PATTERNS = allEndpoints.map((endpoint) => ({
 }))
 
 /** The endpoint that a request is for. */
-export function endpointOf(method: string, url: string): Endpoint | undefined {
+function endpointOf(method: string, url: string): Endpoint | undefined {
   const path = url.split('?', 1)[0] ?? ''
   return PATTERNS.find(({ endpoint, pattern }) => endpoint.method === method && pattern.test(path))?.endpoint
 }

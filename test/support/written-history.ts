@@ -23,7 +23,7 @@ import { createStore } from '../../server/store/open-store.ts'
 import type { CommitRequest, Store } from '../../server/store/store.ts'
 
 export const ANY = { ifMatch: '*' } as const
-export const ANN = { kind: 'api-key', id: 'ann', name: 'Ann' } as const
+const ANN = { kind: 'api-key', id: 'ann', name: 'Ann' } as const
 export const START = Date.parse('2026-03-02T08:00:00.000Z')
 export const HOUR = 3_600_000
 

@@ -21,7 +21,7 @@ const BASELINE_MS = 6_000
 const AFTER_MS = 4_000
 /** RELIABILITY, G6: a minute later. Rows are asked for it one by one, since it costs each of them a minute. */
 const MEMORY_AFTER_MS = 60_000
-export const MEMORY_ASKED_FOR = process.env.HALYARD_FAULTS_MEMORY === '1'
+const MEMORY_ASKED_FOR = process.env.HALYARD_FAULTS_MEMORY === '1'
 /** SDK clients: fewer while a row is being written. */
 export const CLIENTS = Number(process.env.HALYARD_FAULTS_CLIENTS ?? 100)
 const PROCESSES = 2

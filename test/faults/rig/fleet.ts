@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { freshDatabase, type PostgresProcess, startPostgres } from '../../support/postgres.ts'
 import { freePort } from '../../support/postgres-process.ts'
@@ -225,5 +224,3 @@ export async function metricOf({ url }: Pick<Member, 'url'>, name: string): Prom
     .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }
-
-export const RIG = fileURLToPath(new URL('.', import.meta.url))

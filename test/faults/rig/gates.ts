@@ -107,7 +107,7 @@ export const milliseconds = (ms: number): string =>
  * For each client, and each write that was acknowledged in the phase: from its 2xx until the client held its revision
  * or a newer one. Infinity where that never came to be.
  */
-export function stalenessOf({ apps, writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
+function stalenessOf({ apps, writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
   const writes = writer.writes
     .flatMap(({ acknowledged }) => (acknowledged === undefined ? [] : [acknowledged]))
     .filter(({ at }) => timeline.phaseAt(at) === phase)

@@ -360,6 +360,7 @@ describe('who may call what', () => {
       },
       clock: { now: () => 0 },
       log: { info() {}, warn() {}, error() {} },
+      version: '1.2.3',
     })
     expect(() => http.get('/secret', () => 'everything')).toThrow('declares no access')
   })

@@ -350,6 +350,7 @@ describe('each problem that an endpoint declares can be met there', () => {
         },
         clock: { now: () => Date.now() },
         log: { info() {}, warn() {}, error() {} },
+        version: '1.2.3',
       })
     }
     const causes = {

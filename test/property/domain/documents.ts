@@ -4,7 +4,7 @@ import fc from 'fast-check'
 
 export const FLAGS = ['a', 'b', 'c', 'd']
 export const SEGMENTS = ['s', 't', 'u']
-export const VARIANTS = ['on', 'off', 'other']
+const VARIANTS = ['on', 'off', 'other']
 
 /** Any JSON, with names and strings that the model knows more often than chance has them. */
 const word = fc.constantFrom(

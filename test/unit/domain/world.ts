@@ -24,7 +24,7 @@ import {
 } from '../../../server/domain/index.ts'
 
 export const NOW = Date.parse('2026-03-01T12:00:00Z')
-export const ANNA: Actor = { kind: 'api-key', id: 'anna', name: 'Anna' }
+const ANNA: Actor = { kind: 'api-key', id: 'anna', name: 'Anna' }
 export const ANY = { ifMatch: '*' } as const
 
 export class World {

@@ -9,9 +9,9 @@ import { boolean, started } from './support.ts'
 export const CANARY = 'canary-7f3a'
 export const TURN = 1_800_000_060_000
 
-export const is = (attribute: string, ...values: Json[]): Json => ({ attribute, op: 'in', values })
-export const rule = (id: string, when: Json, serve: Json = { variant: 'off' }): Json => ({ id, when, serve })
-export const split = (by: string, missing: string | null = null): Json => ({
+const is = (attribute: string, ...values: Json[]): Json => ({ attribute, op: 'in', values })
+const rule = (id: string, when: Json, serve: Json = { variant: 'off' }): Json => ({ id, when, serve })
+const split = (by: string, missing: string | null = null): Json => ({
   split: {
     by,
     salt: 'salt',
