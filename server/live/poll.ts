@@ -25,7 +25,7 @@ export type Poll = {
    * logs are up to date; environments follow, each at its own pace. Rejects where the store fails.
    */
   refresh(): Promise<void>
-  /** Logs that the store has and that could not be loaded, with why. */
+  /** Logs that the store has and that could not be loaded, as their heads were read; why is their condition. */
   unloaded(): ReadonlyMap<LogId, Head>
   readonly loaded: boolean
   /** Epoch milliseconds of the last answer of the store. */

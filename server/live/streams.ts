@@ -1,5 +1,6 @@
 /**
- * All open streams of the process: when they are woken, when they beat, who is revoked, and how they end. One timer and one walk serve them all; long walks give way to everything else in between.
+ * All open streams of the process: when they are woken, when they beat, who is revoked, and how they end. One timer and
+ * one walk serve them all; long walks give way to everything else in between.
  */
 import type { Delta } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
