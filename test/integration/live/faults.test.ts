@@ -6,18 +6,14 @@ import type { Live } from '../../../server/live/live.ts'
 import type { Store } from '../../../server/store/store.ts'
 import { until } from '../../support/until.ts'
 import { boolean, Peer } from '../../unit/live/support.ts'
-import { embeddedStore, keyFor, openLive, openProject, put, switched } from './support.ts'
+import { keyFor, openLive, openProject, put, storeWithFlag, switched } from './support.ts'
 
 let store: Store
 let close: () => Promise<void>
 let environment: string
-let project: string
-const key = keyFor('', 'k1')
+let key: { readonly text: string }
 beforeAll(async () => {
-  ;({ store, close } = await embeddedStore())
-  ;({ environment, project } = await openProject(store))
-  await put(store, environment, { 'flag/a': boolean() })
-  await put(store, project, { 'sdk-key/k1': { ...key.document, environment } })
+  ;({ store, close, environment, key } = await storeWithFlag())
 })
 afterAll(() => close())
 

@@ -6,7 +6,7 @@ import type { Store } from '../../../server/store/store.ts'
 import { type MemoryShelf, memoryShelf } from '../../support/memory-shelf.ts'
 import { until } from '../../support/until.ts'
 import { boolean } from '../../unit/live/support.ts'
-import { closeEnvironment, embeddedStore, keyFor, openLive, openProject, put, switched } from './support.ts'
+import { closeEnvironment, keyFor, openLive, openProject, put, storeWithFlag, switched } from './support.ts'
 
 const KEY = Buffer.alloc(32, 2)
 const PACE = { soon: 1, apart: 1, look: 20, end: 2_000 }
@@ -15,12 +15,9 @@ let store: Store
 let close: () => Promise<void>
 let environment: string
 let project: string
-const key = keyFor('', 'k1')
+let key: { readonly text: string }
 beforeAll(async () => {
-  ;({ store, close } = await embeddedStore())
-  ;({ environment, project } = await openProject(store))
-  await put(store, environment, { 'flag/a': boolean() })
-  await put(store, project, { 'sdk-key/k1': { ...key.document, environment } })
+  ;({ store, close, environment, project, key } = await storeWithFlag())
 })
 afterAll(() => close())
 

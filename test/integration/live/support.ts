@@ -15,6 +15,7 @@ import type { Live } from '../../../server/live/live.ts'
 import { openEmbedded } from '../../../server/store/embedded.ts'
 import type { CommitRequest, Committed, Store } from '../../../server/store/store.ts'
 import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
+import { boolean } from '../../unit/live/support.ts'
 
 export const ACTOR: Actor = { kind: 'system', id: 'test', name: 'test' }
 
@@ -148,6 +149,16 @@ export async function embeddedStore(): Promise<{ store: Store; close(): Promise<
       folder.remove()
     },
   }
+}
+
+/** The same with a project whose environment has the flag `a`, and the key `k1` of that environment. */
+export async function storeWithFlag() {
+  const { store, close } = await embeddedStore()
+  const { environment, project } = await openProject(store)
+  const key = keyFor(environment, 'k1')
+  await put(store, environment, { 'flag/a': boolean() })
+  await put(store, project, { 'sdk-key/k1': key.document })
+  return { store, close, environment, project, key }
 }
 
 /** The real store behind a switch: while it is off, every call fails as with a database that is away. */

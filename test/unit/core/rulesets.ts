@@ -15,6 +15,7 @@ import {
   type State,
   stateOf,
 } from '@halyard/sdk/core'
+import { plainFlag } from '../../support/plain-flag.ts'
 
 export type Documents = { readonly [kind: string]: { readonly [key: string]: unknown } }
 
@@ -59,18 +60,7 @@ export function compiledWith(documents: Documents, pending?: { [flag: string]: r
 
 /** A boolean flag that is on, serves `off` where nothing else is said, with these fields on top. */
 export function flag(fields: object = {}): Json {
-  return {
-    type: 'boolean',
-    enabled: true,
-    visibility: 'server',
-    variants: { on: true, off: false },
-    offVariant: 'off',
-    prerequisites: [],
-    targets: [],
-    rules: [],
-    fallthrough: { variant: 'off' },
-    ...fields,
-  } as Json
+  return plainFlag(fields) as unknown as Json
 }
 
 /** A flag that serves `on` to the contexts of a condition, by its rule `r`. */

@@ -1,19 +1,9 @@
 import type { Condition, FlagConfig, Serve } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
 import { flagWarnings } from '../../../server/domain/warnings.ts'
+import { plainFlag } from '../../support/plain-flag.ts'
 
-const config = (change: Partial<FlagConfig>): FlagConfig => ({
-  type: 'boolean',
-  enabled: true,
-  visibility: 'server',
-  variants: { on: true, off: false },
-  offVariant: 'off',
-  prerequisites: [],
-  targets: [],
-  rules: [],
-  fallthrough: { variant: 'on' },
-  ...change,
-})
+const config = (change: Partial<FlagConfig>) => plainFlag({ fallthrough: { variant: 'on' }, ...change })
 const codes = (change: Partial<FlagConfig>) => flagWarnings(config(change), []).map(({ code }) => code)
 const split = (on: number, more = {}): Serve => ({
   split: {

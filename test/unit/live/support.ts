@@ -14,6 +14,7 @@ import {
 } from '@halyard/sdk/core'
 import type { HeldEnvironment } from '../../../server/live/held-log.ts'
 import type { Sink } from '../../../server/live/live.ts'
+import { plainFlag } from '../../support/plain-flag.ts'
 
 export const EPOCH = 1_700_000_000
 
@@ -146,15 +147,5 @@ export async function settled(turns = 8): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-export const boolean = (over: Readonly<Record<string, Json>> = {}): Json => ({
-  type: 'boolean',
-  enabled: true,
-  visibility: 'server',
-  variants: { on: true, off: false },
-  offVariant: 'off',
-  prerequisites: [],
-  targets: [],
-  rules: [],
-  fallthrough: { variant: 'on' },
-  ...over,
-})
+export const boolean = (over: Readonly<Record<string, Json>> = {}): Json =>
+  plainFlag({ fallthrough: { variant: 'on' }, ...over }) as unknown as Json

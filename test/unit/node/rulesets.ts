@@ -9,23 +9,13 @@ import {
   type Json,
   type State,
 } from '@halyard/sdk/core'
+import { plainFlag } from '../../support/plain-flag.ts'
 
 export type Edit = { readonly kind?: string; readonly key: string; readonly definition: unknown }
 
 /** A boolean flag that serves `on` or `off` to everybody. */
 export function booleanFlag(on: boolean, more: Partial<FlagConfig> = {}): FlagConfig {
-  return {
-    type: 'boolean',
-    enabled: true,
-    visibility: 'server',
-    variants: { on: true, off: false },
-    offVariant: 'off',
-    prerequisites: [],
-    targets: [],
-    rules: [],
-    fallthrough: { variant: on ? 'on' : 'off' },
-    ...more,
-  }
+  return plainFlag({ fallthrough: { variant: on ? 'on' : 'off' }, ...more })
 }
 
 /** A flag of any type that serves `value` to everybody. */

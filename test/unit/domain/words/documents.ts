@@ -1,5 +1,6 @@
 /** Documents to tell of: a flag like many, and what of it is another. */
 import type { Json } from '@halyard/sdk/core'
+import { plainFlag } from '../../../support/plain-flag.ts'
 
 type Fields = { readonly [field: string]: Json }
 
@@ -24,15 +25,4 @@ export const target = (variant: string, units: readonly string[], by = 'targetin
   units,
 })
 
-export const flag = (fields: Fields = {}): Fields => ({
-  type: 'boolean',
-  enabled: true,
-  visibility: 'server',
-  variants: { on: true, off: false },
-  offVariant: 'off',
-  prerequisites: [],
-  targets: [],
-  rules: [],
-  fallthrough: { variant: 'off' },
-  ...fields,
-})
+export const flag = (fields: Fields = {}): Fields => plainFlag(fields) as unknown as Fields
