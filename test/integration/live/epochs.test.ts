@@ -65,13 +65,18 @@ async function backup(): Promise<() => Promise<void>> {
 type Options = {
   readonly pollMs?: number
   readonly shelves?: readonly MemoryShelf[]
+  /** Whether it keeps its own states there, too. */
+  readonly keeps?: boolean
   readonly wrap?: (store: Store) => Store
 }
 
-async function instance({ pollMs = 20, shelves = [], wrap = (one) => one }: Options = {}): Promise<Live> {
+async function instance({ pollMs = 20, shelves = [], keeps = true, wrap = (one) => one }: Options = {}) {
   const store = await openPostgres({ url, connections: 4 })
   opened.push(store)
-  const live = openLive(wrap(store), { pollMs, snapshots: { shelves, key: Buffer.alloc(32, 2), pace: PACE } })
+  const live = openLive(wrap(store), {
+    pollMs,
+    snapshots: { shelves, key: Buffer.alloc(32, 2), pace: keeps ? PACE : { ...PACE, soon: SELDOM } },
+  })
   opened.push(live)
   await live.start()
   return live
@@ -235,7 +240,8 @@ describe('a database that goes back while instances run', () => {
     const gone = await instance({ pollMs: SELDOM, wrap: deaf, shelves: [shelf] })
     const { environment } = await openProject(gone)
     await put(gone, environment, { 'flag/a': boolean() })
-    const left = await instance({ pollMs: SELDOM, wrap: deaf, shelves: [shelf] })
+    // Were it to keep its own, late, it would find the newer one there, and take it before it is asked for.
+    const left = await instance({ pollMs: SELDOM, wrap: deaf, shelves: [shelf], keeps: false })
     const restore = await backup()
     await until('it is taken', () => put(gone, environment, { 'flag/b': boolean() }).catch(() => undefined))
     await left.catchUp(environment)
