@@ -58,6 +58,17 @@ describe.runIf(canStartRedis())('a link', () => {
     const user = /^ACL SETUSER (halyard .*)$/m.exec(readme)?.[1]
     const server = await room.server({ settings: [`user ${user}`] })
     await works(room.link(server.url.replace('//', '//halyard:password@')))
+    const asThem = ['--no-auth-warning', '--user', 'halyard', '--pass', 'password']
+    for (const command of [
+      ['get', 'another:key'],
+      ['publish', 'another:channel', 'text'],
+      ['keys', '*'],
+      ['flushall'],
+      ['config', 'get', 'dir'],
+      ['acl', 'list'],
+    ]) {
+      expect(await server.cli(...asThem, ...command), command.join(' ')).toMatch(/NOPERM/)
+    }
   })
 
   it.runIf(canMakeCertificates())(
