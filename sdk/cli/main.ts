@@ -35,12 +35,14 @@ function interrupted(): AbortSignal {
   return asked.signal
 }
 
-// A reader that has seen enough (`halyard … | head`) is no error.
+// A reader that has seen enough (`halyard … | head`) is no error, and ends nothing: a drill has a kill to take back. What
+// cannot be written for another reason (a full disk) is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+  if (error.code !== 'EPIPE') process.exitCode ||= 1
 })
+process.stderr.on('error', () => {})
 
-process.exitCode = await run(process.argv.slice(2), {
+const exitCode = await run(process.argv.slice(2), {
   environment: process.env,
   folder: process.cwd(),
   home: homedir(),
@@ -54,3 +56,4 @@ process.exitCode = await run(process.argv.slice(2), {
   pause: async (ms) => void (await pause(ms)),
   interrupted,
 })
+process.exitCode = exitCode || process.exitCode || 0

@@ -119,17 +119,36 @@ describe('the story of a flag', () => {
     expect(await killed()).toBeNull()
   })
 
-  it('is done before its reader is: a closed pipe is no error', async () => {
+  const piped = async (command: string): Promise<{ code: number | null; err: string }> => {
     const env = { ...plainEnvironment(), HALYARD_URL: server.url, HALYARD_API_KEY: server.adminKey }
-    const child = spawn('bash', ['-c', `set -o pipefail; ${BIN} completion bash | head -1`], {
-      env,
-      stdio: 'pipe',
-    })
+    const child = spawn('bash', ['-c', `set -o pipefail; ${command}`], { env, stdio: 'pipe' })
     let err = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       err += text
     })
-    const code = await new Promise((resolve) => child.on('close', resolve))
-    expect([code, err]).toEqual([0, ''])
+    const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+    return { code, err }
+  }
+
+  it('is done before its reader is: a closed pipe is no error', async () => {
+    expect(await piped(`${BIN} completion bash | head -1`)).toEqual({ code: 0, err: '' })
+  })
+
+  it('goes on to its end, and exits as it would, when nobody reads any more', async () => {
+    const { code } = await piped(`${BIN} drill development production nowhere 2>&1 | true`)
+    expect(code).toBe(1)
+    const path = `${server.url}/api/v1/projects/default/environments/production/changes?flag=halyard-drill`
+    const answer = await fetch(path, { headers: { authorization: `Bearer ${server.adminKey}` } })
+    const { items } = (await answer.json()) as { items: { summary: string[] }[] }
+    expect(
+      items
+        .flatMap(({ summary }) => summary)
+        .slice(0, 2)
+        .join('\n'),
+    ).toMatch(/un-?kill[\s\S]*kill/i)
+  })
+
+  it('says by its exit code that its output could not be written', async () => {
+    expect(await piped(`${BIN} completion bash > /dev/full`)).toEqual({ code: 1, err: '' })
   })
 })
