@@ -2,6 +2,8 @@
  * Where the client says what a person should know. A logger that throws is ignored: logging never breaks an app.
  */
 
+import { Console } from 'node:console'
+
 export type Logger = {
   debug?(message: string, cause?: unknown): void
   info?(message: string, cause?: unknown): void
@@ -9,7 +11,10 @@ export type Logger = {
   error(message: string, cause?: unknown): void
 }
 
-/** Warnings and errors, a line each, on standard error. */
+/**
+ * Warnings and errors, a line each, on standard error: by a console, which takes it that nobody reads there any more.
+ * A bare write would end the app with EPIPE.
+ */
 export const standardError: Logger = {
   warn: (message, cause) => write('warning', message, cause),
   error: (message, cause) => write('error', message, cause),
@@ -17,7 +22,7 @@ export const standardError: Logger = {
 
 function write(level: string, message: string, cause: unknown): void {
   const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
-  process.stderr.write(`halyard ${level}: ${message}${why}\n`)
+  new Console(process.stderr).error('%s', `halyard ${level}: ${message}${why}`)
 }
 
 /** The given logger, made safe to call from anywhere. */
