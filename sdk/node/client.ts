@@ -234,7 +234,7 @@ function open(
       },
     })
     await running.ended
-    await telemetry.close()
+    // In mode `once` evaluations go on, and are told by connections of their own.
     wire.close()
   }
 

@@ -1,5 +1,6 @@
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { rulesetOf } from '@halyard/sdk/core'
 import { type Client, connect } from '@halyard/sdk/node'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -205,6 +206,22 @@ describe('modes', () => {
     await until('the connection is given up', () => server.sockets.size === 0)
     expect(flags.boolean('a', false)).toBe(true)
     expect(server.calls).toHaveLength(1)
+  })
+
+  test('once: what is evaluated is told all the same', async () => {
+    const server = await served()
+    const told: { flag: string; count: number }[] = []
+    server.instead.telemetry = async (request, response) => {
+      const { counts } = (await json(request)) as { counts: typeof told }
+      told.push(...counts.map(({ flag, count }) => ({ flag, count })))
+      response.writeHead(202).end()
+    }
+    const flags = await fast({ url: server.url, mode: 'once' })
+    await until('the connection is given up', () => server.sockets.size === 0)
+    for (let times = 0; times < 3; times++) flags.boolean('a', false)
+    await flags.close()
+    expect(told).toEqual([{ flag: 'a', count: 3 }])
+    await until('no connection is left', () => server.sockets.size === 0)
   })
 
   test('once: a first attempt that fails is not the last', async () => {

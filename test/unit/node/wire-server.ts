@@ -43,7 +43,7 @@ export async function startWireServer(
   const sockets = new Set<Socket>()
   const calls: Call[] = []
   /** Given: answers in the wire's place. */
-  const instead: { [path in 'ruleset' | 'stream' | 'acks']?: Handler | undefined } = {}
+  const instead: { [path in 'ruleset' | 'stream' | 'acks' | 'telemetry']?: Handler | undefined } = {}
   const acks: Acknowledged[] = []
   let greeting = true
   let quiet = false
@@ -54,6 +54,7 @@ export async function startWireServer(
     if (path === '/sdk/v1/ruleset') (instead.ruleset ?? ruleset)(request, response)
     else if (path === '/sdk/v1/stream') (instead.stream ?? stream)(request, response)
     else if (path === '/sdk/v1/acks') (instead.acks ?? acknowledge)(request, response)
+    else if (path === '/sdk/v1/telemetry' && instead.telemetry) instead.telemetry(request, response)
     else problem(response, 404, 'There is nothing at this address')
   })
   server.on('connection', (socket) => {
