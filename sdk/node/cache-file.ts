@@ -2,11 +2,10 @@
  * The last known good state on disk, so that an app can start while no server answers. Written beside evaluations
  * and never in their way: debounced, in small steps, to a temporary file that then takes the old one's place.
  */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, randomUUID } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { threadId } from 'node:worker_threads'
 import { BUCKETING, type Json, jsonText, SCHEMA, type State, stateOf } from '../core/index.ts'
 import { createAlarm } from './alarm.ts'
 import { BOUNDS, type Surroundings } from './timing.ts'
@@ -30,7 +29,7 @@ export type CacheFile = {
   read(): Promise<Cached | undefined>
   /** Write this state, soon. */
   keep(state: State): void
-  /** The state in the file was confirmed: its age starts anew. */
+  /** The state that was kept last was confirmed: its age starts anew. Where it is not in the file, it is written again. */
   confirmed(): void
   /** Writes what is not yet written. Never rejects. */
   close(): Promise<void>
@@ -41,12 +40,13 @@ type Header = { readonly halyardCache: 1; readonly key: string | undefined }
 /** Pieces of about this many characters are written at once; between them, the app has its turn. */
 const PIECE = 256 * 1024
 
-let written = 0
-
 export function createCacheFile({ path, keyId, surroundings, warn }: CacheFileOptions): CacheFile {
   const { clock, monotonic, timing } = surroundings
   const alarm = createAlarm(monotonic)
   let next: State | undefined
+  /** What should be in the file, and whether it is not. */
+  let last: State | undefined
+  let missing = false
   let writing: Promise<void> | undefined
   let closed = false
   let present = false
@@ -59,18 +59,27 @@ export function createCacheFile({ path, keyId, surroundings, warn }: CacheFileOp
       if (present && !closed) await alarm.wait(timing.cacheDelayMs)
       const state = next
       next = undefined
+      touchedAt = monotonic()
       try {
         await write(path, { halyardCache: 1, key: keyId() }, state)
         present = true
-        touchedAt = monotonic()
+        missing = false
         failing = false
       } catch (cause) {
         if (!failing) warn(`The cache file ${path} cannot be written`, cause)
         failing = true
+        missing = true
         present = true // from now on there is no hurry
       }
     }
     writing = undefined
+  }
+
+  function keep(state: State): void {
+    if (closed) return
+    last = state
+    next = state
+    writing ??= drain()
   }
 
   return {
@@ -80,22 +89,20 @@ export function createCacheFile({ path, keyId, surroundings, warn }: CacheFileOp
         if (size > BOUNDS.ruleset) throw new Error(`it is larger than ${BOUNDS.ruleset} bytes`)
         const state = parse(await readFile(path, 'utf8'), keyId())
         present = true
+        last = state
         return { state, ageMs: Math.max(0, clock() - mtimeMs) }
       } catch (cause) {
         if (!isMissing(cause)) warn(`The cache file ${path} is ignored`, cause)
         return undefined
       }
     },
-    keep(state) {
-      if (closed) return
-      next = state
-      writing ??= drain()
-    },
+    keep,
     confirmed() {
-      if (closed || !present || failing || writing !== undefined) return
+      if (closed || last === undefined || writing !== undefined) return
       if (monotonic() - touchedAt < timing.cacheTouchMs) return
       touchedAt = monotonic()
-      touch()
+      if (missing) keep(last)
+      else touch()
     },
     async close() {
       closed = true
@@ -107,6 +114,9 @@ export function createCacheFile({ path, keyId, surroundings, warn }: CacheFileOp
   function touch(): void {
     const now = clock() / 1_000
     utimes(path, now, now).catch((cause) => {
+      // Somebody has tidied up, or it is not ours to touch: it is written again.
+      missing = true
+      if (isMissing(cause)) return
       if (!failing) warn(`The cache file ${path} cannot be marked as current`, cause)
       failing = true
     })
@@ -133,8 +143,8 @@ async function write(path: string, header: Header, state: State): Promise<void> 
   await regular(path).catch((cause) => {
     if (!isMissing(cause)) throw cause
   })
-  written += 1
-  const temporary = `${path}.${process.pid}-${threadId}-${written}.tmp`
+  // By chance, not by process: in containers each is number 1, and one that was killed here leaves its own behind.
+  const temporary = `${path}.${randomUUID()}.tmp`
   // `wx` follows no link that somebody may have put there.
   const file = await open(temporary, 'wx', 0o600)
   try {

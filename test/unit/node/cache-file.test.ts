@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rulesetOf, type State } from '@halyard/sdk/core'
@@ -116,6 +117,36 @@ describe('a cache file', () => {
     await cache.read()
     cache.confirmed()
     await until('it is marked', async () => (await stat(path)).mtimeMs > 2_000_000)
+  })
+
+  test('that somebody has tidied away is written again when its state is confirmed', async () => {
+    const path = await place()
+    const cache = cacheAt(path)
+    cache.keep(on)
+    await until('it is there', () => existsSync(path))
+    await rm(path)
+    await until('it is there again', () => {
+      cache.confirmed()
+      return existsSync(path)
+    })
+    await cache.close()
+    expect((await cacheAt(path).read())?.state.revision).toBe(1)
+    expect(cache.warnings).toEqual([])
+  })
+
+  test('that could not be written is, once it can be, though nothing has changed since', async () => {
+    const folder = join(await place(), 'missing')
+    const path = join(folder, 'flags.json')
+    const cache = cacheAt(path)
+    cache.keep(on)
+    await until('it has failed', () => cache.warnings.length > 0)
+    await mkdir(folder, { recursive: true })
+    await until('it is there', () => {
+      cache.confirmed()
+      return existsSync(path)
+    })
+    await cache.close()
+    expect(cache.warnings).toHaveLength(1)
   })
 })
 
