@@ -182,7 +182,7 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
         }
       },
       for(context) {
-        const inner = merged(whole, context)
+        const inner = mergedOrUnreadable(whole, context)
         return gettersIn({ context: inner }, inner)
       },
     }
@@ -260,6 +260,18 @@ function merged(base: Context | undefined, context: Context | undefined): Contex
   return Object.hasOwn(context, '__proto__') || Object.hasOwn(base, '__proto__')
     ? { ...base, ...context }
     : Object.assign({}, base, context)
+}
+
+/** What cannot be read now (a getter that throws, a revoked proxy) cannot be read by an evaluation, which says so. */
+function mergedOrUnreadable(base: Context | undefined, context: Context | undefined): Context {
+  try {
+    return merged(base, context)
+  } catch (cause) {
+    const fail = (): never => {
+      throw cause
+    }
+    return new Proxy({}, { getOwnPropertyDescriptor: fail, ownKeys: fail })
+  }
 }
 
 /** The attributes of `base` that some flag reads; undefined where there are none. */

@@ -218,6 +218,17 @@ describe('no evaluation throws', () => {
       expect(flags.boolean('pro', true, hostile)).toBe(true)
       expect(flags.details('pro', true, hostile)).toMatchObject({ value: true, errorCode: 'GENERAL' })
       expect(() => flags.explain('pro', hostile)).not.toThrow()
+      const bound = flags.for(hostile)
+      expect(bound.boolean('yes', false)).toBe(true)
+      expect(bound.boolean('pro', true)).toBe(true)
+      for (const { errorCode, errorDetails } of [
+        bound.details('pro', true),
+        bound.details('pro', true, { team: 'a' }),
+        bound.for({ team: 'a' }).details('pro', true),
+      ]) {
+        expect([errorCode, errorDetails]).toEqual(['GENERAL', expect.stringContaining('gotcha')])
+      }
+      expect(() => bound.explain('pro')).not.toThrow()
     }
   })
   test('whatever key, default and context are given', () => {
@@ -229,6 +240,7 @@ describe('no evaluation throws', () => {
         fc.anything(),
         fc.anything(),
         (key, fallback, context) => {
+          flags.for(context as Context).boolean('pro', false)
           for (const getters of [flags, bare] as Record<string, (...args: unknown[]) => unknown>[]) {
             for (const name of ['boolean', 'string', 'number', 'object', 'details', 'explain']) {
               for (const asked of [key, 'pro']) getters[name]?.(asked, fallback, context)
