@@ -1,6 +1,6 @@
 /** `halyard changes`: who changed what, when, and why. */
 import { apiOf, at, type Page } from './api.ts'
-import { type Command, EXIT } from './command.ts'
+import { type Command, EXIT, Refusal } from './command.ts'
 import { oneLine, paintFor, show } from './output.ts'
 import { ENVIRONMENT_OPTION, environmentOf, projectOf } from './settings.ts'
 
@@ -24,6 +24,7 @@ export const changesCommand: Command = {
   async run(edge, given) {
     const [flag] = given.operands
     const { limit = '20', since, until } = given.texts
+    if (!/^[1-9]\d{0,8}$/.test(limit)) throw new Refusal('--limit takes a number, such as 50.', EXIT.usage)
     const path = at('projects', projectOf(edge, given), 'environments', environmentOf(edge, given), 'changes')
     const page = await apiOf(edge, given).get<Page<Recorded>>(path, { flag, limit, since, until })
     const { bold, dim } = paintFor(edge)

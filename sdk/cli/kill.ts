@@ -65,7 +65,7 @@ export const killCommand: Command = {
     ...COMMENT_OPTION,
     ...DRY_RUN,
     ...GROUP_OPTIONS,
-    wait: { value: 'whom', help: 'for whom to wait: sdks (the default), servers or none' },
+    wait: { value: 'whom', of: ['sdks', 'servers', 'none'], help: 'for whom to wait. Default: sdks' },
     timeout: { value: 'time', help: 'how long at most, such as 500ms or 5s; 2s by default' },
   },
   notes:
@@ -73,6 +73,9 @@ export const killCommand: Command = {
   async run(edge, given) {
     const group = groupOf(given)
     const { wait = 'sdks', timeout = '2s' } = given.texts
+    if (!/^\d{1,6}(?:ms|s)?$/.test(timeout)) {
+      throw new Refusal('--timeout is a time such as 500ms or 5s.', EXIT.usage)
+    }
     const query = { ...dryRunOf(given), wait, timeout }
     if (group !== undefined) return killGroup(edge, given, group, query)
     const { flag, environment, path } = placeOf(edge, given)

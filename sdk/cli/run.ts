@@ -3,6 +3,7 @@
  * exit code and a sentence. Never a stack trace.
  */
 import { parseArgs } from 'node:util'
+import { SDK_VERSION } from '../transport/version.ts'
 import { COMMANDS } from './catalogue.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { nearest } from './nearest.ts'
@@ -21,6 +22,10 @@ export async function run(args: readonly string[], edge: Edge): Promise<number> 
     if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
       edge.say(first === 'help' && args.length > 1 ? helpFor(args.slice(1)) : overview())
       return first === undefined ? EXIT.usage : EXIT.done
+    }
+    if (first === '--version' || first === '-V') {
+      edge.say(`${NAME} ${SDK_VERSION}`)
+      return EXIT.done
     }
     const { name, command, rest } = commandIn(args)
     const words = rest.slice(0, rest.indexOf('--') === -1 ? rest.length : rest.indexOf('--'))
@@ -151,7 +156,7 @@ function overview(): string {
     ),
     '',
     'Where and who: HALYARD_URL, HALYARD_API_KEY, HALYARD_PROJECT, HALYARD_ENV, or halyard login.',
-    `${NAME} <command> --help tells more of one. --json answers JSON. NO_COLOR takes colours away.`,
+    `${NAME} <command> --help tells more of one, --version which this is. --json answers JSON. NO_COLOR takes colours away.`,
     EXIT_CODES,
   ].join('\n')
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SDK_VERSION } from '../../../sdk/transport/version.ts'
 import { halyard } from '../../support/cli.ts'
 import { ADMIN_KEY, startService, type TestService } from '../../support/start-service.ts'
 
@@ -295,6 +296,15 @@ describe('when things fail', () => {
       code: 64,
       told: expect.stringContaining("Unknown option '--froce'"),
     })
+    expect(await cli(['--version'])).toEqual({ code: 0, said: `halyard ${SDK_VERSION}`, told: '' })
+  })
+
+  it.each([
+    [['kill', 'a', '-e', 'production', '--wait', 'all'], '--wait is one of sdks, servers, none.'],
+    [['kill', 'a', '-e', 'production', '--timeout', '1h'], '--timeout is a time such as 500ms or 5s.'],
+    [['changes', '-e', 'production', '--limit', 'ten'], '--limit takes a number, such as 50.'],
+  ])('a value that no server takes is the command line’s fault: %j', async (args, told) => {
+    expect(await cli(args)).toEqual({ code: 64, said: '', told: `halyard: ${told}` })
   })
 
   it('a server that nobody reaches is named, with what to do', async () => {
