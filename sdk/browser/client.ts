@@ -44,7 +44,9 @@ export type Client = Getters & {
   peek: Getters['details']
   /**
    * Evaluates for this context from now on. Resolves when its answers are held, or could not be had for now; until then
-   * the ones before it are served, unless the browser has kept some. Never rejects.
+   * the ones before it are served, unless the browser has kept some. Rejects for no server's sake.
+   *
+   * @throws TypeError where the context has no JSON (a BigInt, a cycle): the one before it stands
    */
   setContext(context: Context): Promise<void>
   status(): Status
@@ -66,7 +68,7 @@ export type Client = Getters & {
  * Resolves with a client: at once with a bootstrap or answers that the browser has kept, else when the server has
  * answered or could not be reached, at the latest after `startTimeoutMs`. It goes on asking for as long as it is open.
  *
- * @throws TypeError at once, for a key that is no client key
+ * @throws TypeError at once, for a key that is no client key; later, for a context that has no JSON
  */
 export function connect(options: ConnectOptions): Promise<Client> {
   return connectIn(options)
@@ -220,7 +222,8 @@ async function open(
       const { status, headers } = answer
       const body = await answer.text()
       if (flight !== mine) return
-      wait = Math.min(SELDOM_MS, Number(headers.get('retry-after')) * 1_000 || 0)
+      // Of text, or of none at all, multiplying makes a number.
+      wait = Math.min(SELDOM_MS, (headers.get('retry-after') as unknown as number) * 1_000 || 0)
       const from = connected ? 'stream' : 'poll'
       if (status === 200) {
         const kept: Kept = [body, headers.get('etag'), clock()]
@@ -326,8 +329,9 @@ async function open(
     },
     peek,
     async setContext(next: Context) {
+      const kept = storage.read(textOf(next))
       context = { ...next }
-      offer(storage.read(textOf(context)), 'cache')
+      offer(kept, 'cache')
       await askAnew()
     },
     status: (): Status => ({ state, ...facts(), error: lastError, connected }),

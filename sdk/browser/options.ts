@@ -9,7 +9,7 @@ export type ConnectOptions = {
   readonly key: string
   /** Who evaluates: shown to people by the server. */
   readonly app?: { readonly name: string; readonly version?: string | undefined } | undefined
-  /** What is evaluated for. Default: the bootstrap's context, else none. */
+  /** What is evaluated for, as JSON. Default: the bootstrap's context, else none. */
   readonly context?: Context | undefined
   /** What `dehydrate` of the Node SDK gave. It is not used for another context than its own. */
   readonly bootstrap?: Dehydrated | undefined

@@ -204,6 +204,23 @@ describe('events', () => {
     expect(client.getBooleanValue('checkout', true)).toBe(false)
   })
 
+  it('says ERROR for a context that has no JSON, and goes on saying what changes', async () => {
+    const { client, next } = await running()
+    await streaming()
+    const failed = next(ProviderEvents.Error)
+    await OpenFeature.setContext(domain, { account: 1n as never })
+    await failed
+    expect(client.getBooleanValue('checkout', false)).toBe(true)
+    const changed = next(ProviderEvents.ConfigurationChanged)
+    await setLimit('few')
+    await changed
+    const back = next(ProviderEvents.ConfigurationChanged)
+    await setLimit('many')
+    await back
+    await OpenFeature.setContext(domain, ADA)
+    expect(client.providerStatus).toBe(ProviderStatus.READY)
+  })
+
   it('says STALE where the server is away for a context that the browser has kept answers of', async () => {
     const { client, next } = await running()
     await OpenFeature.setContext(domain, { targetingKey: 'bob' })

@@ -78,10 +78,11 @@ export class HalyardProvider implements Provider {
     if (client === undefined) return
     const change = {}
     this.#change = change
-    await client.setContext(context)
+    const fault: unknown = await client.setContext(context).catch((cause: unknown) => cause)
     // Another one has begun since, and says how it ended.
     if (this.#change !== change) return
     this.#change = undefined
+    if (fault !== undefined) throw fault
     const { state, source, error } = client.status()
     // What the browser has kept for this context serves.
     this.#behind = state !== 'ready' && source !== 'cache'

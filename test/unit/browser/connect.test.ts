@@ -215,6 +215,29 @@ describe('a new context', () => {
   })
 })
 
+describe('a context that has no JSON', () => {
+  const cycle: Record<string, unknown> = {}
+  cycle.self = cycle
+
+  test.each([
+    ['a BigInt', { account: 1n }],
+    ['a cycle', cycle],
+  ])('is refused, and the one before it stands: %s', async (_, context) => {
+    const at = await page()
+    at.reply = (asked) => asked.flags([flag('who', String(asked.context.targetingKey))])
+    const flags = await at.connect({ context: { targetingKey: 'ada' } })
+    await expect(flags.setContext(context)).rejects.toThrow(TypeError)
+    await until('the stream is open', () => flags.status().connected)
+    const before = at.asked.length
+    at.tell({ type: 'refetchEvaluation', etag: '"1-9"' })
+    await until('it is asked', () => at.asked.length > before)
+    expect(at.asked.at(-1)?.context).toEqual({ targetingKey: 'ada' })
+    expect(flags.status()).toMatchObject({ state: 'ready' })
+    await flags.setContext({ targetingKey: 'bob' })
+    expect(flags.string('who', '')).toBe('bob')
+  })
+})
+
 describe('changes', () => {
   test('are told by flag, and leave objects that did not change as they are', async () => {
     const at = await page()
