@@ -63,6 +63,9 @@ const SHARE_AGAIN_TICKS = 10
 /** How long an edit waits for accepted kills to come into the log first, milliseconds. */
 const SETTLED_MS = 300
 
+/** `not-yet`: it is in the log, and not held here; or the log does not take it. `away`: the database does not answer. */
+type Settling = 'settled' | 'not-yet' | 'away'
+
 type Kept = { readonly accepted: AcceptedKills; readonly sealed: string; shared: boolean }
 
 export function createKills(deps: KillsDeps): Kills {
@@ -141,14 +144,8 @@ export function createKills(deps: KillsDeps): Kills {
     return accept(request, idempotency)
   }
 
-  /** True where nothing is left to do. */
-  async function settleOne({
-    environment,
-    actor,
-    comment,
-    idempotency,
-    kills,
-  }: AcceptedKills): Promise<boolean> {
+  async function settleOne(accepted: AcceptedKills): Promise<Settling> {
+    const { id, environment, actor, comment, idempotency, kills } = accepted
     try {
       const { heads } = await hub.commit({
         scope: { path: [environment] },
@@ -158,14 +155,20 @@ export function createKills(deps: KillsDeps): Kills {
       })
       // Written, and perhaps not held yet: until then it is pending that keeps the flag off.
       const [held, head] = [hub.environment(environment)?.state, heads.get(environment)]
-      return held === undefined || head === undefined || compareStates(held, head) >= 0
+      const isHeld = held === undefined || head === undefined || compareStates(held, head) >= 0
+      return isHeld ? 'settled' : 'not-yet'
     } catch (cause) {
-      if (cause instanceof Problem && cause.type === 'environment-not-found') return true
-      // It is in the log, of which not enough is kept to answer it again.
-      if (cause instanceof Problem && cause.type === 'idempotency-key-reused' && cause.cause !== undefined)
-        return true
-      if (!isUnavailable(cause)) log.error({ err: cause, environment }, 'accepted kills cannot be written')
-      return false
+      if (cause instanceof Problem && cause.type === 'environment-not-found') return 'settled'
+      if (cause instanceof Problem && cause.type === 'idempotency-key-reused') {
+        // It is in the log, of which not enough is kept to answer it again.
+        if (cause.cause !== undefined) return 'settled'
+        // The key came with another request before, which could not be known when these were accepted.
+        const own = `accepted ${id}`
+        if (idempotency.key !== own) return settleOne({ ...accepted, idempotency: { key: own, digest: '' } })
+      }
+      if (isUnavailable(cause)) return 'away'
+      log.error({ err: cause, environment }, 'accepted kills cannot be written')
+      return 'not-yet'
     }
   }
 
@@ -178,10 +181,14 @@ export function createKills(deps: KillsDeps): Kills {
     log.info({ environment, flags: Object.keys(kills) }, 'kills that were accepted before are in the log')
   }
 
+  /** What is in the way of one is not in the way of others; a log that cannot be written now is left for later. */
   const settleAll = singleFlight(async () => {
+    const away = new Set<LogId>()
     for (const { accepted } of [...waiting.values(), ...orphans()]) {
-      if (await settleOne(accepted)) await forget(accepted)
-      else return
+      if (away.has(accepted.environment)) continue
+      const settling = await settleOne(accepted)
+      if (settling === 'settled') await forget(accepted)
+      else if (settling === 'away') away.add(accepted.environment)
     }
   })
 

@@ -6,18 +6,26 @@ import { Problem } from '../../../server/domain/problem.ts'
 import { createKills } from '../../../server/live/kills/kills.ts'
 import { boolean, Clock, edited, heldEnvironment, started } from './support.ts'
 
+type Commit = Parameters<typeof createKills>[0]['hub']['commit']
+const AWAY = new Problem('unavailable', 'The database is away.')
+
 /** Kills at an instance whose database is away at first, and whose held state moves when the test says so. */
 function house() {
-  let state: State = started({ 'flag/a': boolean() })
-  let away = true
-  let head = { epoch: state.epoch, revision: state.revision }
+  let state: State = started({ 'flag/a': boolean(), 'flag/b': boolean() })
+  let answers = false
+  let takes = true
+  let minted = 0
+  const away = async () => {
+    throw AWAY
+  }
+  let commit: (request: { idempotency?: { key: string } }) => Promise<unknown> = away
   const kept = new Map<string, string>()
+  const heads = (revision = state.revision) => ({
+    heads: new Map([['env_1', { epoch: state.epoch, revision }]]),
+  })
   const kills = createKills({
     hub: {
-      async commit() {
-        if (away) throw new Problem('unavailable', 'The database is away.')
-        return { heads: new Map([['env_1', head]]) } as never
-      },
+      commit: ((request: never) => commit(request)) as unknown as Commit,
       pend(_log, pending, ended) {
         state = withPending(state, pending, ended)
       },
@@ -25,25 +33,43 @@ function house() {
       logs: () => new Map([['env_1', heldEnvironment(state)]]),
     },
     journal: {
-      put: async (id, text) => void kept.set(id, text),
+      async put(id, text) {
+        if (!takes) throw new Error('No space left on the device.')
+        kept.set(id, text)
+      },
       all: async () => [...kept.values()],
       remove: async (id) => void kept.delete(id),
     },
     spreads: [],
     key: Buffer.alloc(32, 1),
-    mint: () => 'minted',
-    storeAnswers: () => !away,
+    mint: () => `minted${++minted}`,
+    storeAnswers: () => answers,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     clock: new Clock(),
   })
+  /** The database answers so from now on. */
+  const back = (to: typeof commit): void => {
+    answers = true
+    commit = to
+  }
   return {
     kills,
     kept,
+    heads,
     pending: () => [...state.pending.keys()],
+    back,
+    /** It answers so, and is known to be in no order. */
+    broken(to: typeof commit) {
+      answers = false
+      commit = to
+    },
+    fullDisk() {
+      takes = false
+    },
     /** The database is back, and takes the kill: as the next revision, which is not held here yet. */
     written() {
-      away = false
-      head = { ...head, revision: state.revision + 1 }
+      const next = state.revision + 1
+      back(async () => heads(next))
     },
     hold(one: Kill) {
       state = withPending(edited(state, { 'kill/a': one as never }), Object.fromEntries(state.pending), [])
@@ -52,6 +78,7 @@ function house() {
 }
 
 const REQUEST = { scope: { path: ['env_1'] }, actor: HALYARD, edit: killEdit('env_1', 'a') }
+const OTHER = { ...REQUEST, edit: killEdit('env_1', 'b') }
 
 describe('an accepted kill', () => {
   it('stays in effect until the state that has it is held, and is kept until then', async () => {
@@ -67,5 +94,32 @@ describe('an accepted kill', () => {
     await kills.stop()
     expect([pending(), kept.size]).toEqual([[], 0])
     expect(kills.durabilityOf('env_1', 'a', result.kill.id)).toBe('postgres')
+  })
+
+  it('comes into the log under another key where its own came with another request before', async () => {
+    const { kills, kept, heads, pending, back } = house()
+    const idempotency = { key: 'INC-481', digest: 'of this request' }
+    await kills.kill({ ...REQUEST, idempotency })
+    const keys: (string | undefined)[] = []
+    back(async (request) => {
+      keys.push(request.idempotency?.key)
+      if (keys.at(-1) === 'INC-481') throw new Problem('idempotency-key-reused', 'It came with another.')
+      return heads()
+    })
+    await kills.settle('env_1')
+    expect([pending(), kept.size, kills.waiting]).toEqual([[], 0, false])
+    expect(keys).toEqual(['INC-481', expect.stringMatching(/^accepted minted\d$/)])
+  })
+
+  it('is not held up by another one that the log does not take', async () => {
+    const { kills, heads, pending, back } = house()
+    await kills.kill({ ...REQUEST, idempotency: { key: 'first', digest: '' } })
+    await kills.kill({ ...OTHER, idempotency: { key: 'second', digest: '' } })
+    back(async (request) => {
+      if (request.idempotency?.key === 'first') throw new Error('A bug.')
+      return heads()
+    })
+    await kills.settle('env_1')
+    expect(pending()).toEqual(['a'])
   })
 })
