@@ -139,9 +139,20 @@ export function createKills(deps: KillsDeps): Kills {
     )
     const outcome = await inTime(attempt, storeAnswers() ? PATIENCE_MS.well : PATIENCE_MS.failing)
     if (outcome !== undefined && 'committed' in outcome) return outcome.committed
-    if (outcome !== undefined && !isUnavailable(outcome.refused)) throw outcome.refused
+    if (outcome !== undefined && isDecided(outcome.refused)) throw outcome.refused
     // Should the attempt come through after all, it is this very request: the log takes it once.
-    return accept(request, idempotency)
+    return accept(request, idempotency).catch(async (cause: unknown) => {
+      // A database that is slow, and not away, may take what is taken nowhere else.
+      const late = await attempt
+      if ('committed' in late) return late.committed
+      throw isDecided(late.refused) ? late.refused : cause
+    })
+  }
+
+  /** Whether that is the edit's own refusal. A database that is broken, or being restored, has not what it should have. */
+  function isDecided(refused: unknown): boolean {
+    if (!(refused instanceof Problem) || refused.type === 'unavailable') return false
+    return storeAnswers() || !refused.type.endsWith('not-found')
   }
 
   async function settleOne(accepted: AcceptedKills): Promise<Settling> {
@@ -346,7 +357,8 @@ function orphaned(environment: LogId, flag: FlagKey, one: Kill, id: string): Acc
 const isUnavailable = (cause: unknown): boolean => cause instanceof Problem && cause.type === 'unavailable'
 
 const unavailable = (message: string, cause?: unknown): Problem =>
-  new Problem('unavailable', `${message} Nothing was killed; try again, here or at another instance.`, {
-    retryAfter: 1,
-    cause,
-  })
+  new Problem(
+    'unavailable',
+    `${message} As far as is known here, nothing was killed; try again, here or at another instance.`,
+    { retryAfter: 1, cause },
+  )

@@ -123,3 +123,42 @@ describe('an accepted kill', () => {
     expect(pending()).toEqual(['a'])
   })
 })
+
+describe('a kill', () => {
+  it('waits for a database that is slow where it cannot be kept elsewhere', async () => {
+    const { kills, broken, fullDisk, pending } = house()
+    fullDisk()
+    const committed = { result: 'taken', deltas: new Map() }
+    broken(() => new Promise((resolve) => setTimeout(resolve, 200, committed)))
+    expect(await kills.kill(REQUEST)).toBe(committed)
+    expect(pending()).toEqual([])
+  })
+
+  it('says that nothing takes it, where nothing does', async () => {
+    const { kills, fullDisk } = house()
+    fullDisk()
+    await expect(kills.kill(REQUEST)).rejects.toMatchObject({ type: 'unavailable' })
+  })
+
+  it.each([
+    ['answers with an error of its own', new Error('SQLSTATE 42P01')],
+    ['is being restored, and does not know the flag', new Problem('flag-not-found', 'No such flag.')],
+    ['is being restored, and does not know the environment', new Problem('environment-not-found', 'None.')],
+  ])('is accepted where the database %s', async (_, failure) => {
+    const { kills, broken, pending, kept } = house()
+    broken(async () => {
+      throw failure
+    })
+    await kills.kill(REQUEST)
+    expect([pending(), kept.size]).toEqual([['a'], 1])
+  })
+
+  it('is refused where the database works, and does not know the flag', async () => {
+    const { kills, back, pending } = house()
+    back(async () => {
+      throw new Problem('flag-not-found', 'No such flag.')
+    })
+    await expect(kills.kill(REQUEST)).rejects.toMatchObject({ type: 'flag-not-found' })
+    expect(pending()).toEqual([])
+  })
+})
