@@ -103,7 +103,7 @@ export function createKills(deps: KillsDeps): Kills {
     if (held === undefined) throw unavailable('This environment is not loaded yet, and the database is away.')
     const { actor, comment } = request
     const now = clock.now()
-    const change = run(request.edit, held, { now, actor, comment, mint })
+    const change = run(request.edit, held, { now, actor, comment, mint }, storeAnswers())
     const kills = killsIn(change.edits.get(environment) ?? [])
     if (Object.keys(kills).length > 0) {
       const { key: name, digest } = idempotency
@@ -301,10 +301,18 @@ export function createKills(deps: KillsDeps): Kills {
   }
 }
 
-/** An edit on what is held. That something is not there is not known without the database. */
-function run<R>(edit: Edit<R>, held: HeldEnvironment, moment: Parameters<Edit<R>>[1]): ReturnType<Edit<R>> {
-  const { id, head, state } = held
-  const view: LogView = { id, kind: head.kind, parent: head.parent, state, bytes: 0 }
+/**
+ * An edit on what is held. That something is not there is not known without the database; nor, where it has not
+ * answered of late, that a kill of its log is in force: another instance may have reached it, and ended that kill.
+ */
+function run<R>(
+  edit: Edit<R>,
+  { id, head, state: held }: HeldEnvironment,
+  moment: Parameters<Edit<R>>[1],
+  isRecent: boolean,
+): ReturnType<Edit<R>> {
+  const entries = new Map([...held.entries].filter(([kind]) => isRecent || kind !== 'kill'))
+  const view: LogView = { id, kind: head.kind, parent: head.parent, state: { ...held, entries }, bytes: 0 }
   try {
     return edit(new Map([[id, view]]), moment)
   } catch (cause) {

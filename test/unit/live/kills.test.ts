@@ -161,4 +161,13 @@ describe('a kill', () => {
     await expect(kills.kill(REQUEST)).rejects.toMatchObject({ type: 'flag-not-found' })
     expect(pending()).toEqual([])
   })
+
+  it('is another one where the database is away, and may have ended the one that is held', async () => {
+    const { kills, hold, pending } = house()
+    hold({ id: 'of_before', by: 'anna', at: '2026-11-26T03:12:00.000Z' })
+    const { result } = await kills.kill(REQUEST)
+    expect([result.already, pending()]).toEqual([false, ['a']])
+    const again = await kills.kill(REQUEST)
+    expect(again.result).toMatchObject({ already: true, kill: result.kill })
+  })
 })
