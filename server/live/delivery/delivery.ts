@@ -106,6 +106,8 @@ export type DeliveryDeps = {
 /** A kill is watched for so long, milliseconds; so many of an environment, the newest. */
 const WATCHED_MS = 600_000
 const MOST_WATCHED = 50
+/** Of those that come together, the first: so many stand for all. */
+const MOST_TOGETHER = 10
 /** From one telling to the next while there is something new, and while there is not, milliseconds. */
 const TELL_MS = 25
 const TELL_AGAIN_MS = 5_000
@@ -304,13 +306,15 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       const watched = ids.length > 0 ? of(environment) : environments.get(environment)
       if (watched === undefined) return
       const pages = ids.length > 0 && exposed()
+      const watches = new Map(watched.kills.map((watch) => [watch.kill, watch]))
+      const fresh: KillWatch[] = []
       for (const { id, at, acceptedAt } of ids) {
-        const known = watched.kills.find(({ kill }) => kill === id)
-        if (known === undefined) watched.kills.push(watchKill(id, at, clock.now(), acceptedAt, pages))
-        else known.at ??= at
+        const known = watches.get(id)
+        if (known !== undefined) known.at ??= at
+        else if (fresh.length < MOST_TOGETHER) fresh.push(watchKill(id, at, clock.now(), acceptedAt, pages))
         if (at !== undefined && known?.promised) follow({ environment, kill: id, at })
       }
-      watched.kills = watched.kills.slice(-MOST_WATCHED)
+      watched.kills = [...watched.kills, ...fresh].slice(-MOST_WATCHED)
       if (watched.kills.length === 0) return
       news = true
       tell()
