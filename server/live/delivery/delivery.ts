@@ -116,6 +116,8 @@ const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
 const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
 /** How long a kill is followed before its report is kept as it is, milliseconds. */
 const FOLLOWED_MS = 60_000
+/** How often that is tried where the database does not take it, and for how long, milliseconds. */
+const KEEP = { everyMs: 1_000, forMs: 600_000 }
 /** How long an answer may take before the report goes without it, milliseconds. */
 const READ_MS = 500
 /** The same, of the board alone, and after it was late, milliseconds. */
@@ -138,8 +140,13 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   const soon = patience(WAIT.most, WAIT.late)
   let heard: readonly ServerAccount[] = []
   let heardAt = 0
-  /** Kills whose report is to be kept. */
-  const followed = new Set<string>()
+  /** Kills whose report is to be kept, until it is. */
+  const followed = new Map<string, Promise<void>>()
+  const stopping = new AbortController()
+
+  /** Until the time is over, or this ends. */
+  const pauseFor = (ms: number): Promise<unknown> =>
+    sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
 
   function of(environment: LogId): Watched {
     let watched = environments.get(environment)
@@ -245,7 +252,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       const found = await report(asked, known, Math.max(1, until - performance.now()))
       const left = until - performance.now()
       if (isComplete(found, of) || left <= 0 || stopped) return found
-      await sleep(Math.min(pause, left))
+      await pauseFor(Math.min(pause, left))
       pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
     }
   }
@@ -262,10 +269,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     if (watch === undefined || followed.has(name)) return
     watch.promised = at === undefined
     if (at === undefined) return
-    followed.add(name)
-    void settled(asked, 'sdks', FOLLOWED_MS)
+    const keeping = settled(asked, 'sdks', FOLLOWED_MS)
       .then((found) =>
-        store.saveKillReport(environment, {
+        keep(environment, {
           kill,
           revision: at.revision,
           report: JSON.stringify(found),
@@ -274,6 +280,20 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       )
       .catch(onLoss)
       .finally(() => followed.delete(name))
+    followed.set(name, keeping)
+  }
+
+  /** The database may have gone since the kill. */
+  async function keep(environment: LogId, report: Parameters<Store['saveKillReport']>[1]): Promise<void> {
+    const until = performance.now() + KEEP.forMs
+    for (;;) {
+      try {
+        return await store.saveKillReport(environment, report)
+      } catch (cause) {
+        if (stopped || performance.now() > until) throw cause
+      }
+      await pauseFor(KEEP.everyMs)
+    }
   }
 
   return {
@@ -352,8 +372,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     account: () => JSON.stringify(account()),
     async stop() {
       stopped = true
+      stopping.abort()
       clearInterval(ticking)
-      await telling
+      await Promise.all([telling, ...followed.values()])
       await board?.remove(self).catch(() => undefined)
     },
   }
