@@ -27,13 +27,15 @@ export type Delivered = {
     readonly p50Ms?: number
     readonly p99Ms?: number
     readonly slowestMs?: number
+    /** Nothing is known of them: the kill is an old one. */
+    readonly uncounted?: true
   }
   readonly pollers: { readonly known: number; readonly applied: number; readonly worstCaseMs: number }
 }
 
 type Reach = {
   readonly servers: { readonly live: number; readonly applied: number }
-  readonly sdks: { readonly known: number; readonly applied: number }
+  readonly sdks: { readonly known: number; readonly applied: number; readonly uncounted?: true }
 }
 
 /** How a command ends that waited for them. */
@@ -45,7 +47,8 @@ export function exitOf(told: Partial<Delivered>, wait: string): number {
 /** Whether all that were waited for have applied it. A server of before, or a dry run, does not say. */
 export function isEverywhere({ servers, sdks }: Partial<Reach>, wait: string): boolean {
   if (servers === undefined || sdks === undefined) return true
-  return servers.applied === servers.live && (wait === 'servers' || sdks.applied === sdks.known)
+  const applied = !sdks.uncounted && sdks.applied === sdks.known
+  return servers.applied === servers.live && (wait === 'servers' || applied)
 }
 
 /** So many are named; the others are counted. */
@@ -63,7 +66,9 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
   const reached = [
     said,
     `servers ${servers.applied} of ${servers.live}`,
-    `SDKs ${count(sdks.applied)} of ${count(sdks.known)} applied it${times}`,
+    sdks.uncounted
+      ? 'SDKs not counted (see halyard delivery)'
+      : `SDKs ${count(sdks.applied)} of ${count(sdks.known)} applied it${times}`,
     ...(pollers.known === 0
       ? []
       : [`${count(pollers.known - pollers.applied)} poll, within ${ago(pollers.worstCaseMs)}`]),

@@ -46,6 +46,13 @@ export const delivered = {
       p50Ms: z.number().exactOptional(),
       p99Ms: z.number().exactOptional(),
       slowestMs: z.number().exactOptional(),
+      uncounted: z
+        .literal(true)
+        .meta({
+          description:
+            'No instance counts apps for this kill any more: it is older than ten minutes, or they have started since. Nothing is known of them here',
+        })
+        .exactOptional(),
     })
     .meta({ description: 'Processes that were connected to a stream when it was killed' }),
   pollers: z

@@ -214,7 +214,7 @@ function reachedRows(report: KillReport | undefined): readonly Row[] {
       ? []
       : [['Servers without a word', servers.missing.map(text).join(', ')] as const]),
     ...servers.refused.map(({ server, reason }) => ['Refused', text(`${server}: ${reason}`)] as const),
-    ['SDKs that applied it', `${sdks.applied} of ${sdks.known}${times}`],
+    ['SDKs that applied it', sdks.uncounted ? 'not counted' : `${sdks.applied} of ${sdks.known}${times}`],
     ...(waiting.length === 0 ? [] : [['Waiting for', waiting.join('<br>')] as const]),
     ...(pollers.known === 0
       ? []

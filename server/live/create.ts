@@ -199,6 +199,7 @@ export function createLive(deps: LiveDeps): Live {
     direct: peers.accounts,
     self: deps.self.id,
     servers: presence.known,
+    serves: (server, environment) => presence.seen(server)?.instance.environments[environment],
     held: (id) => hub.environment(id)?.state,
     refusal: (id) => conditions.of(subjectOf(id)),
     store,

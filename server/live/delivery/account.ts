@@ -79,9 +79,14 @@ export type KillReport = {
     readonly p50Ms?: number
     readonly p99Ms?: number
     readonly slowestMs?: number
+    /** No instance counts them for this kill (any more): nothing is known of them. */
+    readonly uncounted?: true
   }
   readonly pollers: PollersAccount
 }
+
+/** An instance that should be there, and the state of the environment that it said it serves, of whichever time. */
+export type KnownServer = { readonly id: string; readonly serves?: Position | undefined }
 
 /** Of those who wait, this many are named. */
 export const MOST_WAITING = 1_000
@@ -95,16 +100,18 @@ export function reportOf(
   environment: LogId,
   kill: string,
   at: Position | undefined,
-  servers: readonly string[],
+  servers: readonly KnownServer[],
   accounts: readonly ServerAccount[],
 ): KillReport {
   const said = new Map(accounts.map((account) => [account.server, account.environments[environment]]))
-  const everyone = [...new Set([...servers, ...said.keys()])]
+  const serve = new Map(servers.map(({ id, serves }) => [id, serves]))
+  const everyone = [...new Set([...serve.keys(), ...said.keys()])]
   const refused: { server: string; reason: string }[] = []
   const missing: string[] = []
   for (const server of everyone) {
     const account = said.get(server)
-    if (account !== undefined && hasApplied(account, kill, at)) continue
+    if (account?.kills[kill] !== undefined) continue
+    if ([account, serve.get(server)].some((state) => isReached(state, at))) continue
     if (account?.refused !== undefined) refused.push({ server, reason: account.refused })
     else missing.push(server)
   }
@@ -116,7 +123,10 @@ export function reportOf(
       refused,
       missing,
     },
-    sdks: togetherOf(parts.map(({ sdks }) => sdks)),
+    sdks: {
+      ...togetherOf(parts.map(({ sdks }) => sdks)),
+      ...(parts.length === 0 && { uncounted: true as const }),
+    },
     pollers: pollersOf(parts.map(({ pollers }) => pollers)),
   }
 }
@@ -152,12 +162,11 @@ function isKillAccount(said: unknown): boolean {
 /** Whether nothing is left to wait for. */
 export function isComplete({ servers, sdks }: KillReport, of: 'servers' | 'sdks'): boolean {
   const everywhere = servers.applied === servers.live
-  return of === 'servers' ? everywhere : everywhere && sdks.applied === sdks.known
+  return of === 'servers' ? everywhere : everywhere && !sdks.uncounted && sdks.applied === sdks.known
 }
 
-/** Where it is held without a revision, it is in effect all the same. */
-function hasApplied(account: EnvironmentAccount, kill: string, at: Position | undefined): boolean {
-  return account.kills[kill] !== undefined || (at !== undefined && compareStates(account, at) >= 0)
+function isReached(state: Position | undefined, at: Position | undefined): boolean {
+  return state !== undefined && at !== undefined && compareStates(state, at) >= 0
 }
 
 /**

@@ -92,6 +92,8 @@ export type DeliveryDeps = {
   readonly self: string
   /** The ids of all that are known to be there, this one among them. */
   readonly servers: (withinMs: number) => Promise<readonly string[]>
+  /** The state of an environment that another instance said it serves, when it told of itself last. */
+  readonly serves: (server: string, environment: LogId) => Position | undefined
   readonly held: (environment: LogId) => State | undefined
   /** Why an environment cannot be brought forward, where that is so. */
   readonly refusal: (environment: LogId) => string | undefined
@@ -131,7 +133,7 @@ const WINDOW = { least: 10, most: 2_000 }
 type Watched = { readonly roster: Roster; kills: KillWatch[] }
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
-  const { board, direct, self, servers, held, refusal, store, onLoss, metrics, clock } = deps
+  const { board, direct, self, servers, serves, held, refusal, store, onLoss, metrics, clock } = deps
   const environments = new Map<LogId, Watched>()
   let news = false
   let telling: Promise<void> | undefined
@@ -241,7 +243,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       everyone ?? servers(Math.min(READ_MS, withinMs)),
       accounts(Math.min(READ_MS, withinMs)),
     ])
-    return reportOf(environment, kill, at, known, said)
+    const all = known.map((id) => ({
+      id,
+      serves: id === self ? held(environment) : serves(id, environment),
+    }))
+    return reportOf(environment, kill, at, all, said)
   }
 
   async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
@@ -251,7 +257,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     for (;;) {
       const found = await report(asked, known, Math.max(1, until - performance.now()))
       const left = until - performance.now()
-      if (isComplete(found, of) || left <= 0 || stopped) return found
+      // Where nobody counts the SDKs, nobody will.
+      const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
+      if (enough || left <= 0 || stopped) return found
       await pauseFor(Math.min(pause, left))
       pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
     }
