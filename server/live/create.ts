@@ -186,6 +186,7 @@ export function createLive(deps: LiveDeps): Live {
     key: deps.killing.keys.peers,
     needed: () => kills.waiting,
     account: () => delivery.account(),
+    answer: (question) => rollCall.answer(question),
     onKills: (sealed) => kills.receive(sealed),
     clock,
   })
@@ -210,6 +211,7 @@ export function createLive(deps: LiveDeps): Live {
   const swaps = followSwaps({ snapshots, directory, ring, kills, delivery, streams, streamKeys })
   const rollCall = createRollCall({
     boards: deps.rollCall,
+    direct: peers.ask,
     presence,
     roster: delivery.roster,
     ask: streams.ask,

@@ -2,6 +2,7 @@
  * Other instances, spoken to directly: for what must go between them when neither the database nor Redis carries it.
  * Messages are signed with a key that only this installation has; whoever else asks is told nothing.
  */
+import type { Question } from './delivery/roll-call.ts'
 import type { Spread } from './kills/spread.ts'
 import type { Noticeboard } from './noticeboard.ts'
 import type { Instance } from './presence.ts'
@@ -13,6 +14,8 @@ export type Peers = {
   readonly spread: Spread
   /** What each accounts for, asked now. Nothing while the usual ways work. */
   readonly accounts: Pick<Noticeboard, 'all'>
+  /** One instance's answer to a question. Rejects where it is not known where it is, or it does not answer in time. */
+  ask(server: string, question: Question, withinMs: number): Promise<string>
   /** Tells the others that this one is there. */
   greet(): void
   /** A message of another instance: what to answer, or undefined where it is not to be believed. */
@@ -35,6 +38,8 @@ export type PeersDeps = {
   readonly needed: () => boolean
   /** What this instance accounts for now. */
   readonly account: () => string
+  /** What this instance answers to a question. */
+  readonly answer: (question: Question) => Promise<string>
   /** What others send. False where it is not to be believed. */
   readonly onKills: (sealed: string) => Promise<boolean>
   /** Epoch milliseconds. */
@@ -46,6 +51,7 @@ type Message = {
   readonly from?: Instance
   /** Of accepted kills. */
   readonly sealed?: string
+  readonly question?: Question
 }
 
 const ANSWER_MS = 400
@@ -54,14 +60,19 @@ const FRESH_MS = 120_000
 const MOST_REMEMBERED = 10_000
 
 export function createPeers(deps: PeersDeps): Peers {
-  const { peers, self, onPeer, key, needed, account, onKills, clock } = deps
+  const { peers, self, onPeer, key, needed, account, answer, onKills, clock } = deps
   /** By accepted kills, who has them. */
   const delivered = new Map<string, Set<string>>()
 
-  const ask = (address: string, message: Pick<Message, 'sealed'>): Promise<string> =>
+  const say = (
+    address: string,
+    message: Pick<Message, 'sealed' | 'question'>,
+    withinMs = ANSWER_MS,
+  ): Promise<string> =>
     posted(
       new URL(PEER_PATH, address).href,
       signText(JSON.stringify({ at: clock.now(), from: self(), ...message }), key),
+      withinMs,
     )
 
   return {
@@ -72,7 +83,7 @@ export function createPeers(deps: PeersDeps): Peers {
         const tellings = peers()
           .filter((peer) => !has.has(peer.id))
           .map(async (peer) => {
-            await ask(peer.address, { sealed })
+            await say(peer.address, { sealed })
             has.add(peer.id)
           })
         await Promise.allSettled(tellings)
@@ -86,19 +97,24 @@ export function createPeers(deps: PeersDeps): Peers {
     accounts: {
       async all() {
         if (!needed()) return []
-        const told = await Promise.allSettled(peers().map(({ address }) => ask(address, {})))
+        const told = await Promise.allSettled(peers().map(({ address }) => say(address, {})))
         return told.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       },
     },
+    async ask(server, question, withinMs) {
+      const peer = peers().find(({ id }) => id === server)
+      if (peer === undefined) throw new Error(`Nobody said where ${server} is.`)
+      return say(peer.address, { question }, withinMs)
+    },
     greet() {
-      for (const { address } of peers()) ask(address, {}).catch(() => undefined)
+      for (const { address } of peers()) say(address, {}).catch(() => undefined)
     },
     async receive(message) {
       const told = believed(message, key)
       if (told === undefined || Math.abs(clock.now() - told.at) > FRESH_MS) return undefined
       if (told.from !== undefined) onPeer(told.from)
       if (told.sealed !== undefined && !(await onKills(told.sealed))) return undefined
-      return account()
+      return told.question === undefined ? account() : answer(told.question)
     },
   }
 }
@@ -109,13 +125,13 @@ function believed(message: string, key: Buffer): Message | undefined {
 }
 
 /** Posts a text and resolves with the text of a 200; else rejects, and soon. */
-async function posted(url: string, text: string): Promise<string> {
+async function posted(url: string, text: string, withinMs: number): Promise<string> {
   const answer = await fetch(url, {
     method: 'POST',
     body: text,
     headers: { 'content-type': 'text/plain' },
     redirect: 'error',
-    signal: AbortSignal.timeout(ANSWER_MS),
+    signal: AbortSignal.timeout(withinMs),
   })
   if (answer.status !== 200) throw new Error(`it answered ${answer.status}`)
   return answer.text()

@@ -1,6 +1,7 @@
 /**
  * Asks all instances who is connected to an environment, and they their SDKs. Nothing is told that nobody asked for: a
- * question is put up, each instance asks the processes that speak to it, and puts up its answer once.
+ * question is put up, each instance asks the processes that speak to it, and puts up its answer once. Where the boards
+ * are away, instances are asked directly.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,12 +27,16 @@ export type RollCall = {
    * ago. Never rejects: who does not answer is missing.
    */
   of(environment: LogId): Promise<Attendance & { readonly at: number }>
+  /** What this instance answers to another that asks it directly. */
+  answer(question: Question): Promise<string>
   stop(): void
 }
 
 export type RollCallDeps = {
   /** Undefined where this instance is alone. */
   readonly boards: { readonly questions: Noticeboard; readonly answers: Noticeboard } | undefined
+  /** Asks another instance directly: its answer. */
+  readonly direct: (server: string, question: Question, withinMs: number) => Promise<string>
   readonly presence: Pick<Presence, 'known' | 'own' | 'seen'>
   readonly roster: (environment: LogId) => Roster | undefined
   /** Asks the SDKs that are connected here what they hold, to be answered within that time, milliseconds. */
@@ -44,13 +49,15 @@ export type RollCallDeps = {
   readonly clock: { now(): number }
 }
 
-type Question = { readonly id: string; readonly environment: LogId; readonly by: string }
+export type Question = { readonly id: string; readonly environment: LogId; readonly by: string }
 
 /** From one look for questions to the next, milliseconds. */
 const LOOK_MS = 500
 /** A question stands for as long as its asker waits. */
 const WAIT_MS = 4_000
 const ANSWER_STANDS_MS = 10_000
+/** Who has not answered by the boards so long after the question is asked directly, milliseconds: it may not reach them. */
+const DIRECTLY_MS = 1_500
 /** From one look for answers to the next: soon at first, later less often, milliseconds. */
 const READ_MS = { first: 50, most: 400, growth: 1.3, withinMs: 500 }
 /** How long SDKs have beyond their window, and how often it is looked whether all have answered, milliseconds. */
@@ -64,7 +71,7 @@ const FRESH_MS = 1_000
 const MOST_NAMED = 20_000
 
 export function createRollCall(deps: RollCallDeps): RollCall {
-  const { boards, presence, roster, ask, windowMs, held, refusal, clock } = deps
+  const { boards, direct, presence, roster, ask, windowMs, held, refusal, clock } = deps
   const self = presence.own().id
   const calls = shared(callAll)
   const ownAnswers = shared(answer)
@@ -95,6 +102,9 @@ export function createRollCall(deps: RollCallDeps): RollCall {
     return answerOf(presence.own(), held(environment), refusal(environment), roster(environment), clock.now())
   }
 
+  const answerTo = async ({ id, environment }: Pick<Question, 'id' | 'environment'>): Promise<string> =>
+    JSON.stringify({ to: id, ...(await ownAnswers(environment)) })
+
   async function look(): Promise<void> {
     const texts = (await boards?.questions.all().catch(() => undefined)) ?? []
     const now = clock.now()
@@ -104,10 +114,8 @@ export function createRollCall(deps: RollCallDeps): RollCall {
       .filter(({ id, by }) => by !== self && !answered.has(id))
     for (const { id, environment } of open) {
       answered.set(id, now)
-      void ownAnswers(environment).then((said) =>
-        boards?.answers
-          .put(`${self}:${id}`, JSON.stringify({ to: id, ...said }), ANSWER_STANDS_MS)
-          .catch(() => undefined),
+      void answerTo({ id, environment }).then((said) =>
+        boards?.answers.put(`${self}:${id}`, said, ANSWER_STANDS_MS).catch(() => undefined),
       )
     }
   }
@@ -117,23 +125,34 @@ export function createRollCall(deps: RollCallDeps): RollCall {
   async function callAll(environment: LogId): Promise<Attendance & { readonly at: number }> {
     const question: Question = { id: randomUUID(), environment, by: self }
     const until = clock.now() + WAIT_MS
-    const asked = boards?.questions
+    const answers = new Map<string, RollCallAnswer>()
+    const note = (text: string): void => {
+      const said = readAnswer(text, question.id)
+      if (said !== undefined) answers.set(said.server.id, said)
+    }
+    const directly = new Set<string>()
+    const askDirectly = (server: string): void => {
+      if (answers.has(server) || directly.has(server)) return
+      directly.add(server)
+      direct(server, question, WAIT_MS).then(note, () => undefined)
+    }
+    const put = boards?.questions
       .put(`${self}:${environment}`, JSON.stringify(question), WAIT_MS)
-      .catch(() => undefined)
-    const [own, known] = await Promise.all([
-      ownAnswers(environment),
-      presence.known(READ_MS.withinMs),
-      asked && inTime(asked, READ_MS.withinMs),
-    ])
-    const others = known.filter((id) => id !== self)
-    const answers = new Map([[self, own]])
+      .then(() => true)
+    const asking = Promise.all([presence.known(READ_MS.withinMs), put && inTime(put, READ_MS.withinMs)]).then(
+      ([known, isUp]) => {
+        const others = known.filter((id) => id !== self)
+        if (!isUp) others.forEach(askDirectly)
+        return others
+      },
+    )
+    const [own, others] = await Promise.all([ownAnswers(environment), asking])
+    answers.set(self, own)
     let pause = READ_MS.first
     while (others.some((id) => !answers.has(id)) && clock.now() < until && !stopped) {
+      if (until - clock.now() < WAIT_MS - DIRECTLY_MS) others.forEach(askDirectly)
       const texts = boards && (await inTime(boards.answers.all(), READ_MS.withinMs))
-      for (const text of texts ?? []) {
-        const said = readAnswer(text, question.id)
-        if (said !== undefined) answers.set(said.server.id, said)
-      }
+      texts?.forEach(note)
       await sleep(pause)
       pause = Math.min(READ_MS.most, pause * READ_MS.growth)
     }
@@ -175,6 +194,7 @@ export function createRollCall(deps: RollCallDeps): RollCall {
       looking ??= setInterval(lookOnce, LOOK_MS).unref()
     },
     of: calls,
+    answer: answerTo,
     stop() {
       stopped = true
       clearInterval(looking)

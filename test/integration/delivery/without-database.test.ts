@@ -252,6 +252,18 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     expect(await killChanges()).toHaveLength(1)
   })
 
+  it('does not keep anybody from seeing who is connected, at all instances', async () => {
+    const app = await startSdk(all, { url: urls[1]!, key }, { it: { flag, otherwise: false, context: {} } })
+    await until('its stream works', async () => (await app.ask()).connected)
+    await postgres.takeAway()
+    await redis?.takeAway()
+    const { status, body } = await first().ask('GET', `${ENVIRONMENT}/delivery`)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ complete: true, missing: [], total: { processes: 1, current: 1 } })
+    expect(body.servers).toHaveLength(2)
+    await app.close()
+  })
+
   it('goes directly from instance to instance where Redis is away as well', async ({ skip: leave }) => {
     leave(beside !== 'Redis', 'there is none here')
     await postgres.takeAway()
