@@ -261,6 +261,7 @@ export function createLive(deps: LiveDeps): Live {
     },
     settleKills: kills.settle,
     durabilityOf: kills.durabilityOf,
+    admits: peers.admits,
     receive: peers.receive,
     projects: () => directory.current().projects,
     project: (key) => directory.current().project(key),

@@ -133,6 +133,8 @@ export interface Live {
   settleKills(environment: LogId): Promise<void>
   /** Where the kill of a flag is kept. */
   durabilityOf(environment: LogId, flag: FlagKey, kill: string): Durability
+  /** Whether another instance of this installation made that pass, a moment ago. */
+  admits(pass: string | undefined): boolean
   /** A message of another instance: what to answer, or undefined where it is not to be believed. */
   receive(message: string): Promise<string | undefined>
 

@@ -18,12 +18,15 @@ export type Peers = {
   ask(server: string, question: Question, withinMs: number): Promise<string>
   /** Tells the others that this one is there. */
   greet(): void
+  /** Whether that pass was made by an instance a moment ago: known before the message is read, which may be large. */
+  admits(pass: string | undefined): boolean
   /** A message of another instance: what to answer, or undefined where it is not to be believed. */
   receive(message: string): Promise<string | undefined>
 }
 
-/** The path at which instances take messages. */
+/** The path at which instances take messages, and the header with the sender's pass. */
 export const PEER_PATH = '/peers/v1/messages'
+export const PEER_PASS = 'halyard-peer'
 
 export type PeersDeps = {
   /** Those that are known to run, but this one. */
@@ -72,8 +75,11 @@ export function createPeers(deps: PeersDeps): Peers {
     posted(
       new URL(PEER_PATH, address).href,
       signText(JSON.stringify({ at: clock.now(), from: self(), ...message }), key),
+      peerPass(clock.now(), key),
       withinMs,
     )
+
+  const isFresh = (at: number): boolean => Math.abs(clock.now() - at) <= FRESH_MS
 
   return {
     spread: {
@@ -109,9 +115,13 @@ export function createPeers(deps: PeersDeps): Peers {
     greet() {
       for (const { address } of peers()) say(address, {}).catch(() => undefined)
     },
+    admits(pass) {
+      const at = pass === undefined ? undefined : signedText(pass, key)
+      return at !== undefined && isFresh(Number(at))
+    },
     async receive(message) {
       const told = believed(message, key)
-      if (told === undefined || Math.abs(clock.now() - told.at) > FRESH_MS) return undefined
+      if (told === undefined || !isFresh(told.at)) return undefined
       if (told.from !== undefined) onPeer(told.from)
       if (told.sealed !== undefined && !(await onKills(told.sealed))) return undefined
       return told.question === undefined ? account() : answer(told.question)
@@ -119,17 +129,20 @@ export function createPeers(deps: PeersDeps): Peers {
   }
 }
 
+/** @param at now, epoch milliseconds */
+export const peerPass = (at: number, key: Buffer): string => signText(String(at), key)
+
 function believed(message: string, key: Buffer): Message | undefined {
   const text = signedText(message, key)
   return text === undefined ? undefined : (JSON.parse(text) as Message)
 }
 
 /** Posts a text and resolves with the text of a 200; else rejects, and soon. */
-async function posted(url: string, text: string, withinMs: number): Promise<string> {
+async function posted(url: string, text: string, pass: string, withinMs: number): Promise<string> {
   const answer = await fetch(url, {
     method: 'POST',
     body: text,
-    headers: { 'content-type': 'text/plain' },
+    headers: { 'content-type': 'text/plain', [PEER_PASS]: pass },
     redirect: 'error',
     signal: AbortSignal.timeout(withinMs),
   })
