@@ -70,6 +70,8 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
   const own = (): Instance => ({ ...self, since, environments: environments() })
   /** When each was seen last. */
   const seen = new Map<string, { readonly instance: Instance; readonly at: number }>()
+  /** Since when the board could be read each time: who was not seen while nobody could be is no less there. */
+  let readSince: number | undefined
 
   function note(texts: readonly string[]): void {
     const now = clock.now()
@@ -82,13 +84,19 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
       const ended = readFarewell(text)
       if (ended !== undefined) seen.delete(ended)
     }
-    for (const [id, { at }] of seen) if (now - at > MISSED_MS) seen.delete(id)
+    readSince ??= now
+    for (const [id, { at }] of seen) if (now - Math.max(at, readSince) > MISSED_MS) seen.delete(id)
   }
 
   async function read(): Promise<readonly string[]> {
-    const texts = (await board?.all()) ?? []
-    note(texts)
-    return texts
+    try {
+      const texts = (await board?.all()) ?? []
+      note(texts)
+      return texts
+    } catch (cause) {
+      readSince = undefined
+      throw cause
+    }
   }
 
   /** A failure shows as Redis's condition, and the next telling makes it good. */
