@@ -81,7 +81,7 @@ export const SILENT_MS = 120_000
 const POLLS_MISSED = 3
 /** How long a request may be under way when its sender closes, milliseconds. */
 const UNDER_WAY_MS = 10_000
-/** More are not told apart. Those without a stream go first. */
+/** More are not told apart. Those without a stream go first, and of those that closed, those that closed first. */
 const MOST = 100_000
 
 export function createRoster(clock: { now(): number }): Roster {
@@ -156,6 +156,9 @@ export function createRoster(clock: { now(): number }): Roster {
       const name = nameOf(keyId, instance)
       const moved = followers.get(name)?.moved ?? true
       followers.delete(name)
+      // Whoever has a key may say that of as many names as it likes.
+      const [oldest] = departures.keys()
+      if (departures.size >= MOST && oldest !== undefined) departures.delete(oldest)
       departures.set(instance, { at: clock.now(), moved })
     },
     departed: (since) =>
