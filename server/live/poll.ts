@@ -63,7 +63,7 @@ export function createPoll(deps: PollDeps): Poll {
   const { store, signal, hub, conditions, metrics, clock, random, pollMs } = deps
   const unloaded = new Map<LogId, Head>()
   const catchingUp = new Set<LogId>()
-  let following: Promise<unknown> = Promise.resolve()
+  let following: Promise<void> = Promise.resolve()
   let loaded = false
   let lastOkAt: number | undefined
   let stopped = false
@@ -136,7 +136,9 @@ export function createPoll(deps: PollDeps): Poll {
     for (const log of unloaded.keys()) if (!open.has(log)) unloaded.delete(log)
     if (missing.length > 0) await takeAll(missing)
     // Not waited for: one that hangs until its deadline must not keep the others from the next poll.
-    following = Promise.all([following, abreast(lateEnvironments, catchUp)])
+    const now = abreast(lateEnvironments, catchUp)
+    // Resolves with nothing: what each round resolves with would hold that of the one before, for ever.
+    following = following.then(() => now)
     await abreast(late, catchUp)
     // Last, so that what names a closed log is gone before it. A log that came to be held while the heads were
     // read is not in them either, and yet not closed.
