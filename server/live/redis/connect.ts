@@ -19,8 +19,11 @@ export type RedisLink = {
   usable(): boolean
   /** Commands that somebody waits for. Rejects after 50 ms, and at once where Redis is not usable. */
   ask<T>(work: (client: Client) => Promise<T>): Promise<T>
-  /** The same for large values, on a connection of their own and within half a minute. */
-  carry<T>(work: (client: Client) => Promise<T>): Promise<T>
+  /**
+   * The same for large values, on a connection of their own.
+   * @param withinMs half a minute where absent
+   */
+  carry<T>(work: (client: Client) => Promise<T>, withinMs?: number): Promise<T>
   /** Never waits and never fails: what can't be sent now is lost. */
   publish(channel: string, message: string): void
   /** Resolves after the first attempt, successful or not, with the function that stops listening. */
@@ -165,13 +168,13 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
         throw fail(cause)
       }
     },
-    async carry(work) {
+    async carry(work, withinMs = BULK_MS) {
       if (closing) throw new Error('Redis is closed')
       await usable()
       bulk ??= openBulk(settings, random, BULK_MS).on('error', () => {})
       counts.commands++
       try {
-        return await within(BULK_MS, work(bulk))
+        return await within(withinMs, work(bulk))
       } catch (cause) {
         count(cause)
         throw harmless(cause)

@@ -4,6 +4,8 @@ import type { RedisLink } from './connect.ts'
 
 /** The set outlives what it names; names that lead to nothing are taken out by whoever finds it so. */
 const NAMES_MS = 60 * 60 * 1000
+/** A process that ends waits for its last note, and a kill's account for another board where this one fails. */
+const NOTE_MS = 2_000
 
 /**
  * Beside the hot path: nobody waits for it but who looks, and at a start it waits for the connection.
@@ -24,7 +26,7 @@ export function redisNoticeboard(
           client.sadd(names, name),
           client.pexpire(names, NAMES_MS),
         ])
-      }),
+      }, NOTE_MS),
     all: () =>
       carry(async (client) => {
         const listed = await client.smembers(names)
@@ -32,7 +34,7 @@ export function redisNoticeboard(
         const gone = listed.filter((_, index) => texts[index] === null)
         if (gone.length > 0) client.srem(names, ...gone).catch(() => undefined)
         return texts.filter((text) => text !== null)
-      }),
+      }, NOTE_MS),
     remove: (name) =>
       ask(async (client) => {
         await Promise.all([client.del(keyOf(name)), client.srem(names, name)])

@@ -7,7 +7,7 @@ import { canStartRedis, redisSettings } from '../../support/redis.ts'
 import type { RedisProcess } from '../../support/redis-process.ts'
 import { startService, type TestService } from '../../support/start-service.ts'
 import { until } from '../../support/until.ts'
-import { redisRoom } from './support.ts'
+import { redisRoom, timeOf } from './support.ts'
 
 const DEVELOPMENT = '/api/v1/projects/default/environments/development'
 
@@ -66,6 +66,16 @@ describe.runIf(canStartRedis())('instances', () => {
     // It said that it ends: who is not there and did not say so is missed.
     expect(JSON.parse(await server.cli('get', `shop:instance:${id}`))).toEqual({ ended: id })
     expect(Number(await server.cli('pttl', `shop:instance:${id}`))).toBeGreaterThan(0)
+  })
+
+  it('end in the time that they have, though Redis has frozen a moment before', async () => {
+    const third = await instance()
+    const id = await idOf(third)
+    await until('it is seen', async () => ids(await seenBy(one)).includes(id))
+    server.freeze()
+    expect(await timeOf(third.close())).toBeLessThan(10_000)
+    server.thaw()
+    await until('the others go on', async () => (await seenBy(one).catch(() => [])).length >= 2)
   })
 
   it('take nothing for an instance that is none', async () => {
