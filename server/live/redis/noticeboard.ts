@@ -24,7 +24,7 @@ export function redisNoticeboard(
         await Promise.all([
           client.set(keyOf(name), text, 'PX', forMs),
           client.sadd(names, name),
-          client.pexpire(names, NAMES_MS),
+          client.pexpire(names, Math.max(NAMES_MS, forMs)),
         ])
       }, NOTE_MS),
     all: () =>

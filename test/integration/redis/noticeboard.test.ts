@@ -1,5 +1,6 @@
 /** Notes in a real Redis: for how long they can be found, and how long whoever leaves one may wait. */
 import { describe, expect, it } from 'vitest'
+import { redisKillSpread } from '../../../server/live/redis/kill-spread.ts'
 import { redisNoticeboard } from '../../../server/live/redis/noticeboard.ts'
 import { canStartRedis } from '../../support/redis.ts'
 import { until } from '../../support/until.ts'
@@ -7,6 +8,15 @@ import { redisRoom, timeOf } from './support.ts'
 
 describe.runIf(canStartRedis())('a note in Redis', () => {
   const room = redisRoom()
+
+  it('of accepted kills is found for as long as it stands there, though nobody put it up again', async () => {
+    const server = await room.server()
+    await redisKillSpread(room.link(server.url)).send('kills1', 'sealed')
+    const note = Number(await server.cli('pttl', 'halyard:accepted-kill:kills1'))
+    const names = Number(await server.cli('pttl', 'halyard:accepted-kills'))
+    expect(note).toBeGreaterThan(23 * 60 * 60 * 1000)
+    expect(names).toBeGreaterThanOrEqual(note - 1_000)
+  })
 
   it('keeps nobody waiting for long where Redis is frozen, and nobody has noticed it yet', async () => {
     const server = await room.server()
