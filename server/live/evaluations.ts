@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import { type Compiled, type Context, type Decision, evaluate, type FlagKey } from '@halyard/sdk/core'
 import { LRUCache } from 'lru-cache'
 import type { LogId } from '../domain/change.ts'
+import { SDK_FEATURES } from '../domain/sdk-features.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import { answerOf, bytesOf, notFound, tailOf } from './answers.ts'
 import { costOf, WORTH_SHARING } from './cost.ts'
@@ -48,10 +49,17 @@ export type EvaluationsDeps = {
   readonly shared?: AnswerCache | undefined
   /** The estimated cost from which on a shared answer is asked for; see cost.ts. */
   readonly worthSharing?: number
+  /** What rules may be made of here; by default, what this release knows. */
+  readonly understood?: readonly string[]
 }
 
-/** Rises when bodies get another form, so that no ETag of an older release is taken for one of this. */
+/**
+ * Rises when bodies get another form, or rules another meaning, so that no answer and no ETag of an older release is
+ * taken for one of this.
+ */
 const FORM = 1
+/** A release skips a rule with a part that it does not know, and the one beside it, which does, answers otherwise. */
+const UNDERSTOOD = [...new Set(Object.values(SDK_FEATURES).flatMap(Object.keys))].sort()
 const INACTIVITY_DELAY_SECONDS = 60
 /** Of SHA-256, in hexadecimal: 128 bits. */
 const ETAG_DIGITS = 32
@@ -82,7 +90,9 @@ export function createEvaluations(deps: EvaluationsDeps): Evaluations {
     cacheBytes,
     shared,
     worthSharing = WORTH_SHARING,
+    understood = UNDERSTOOD,
   } = deps
+  const evaluator = `${FORM}.${hash('sha256', understood.join()).slice(0, 8)}`
   const cache = new LRUCache<string, Cached>({
     maxSize: cacheBytes,
     maxEntrySize: Math.ceil(cacheBytes / 8),
@@ -195,7 +205,7 @@ export function createEvaluations(deps: EvaluationsDeps): Evaluations {
     },
     evaluateAll(environment, principal, context, knows) {
       const now = clock.now()
-      const key = keyOf(environment, principal, context, now)
+      const key = keyOf(evaluator, environment, principal, context, now)
       const cached = key === undefined ? undefined : cache.get(key)
       if (cached !== undefined) return counted({ body: cached.body, etag: cached.etag, from: 'memory' })
       if (key === undefined) {
@@ -251,6 +261,7 @@ function joined(parts: readonly Buffer[], ending: Buffer): Buffer {
 }
 
 function keyOf(
+  evaluator: string,
   { id, compiled }: LiveEnvironment,
   { scope, keyId }: { readonly scope: Scope; readonly keyId: string },
   context: Context,
@@ -264,5 +275,5 @@ function keyOf(
   const projected = project(context)
   if (projected === undefined) return undefined
   const interval = intervalAt(compiled.instants, now)
-  return `${FORM} ${id} ${viewOf(compiled).tag} ${scope} ${keyId} ${windowAt(now)} ${interval} ${projected}`
+  return `${evaluator} ${id} ${viewOf(compiled).tag} ${scope} ${keyId} ${windowAt(now)} ${interval} ${projected}`
 }

@@ -207,10 +207,11 @@ describe('answers that instances share', () => {
     }
     return { shared, asked, told, usable }
   }
-  const housed = (shared: AnswerCache, worthSharing: number) => {
+  const housed = (shared: AnswerCache, worthSharing: number, understood?: readonly string[]) => {
     const clock = new Clock()
     const metrics = createLiveMetrics()
-    const deps = { clock, metrics, streamToken: () => 'token', cacheBytes: 1, shared, worthSharing }
+    const own = { clock, metrics, streamToken: () => 'token', cacheBytes: 1, shared, worthSharing }
+    const deps = { ...own, ...(understood && { understood }) }
     const { evaluateAll } = createEvaluations(deps)
     const environment = environmentOf(compile(STATE))
     const ask = (given: Context) => evaluateAll(environment, { scope: 'client', keyId: 'k1' }, given)
@@ -245,6 +246,16 @@ describe('answers that instances share', () => {
     expect(metrics.bulkAnswers.computed).toBe(3)
     await ask({})
     expect(asked).toHaveLength(3)
+  })
+
+  it('are none of a release that understands other rules, by their ETag, too', async () => {
+    const { shared, asked } = noting()
+    const [older, newer] = await Promise.all(
+      [['operator.in'], ['operator.in', 'operator.between']].map((parts) => housed(shared, 0, parts).ask({})),
+    )
+    expect(new Set(asked).size).toBe(2)
+    expect(older?.etag).not.toBe(newer?.etag)
+    expect((await housed(shared, 0).ask({})).etag).toBe((await housed(shared, 0).ask({})).etag)
   })
 
   it('last for an hour, and no longer than the stream token in them', async () => {
