@@ -1,6 +1,6 @@
 /** `doctor`: looks at the installation from where the service would run, changes nothing, and says what is wrong. */
 import { existsSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { access, constants, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -155,10 +155,13 @@ async function lookAtRedis(config: Config): Promise<readonly Check[]> {
 async function lookAtDisk(dir: string): Promise<Check> {
   const there = existsSync(dir) ? dir : nearestOf(dir)
   try {
+    // As a folder: what is a file has no place for others.
+    await access(`${there}/.`, constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(there)
     return diskCheck(bavail * bsize, dir)
   } catch (error) {
-    return awayCheck('disk', reasonOf(error))
+    const why = 'snapshots and the journal of kills have no place'
+    return awayCheck('disk', `${dir} cannot be written to, so ${why}: ${reasonOf(error)}`)
   }
 }
 

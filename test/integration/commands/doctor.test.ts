@@ -1,5 +1,5 @@
 /** The doctor on real installations: sound ones, and each with something wrong. */
-import { cpSync } from 'node:fs'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -200,6 +200,27 @@ describe('on the embedded database', () => {
     const looked = await doctor(settings, '--upgrade')
     expect(looked.states).toMatchObject({ database: 'ok', schema: 'ok', size: 'ok', sdks: 'ok' })
     expect(looked.states).not.toHaveProperty('role')
+  })
+})
+
+describe('on a data folder', () => {
+  const wrong = async (dir: string) => {
+    const { code, states, message } = await doctor({ HALYARD_DATA_DIR: dir })
+    expect([code, states.disk]).toEqual([1, 'fault'])
+    return message('disk')
+  }
+
+  it('that is none, says that nothing can be kept there', async () => {
+    const file = join(folder.dir, 'file')
+    writeFileSync(file, '')
+    expect(await wrong(file)).toContain(`${file} cannot be written to`)
+    expect(await wrong(join(file, 'below'))).toContain('ENOTDIR')
+  })
+
+  it.skipIf(process.getuid?.() === 0)('of another user, says the same', async () => {
+    const dir = join(folder.dir, 'read-only')
+    mkdirSync(dir, { mode: 0o500 })
+    expect(await wrong(dir)).toContain('EACCES')
   })
 })
 
