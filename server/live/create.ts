@@ -234,9 +234,7 @@ export function createLive(deps: LiveDeps): Live {
   function liveEnvironment(id: LogId): HeldEnvironment {
     const held = hub.environment(id)
     if (held !== undefined) return held
-    throw new Problem('unavailable', 'The state of this environment is not loaded yet. Try again.', {
-      retryAfter: 1,
-    })
+    throw notLoaded('environment')
   }
 
   return {
@@ -264,7 +262,11 @@ export function createLive(deps: LiveDeps): Live {
     admits: peers.admits,
     receive: peers.receive,
     projects: () => directory.current().projects,
-    project: (key) => directory.current().project(key),
+    project(key) {
+      const { project, unheld } = directory.current()
+      if (unheld.has(key)) throw notLoaded('project')
+      return project(key)
+    },
     environments: (project) => directory.current().environments(project.id),
     environment: (project, environment) => directory.current().environment(project, environment),
     authenticate,
@@ -337,3 +339,6 @@ export function createLive(deps: LiveDeps): Live {
     },
   }
 }
+
+const notLoaded = (what: 'project' | 'environment') =>
+  new Problem('unavailable', `The state of this ${what} is not loaded yet. Try again.`, { retryAfter: 1 })

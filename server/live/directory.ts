@@ -27,6 +27,8 @@ export type KnownKey = {
 export type Directory = {
   /** false: there is a project whose log is not held, so that what is not found here may be there. */
   readonly complete: boolean
+  /** Keys of such projects. */
+  readonly unheld: ReadonlySet<string>
   readonly projects: readonly Project[]
   project(key: string): Project | undefined
   environments(project: LogId): readonly Environment[]
@@ -81,7 +83,7 @@ export function createDirectory(logs: () => ReadonlyMap<LogId, HeldLog>): Direct
     return directoryOf(
       Array.from(next.values(), ({ listing }) => listing),
       system === undefined ? new Map() : managementKeysOf(documents(system, 'api-key')),
-      projects.every(({ id }) => next.has(id)),
+      new Set(projects.filter(({ id }) => !next.has(id)).map(({ key }) => key)),
     )
   }
 
@@ -99,7 +101,7 @@ export function createDirectory(logs: () => ReadonlyMap<LogId, HeldLog>): Direct
 function directoryOf(
   listings: readonly Listing[],
   management: ReadonlyMap<string, KnownKey>,
-  complete: boolean,
+  unheld: ReadonlySet<string>,
 ): Directory {
   const byKey = new Map(listings.map((listing) => [listing.project.key, listing]))
   const byId = new Map(listings.map((listing) => [listing.project.id, listing]))
@@ -108,7 +110,8 @@ function directoryOf(
     for (const environment of listing.environments) environments.set(environment.id, environment)
   }
   return {
-    complete,
+    complete: unheld.size === 0,
+    unheld,
     projects: listings.map(({ project }) => project),
     project: (key) => byKey.get(key)?.project,
     environments: (project) => byId.get(project)?.environments ?? [],

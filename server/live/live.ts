@@ -139,6 +139,7 @@ export interface Live {
   receive(message: string): Promise<string | undefined>
 
   projects(): readonly Project[]
+  /** @throws Problem `unavailable` where there is one whose log could not be loaded: that is no absence */
   project(key: string): Project | undefined
   environments(project: Project): readonly Environment[]
   environment(projectKey: string, environmentKey: string): Environment | undefined

@@ -101,7 +101,7 @@ describe('a start while the store is away', () => {
     expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
   })
 
-  it('refuses no key of a project whose snapshot is not to be believed', async () => {
+  it('refuses no key of a project whose snapshot is not to be believed, nor says that there is no such project', async () => {
     const [shelf] = await left()
     shelf?.kept.delete(nameOf(project))
     const { faults, store: guarded } = switched(store)
@@ -110,6 +110,8 @@ describe('a start while the store is away', () => {
     void live.start()
     await serving(live)
     expect(await live.authenticate(key.text)).toBe('unloaded')
+    expect(() => live.project(live.live(environment)!.state.project)).toThrow('not loaded yet')
+    expect(live.project('nowhere')).toBeUndefined()
   })
 
   it('waits no longer than a second for a store that hangs', async () => {
