@@ -130,7 +130,7 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     random,
   })
-  const ladder = createLadder({ hub, poll, snapshots, metrics, log })
+  const ladder = createLadder({ hub, poll, snapshots, metrics, log, random })
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)

@@ -23,15 +23,40 @@ export type LadderDeps = {
   readonly snapshots: Pick<Snapshots, 'take'>
   readonly metrics: LiveMetrics
   readonly log: Log
+  /** From 0 up to 1. */
+  readonly random: () => number
 }
 
 /** For how long the store is waited for before snapshots are served, milliseconds. */
 const PATIENCE_MS = 1_000
+/** From one look for snapshots to the next, where there was none; as much again comes on top, by chance. */
+const LOOK_AGAIN_MS = 1_000
 
-export function createLadder({ hub, poll, snapshots, metrics, log }: LadderDeps): Ladder {
+export function createLadder({ hub, poll, snapshots, metrics, log, random }: LadderDeps): Ladder {
   let found = false
   let impatient = false
+  let stopped = false
   let waiting: NodeJS.Timeout | undefined
+  let looking: NodeJS.Timeout | undefined
+
+  async function look(): Promise<void> {
+    await snapshots.take()
+    const source = hub.held(SYSTEM)?.source
+    found = source !== undefined && source !== 'database'
+    if (found) log.info({ logs: hub.logs().size }, 'snapshots were read')
+    if (source === undefined) lookLater()
+  }
+
+  /** Whoever starts with everything away gets up with what comes back first, which may be Redis. */
+  function lookLater(): void {
+    if (stopped) return
+    looking = setTimeout(
+      () => {
+        if (!stopped && !poll.loaded && hub.held(SYSTEM) === undefined) void look()
+      },
+      LOOK_AGAIN_MS * (1 + random()),
+    ).unref()
+  }
 
   return {
     async start(prepare) {
@@ -39,9 +64,7 @@ export function createLadder({ hub, poll, snapshots, metrics, log }: LadderDeps)
         impatient = true
       }, PATIENCE_MS)
       // First, so that nobody is served a state from before the newest that this process knows of.
-      await snapshots.take()
-      found = hub.held(SYSTEM) !== undefined
-      if (hub.logs().size > 0) log.info({ logs: hub.logs().size }, 'snapshots were read')
+      await look()
       await poll.start(prepare)
       clearTimeout(waiting)
     },
@@ -49,6 +72,10 @@ export function createLadder({ hub, poll, snapshots, metrics, log }: LadderDeps)
       if (poll.loaded) return true
       return found && (impatient || metrics.pollFailures > 0)
     },
-    stop: () => clearTimeout(waiting),
+    stop() {
+      stopped = true
+      clearTimeout(waiting)
+      clearTimeout(looking)
+    },
   }
 }

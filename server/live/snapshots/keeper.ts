@@ -13,7 +13,7 @@ import type { Reports } from './reports.ts'
 import { nameOf, type Shelf } from './shelf.ts'
 
 export type Keeper = {
-  /** Begins to look after the shelves. @param found what is on them already */
+  /** Begins to look after the shelves; again, it hears what is on them. @param found what is on them already */
   start(found: readonly Found[]): void
   changed(log: LogId): void
   /** The log is no more, and neither is its snapshot. */
@@ -62,6 +62,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   let timer: NodeJS.Timeout | undefined
   let looking: NodeJS.Timeout | undefined
   let working: Promise<void> | undefined
+  let started = false
   let closing = false
 
   function want(log: LogId): void {
@@ -179,7 +180,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
           if (on.includes(shelf)) has.set(loaded.log, versionOf(loaded.state))
         }
       }
-      void look()
+      if (!started) void look()
+      started = true
     },
     changed: want,
     closed(log) {

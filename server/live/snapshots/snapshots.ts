@@ -22,7 +22,7 @@ export type SnapshotsConfig = {
 }
 
 export type Snapshots = {
-  /** Hands out the newest snapshot of each log, once. Resolves when all are handed out; never rejects. */
+  /** Hands out the newest snapshot of each log. Resolves when all are handed out; never rejects. */
   take(): Promise<void>
   /** Hands out what is on the shelves of one log, where that is newer than what is held. Never rejects. */
   consult(log: LogId): Promise<void>

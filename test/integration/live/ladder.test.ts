@@ -85,6 +85,22 @@ describe('a start while the store is away', () => {
     expect(sourceOf(live)).toMatchObject({ source: 'disk' })
   })
 
+  it('gets up with what comes back first, where everything was away', async () => {
+    const [redis] = await left()
+    redis!.trouble = Promise.reject(new Error('away'))
+    redis!.trouble.catch(() => undefined)
+    const { faults, store: guarded } = switched(store)
+    faults.all = true
+    const live = open(guarded, [redis!])
+    void live.start()
+    await until('some tries have failed', () => live.metrics.pollFailures > 2)
+    expect(live.status().ready).toBe(false)
+    redis!.trouble = undefined
+    await serving(live)
+    expect(sourceOf(live)).toMatchObject({ ok: true, source: 'redis' })
+    expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
+  })
+
   it('is up and not ready without the system’s log, whatever else there is', async () => {
     const [shelf] = await left()
     shelf?.kept.set(nameOf('system'), Buffer.from('garbage'))
