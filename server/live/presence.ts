@@ -67,6 +67,8 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
   const since = clock.now()
   const soon = patience(WAIT.most, WAIT.late)
   let telling: NodeJS.Timeout | undefined
+  /** What is being put up. */
+  let saying: Promise<void> = Promise.resolve()
   const own = (): Instance => ({ ...self, since, environments: environments() })
   /** When each was seen last. */
   const seen = new Map<string, { readonly instance: Instance; readonly at: number }>()
@@ -101,7 +103,9 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
 
   /** A failure shows as Redis's condition, and the next telling makes it good. */
   async function tell(): Promise<void> {
-    await board?.put(self.id, JSON.stringify(own()), FOR_MS).catch(() => undefined)
+    const said = board?.put(self.id, JSON.stringify(own()), FOR_MS).catch(() => undefined)
+    saying = saying.then(() => said)
+    await said
     await read().catch(() => undefined)
   }
 
@@ -135,6 +139,8 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
     met: (instance) => void seen.set(instance.id, { instance, at: clock.now() }),
     async stop() {
       clearInterval(telling)
+      // Last, or an instance that has ended would be missed.
+      await saying
       await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)
     },
   }

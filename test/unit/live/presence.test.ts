@@ -1,6 +1,8 @@
+/** Instances that tell of themselves on a board, that they end, and that they are missed. */
 import { expect, it } from 'vitest'
+import type { Noticeboard } from '../../../server/live/noticeboard.ts'
 import { createPresence } from '../../../server/live/presence.ts'
-import { Clock } from './support.ts'
+import { Clock, settled } from './support.ts'
 
 const OTHER = { id: 'other', version: '1.0.0', since: 0, environments: {} }
 
@@ -45,4 +47,39 @@ it('does not forget one because nobody could be seen for long', async () => {
   expect(await known()).toEqual(['self', 'other'])
   after(400_000, () => [])
   expect(await known()).toEqual(['self'])
+})
+
+/** A board that puts up what it was given when it is told to, in any order: as a database with several connections. */
+function slowBoard() {
+  const up = new Map<string, string>()
+  const coming: (() => void)[] = []
+  const board: Noticeboard = {
+    put: (name, text) =>
+      new Promise((resolve) => {
+        coming.push(() => {
+          up.set(name, text)
+          resolve()
+        })
+      }),
+    all: async () => [...up.values()],
+    remove: async (name) => void up.delete(name),
+  }
+  return { board, up, coming }
+}
+
+it('says last of all that it ends, however long it takes to say what it was saying', async () => {
+  const { board, up, coming } = slowBoard()
+  const self = { id: 'one', version: '1.0.0' }
+  const presence = createPresence({ board, self, environments: () => ({}), clock: new Clock() })
+  presence.start()
+  await settled()
+  const stopped = presence.stop()
+  await settled()
+  // The newest first.
+  while (coming.length > 0) {
+    coming.pop()?.()
+    await settled()
+  }
+  await stopped
+  expect(JSON.parse(up.get('one') ?? '')).toEqual({ ended: 'one' })
 })
