@@ -321,6 +321,7 @@ export function createLive(deps: LiveDeps): Live {
     },
     async drain() {
       draining = true
+      delivery.leave()
       await streams.drain()
     },
     async close() {

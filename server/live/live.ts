@@ -236,7 +236,8 @@ export interface Live {
   /** How far kills have come, in instances and apps. */
   readonly delivery: Pick<
     Delivery,
-    'opened' | 'asked' | 'againMs' | 'acknowledged' | 'gone' | 'told' | 'follow' | 'settled' | 'followers'
+    | ('opened' | 'asked' | 'againMs' | 'acknowledged' | 'gone')
+    | ('told' | 'follow' | 'settled' | 'followers' | 'leaving')
   >
   /** Who is connected to an environment, over all instances. */
   readonly rollCall: RollCall['of']

@@ -156,12 +156,15 @@ function shownStatus(kill: string, { report, at }: Told) {
   return { kill, complete: isComplete(report, 'sdks'), at: new Date(at).toISOString(), ...report }
 }
 
-/** An event at each change, until all have applied the kill, or what is told is as it was kept and changes no more. */
+/**
+ * An event at each change, until all have applied the kill, or what is told is as it was kept and changes no more; or
+ * until this instance ends: another one tells the rest.
+ */
 async function* statuses(live: Live, asked: Pick<AskedKill, 'environment' | 'kill'>): Pieces {
   let last = ''
   let at = 0
   const until = performance.now() + STREAMED_MS
-  while (performance.now() < until) {
+  while (performance.now() < until && !live.delivery.leaving) {
     const told = await live.delivery.told(asked)
     if (told === undefined) return
     const text = JSON.stringify(told.report)

@@ -76,10 +76,13 @@ export type Delivery = {
   ): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
   /** Keeps the report when all have applied the kill, or after a minute. */
   follow(asked: AskedKill): void
-  /** The report when nothing is left to wait for, or when the time is over. */
+  /** The report when nothing is left to wait for, when the time is over, or this instance is about to end. */
   settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport>
   /** What this instance accounts for now, as it stands on the board. */
   account(): string
+  /** This instance is about to end: nobody is to be kept waiting here any more. */
+  leave(): void
+  readonly leaving: boolean
   stop(): Promise<void>
 }
 
@@ -138,6 +141,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   let news = false
   let telling: Promise<void> | undefined
   let ticking: NodeJS.Timeout | undefined
+  let leaving = false
   let stopped = false
   const soon = patience(WAIT.most, WAIT.late)
   let heard: readonly ServerAccount[] = []
@@ -259,7 +263,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       const left = until - performance.now()
       // Where nobody counts the SDKs, nobody will.
       const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
-      if (enough || left <= 0 || stopped) return found
+      if (enough || left <= 0 || leaving) return found
       await pauseFor(Math.min(pause, left))
       pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
     }
@@ -378,7 +382,14 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     follow,
     settled,
     account: () => JSON.stringify(account()),
+    leave() {
+      leaving = true
+    },
+    get leaving() {
+      return leaving
+    },
     async stop() {
+      leaving = true
       stopped = true
       stopping.abort()
       clearInterval(ticking)
