@@ -110,6 +110,12 @@ export async function fillDatabase<T>(config: Config, work: (db: Db) => Promise<
   return adaptersFor(config).fill(config, work)
 }
 
+/**
+ * What requests have to be finished in once a process ends, milliseconds. A peer that is gone, or sends no more, must not
+ * take the time in which it says goodbye to other instances and keeps what it has.
+ */
+const FINISH_MS = 7_000
+
 /** Its client is a tenth of a second and 25 MB, so that it is loaded where it is used. */
 export async function openRedis(config: Config, log: Logger): Promise<RedisLink | undefined> {
   if (config.redis === undefined) return undefined
@@ -203,7 +209,12 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     keepNoConnections(http.server)
     if (ready && pauseMs > 0) await sleep(pauseMs)
     await live.drain()
+    const late = setTimeout(() => {
+      log.warn({}, 'requests that came or went too slowly were cut off')
+      http.server.closeAllConnections()
+    }, FINISH_MS)
     await http.close()
+    clearTimeout(late)
     await live.close()
     await Promise.all([redis?.close(), store.close()])
   }
