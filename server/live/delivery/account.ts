@@ -13,7 +13,8 @@ export type Waiting = {
   readonly version: string
   /** Tells it from other processes of that app. */
   readonly instance: string
-  /** What it is known to hold. */
+  /** What it is known to hold; 0, of epoch 0, for nothing. An instance of a version before this one does not say the epoch. */
+  readonly epoch?: number
   readonly revision: number
   /** Since it was heard last, milliseconds. */
   readonly silentMs: number
@@ -31,8 +32,13 @@ export type SdksAccount = {
   readonly latencies: Latencies
   /** Processes that hold it, and are another instance's to count: it may wait for them in vain. */
   readonly arrived: readonly string[]
-  /** Processes that came here or closed here shortly before it: whoever waits for them elsewhere counts them twice. */
+  /**
+   * Processes that are counted here, and that another instance may count too: those who wait are named anyway, the others
+   * have applied it. And those that closed here shortly before it, or since.
+   */
   readonly moved: readonly string[]
+  /** Of `moved`, those that closed. Absent in what an instance of an older version says, which names nobody who has applied it. */
+  readonly closed?: readonly string[]
 }
 
 /** Clients that ask now and then, without a stream. */
@@ -116,6 +122,7 @@ export function reportOf(
     else missing.push(server)
   }
   const parts = [...said.values()].flatMap((account) => account?.kills[kill] ?? [])
+  const { sdks, pollers } = togetherOf(parts)
   return {
     servers: {
       live: everyone.length,
@@ -123,11 +130,8 @@ export function reportOf(
       refused,
       missing,
     },
-    sdks: {
-      ...togetherOf(parts.map(({ sdks }) => sdks)),
-      ...(parts.length === 0 && { uncounted: true as const }),
-    },
-    pollers: pollersOf(parts.map(({ pollers }) => pollers)),
+    sdks: { ...sdks, ...(parts.length === 0 && { uncounted: true as const }) },
+    pollers,
   }
 }
 
@@ -147,7 +151,7 @@ export function readAccount(text: string): ServerAccount | undefined {
 
 function isKillAccount(said: unknown): boolean {
   if (!isObject(said) || !isObject(said.sdks) || !isObject(said.pollers)) return false
-  const { known, applied, waiting, latencies, arrived, moved } = said.sdks
+  const { known, applied, waiting, latencies, arrived, moved, closed = [] } = said.sdks
   const counts = [known, applied, said.pollers.known, said.pollers.applied, said.pollers.worstCaseMs]
   return (
     counts.every((count) => typeof count === 'number') &&
@@ -155,6 +159,7 @@ function isKillAccount(said: unknown): boolean {
     waiting.every(isObject) &&
     Array.isArray(arrived) &&
     Array.isArray(moved) &&
+    Array.isArray(closed) &&
     isObject(latencies)
   )
 }
@@ -169,41 +174,67 @@ function isReached(state: Position | undefined, at: Position | undefined): boole
   return state !== undefined && at !== undefined && compareStates(state, at) >= 0
 }
 
+type KillAccount = EnvironmentAccount['kills'][string]
+
 /**
- * A process that went from one instance to another counts once: where it was when the flag was killed, or where it is
- * now. Wherever it says that it holds the kill, it does.
+ * Each process with a name counts once, whichever instances count it; the others as often as they were counted. Wherever
+ * it says that it holds the kill, it does; of one that is waited for counts what it said last.
  */
-function togetherOf(parts: readonly SdksAccount[]): KillReport['sdks'] {
-  const arrived = new Set(parts.flatMap((part) => part.arrived))
-  const moved = new Set(parts.flatMap((part) => part.moved))
-  const waiting: Waiting[] = []
-  let known = sum(parts.map((part) => part.known))
-  let applied = sum(parts.map((part) => part.applied))
-  const named = new Set<string>()
-  const all = parts.flatMap((part) => part.waiting)
-  for (const { away, ...one } of all.sort((a, b) => a.silentMs - b.silentMs)) {
-    if (arrived.has(one.instance)) applied++
-    else if (away && (moved.has(one.instance) || named.has(one.instance))) known--
-    else waiting.push(one)
-    named.add(one.instance)
+function togetherOf(parts: readonly KillAccount[]): Pick<KillReport, 'sdks' | 'pollers'> {
+  const closed = new Set<string>()
+  const holding = new Set<string>()
+  const counted = new Map<string, Waiting | undefined>()
+  let known = 0
+  let applied = 0
+  for (const { sdks, pollers } of parts) {
+    const waits = new Set(sdks.waiting.map(({ instance }) => instance))
+    const left = new Set(sdks.closed ?? sdks.moved.filter((instance) => !waits.has(instance)))
+    const has = sdks.moved.filter((instance) => !waits.has(instance) && !left.has(instance))
+    for (const instance of left) closed.add(instance)
+    for (const instance of [...has, ...sdks.arrived, ...(pollers.has ?? [])]) holding.add(instance)
+    for (const instance of has) counted.set(instance, counted.get(instance))
+    for (const { away: _, ...one } of sdks.waiting) {
+      counted.set(one.instance, latest(one, counted.get(one.instance)))
+    }
+    known += sdks.known - sdks.waiting.length - has.length
+    applied += sdks.applied - has.length
   }
-  const latencies = merged(parts.map((part) => part.latencies))
+  for (const instance of closed) counted.delete(instance)
+  const waiting = [...counted].flatMap(([instance, one]) => (one && !holding.has(instance) ? [one] : []))
+  const latencies = merged(parts.map(({ sdks }) => sdks.latencies))
   return {
-    known,
-    applied,
-    waiting: waiting.sort((a, b) => b.silentMs - a.silentMs).slice(0, MOST_WAITING),
-    ...(latencies.length > 0 && {
-      p50Ms: quantile(latencies, 0.5),
-      p99Ms: quantile(latencies, 0.99),
-      slowestMs: quantile(latencies, 1),
-    }),
+    sdks: {
+      known: known + counted.size,
+      applied: applied + counted.size - waiting.length,
+      waiting: waiting.sort((a, b) => b.silentMs - a.silentMs).slice(0, MOST_WAITING),
+      ...(latencies.length > 0 && {
+        p50Ms: quantile(latencies, 0.5),
+        p99Ms: quantile(latencies, 0.99),
+        slowestMs: quantile(latencies, 1),
+      }),
+    },
+    pollers: pollersOf(
+      parts.map(({ pollers }) => pollers),
+      (instance) => counted.has(instance) || closed.has(instance),
+    ),
   }
 }
 
-/** Each of those with a name once; the others as often as they were counted. */
-function pollersOf(parts: readonly PollersSaid[]): PollersAccount {
-  const has = new Set(parts.flatMap((part) => part.has ?? []))
-  const named = new Set([...has, ...parts.flatMap((part) => part.waits ?? [])])
+/** The newer state, and the last word. */
+function latest(one: Waiting, other: Waiting = one): Waiting {
+  const at = ({ epoch = 0, revision }: Waiting): Position => ({ epoch, revision })
+  const newer = compareStates(at(one), at(other)) > 0 ? one : other
+  return { ...newer, silentMs: Math.min(one.silentMs, other.silentMs) }
+}
+
+/**
+ * Each of those with a name once; the others as often as they were counted.
+ * @param elsewhere whether it is counted by its stream
+ */
+function pollersOf(parts: readonly PollersSaid[], elsewhere: (instance: string) => boolean): PollersAccount {
+  const has = new Set(parts.flatMap((part) => part.has ?? []).filter((instance) => !elsewhere(instance)))
+  const waits = parts.flatMap((part) => part.waits ?? []).filter((instance) => !elsewhere(instance))
+  const named = new Set([...has, ...waits])
   const count = (names: readonly string[] | undefined): number => names?.length ?? 0
   return {
     known: named.size + sum(parts.map((part) => part.known - count(part.has) - count(part.waits))),

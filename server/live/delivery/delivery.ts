@@ -330,8 +330,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       const follower = watched.roster.asked(caller, at, clock.now())
       reached(watched, follower, at, kills, afterMs)
     },
-    gone(environment, { keyId, instance }) {
-      environments.get(environment)?.roster.gone(keyId, instance)
+    gone(environment, caller) {
+      environments.get(environment)?.roster.gone(caller)
     },
     changed({ environment, after, before, delta, exposed }) {
       const ids = newKills(after, before, delta)

@@ -3,7 +3,7 @@
  */
 import { compareStates } from '@halyard/sdk/core'
 import { type EnvironmentAccount, MOST_WAITING } from './account.ts'
-import { type Follower, type Position, type Roster, SILENT_MS } from './roster.ts'
+import { type Follower, type Position, type Roster, SILENT_MS, wasHere } from './roster.ts'
 
 export type KillWatch = {
   readonly kill: string
@@ -28,7 +28,8 @@ export type KillWatch = {
   account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
 }
 
-const MOST_ARRIVED = 10_000
+/** Names of those that may be counted elsewhere too. */
+const MOST_NAMED = 10_000
 const MOST_POLLERS = 2_000
 /** Clocks of instances that differ by more than this are not compared, milliseconds. */
 const BELIEVED_MS = 10_000
@@ -51,8 +52,9 @@ export function watchKill(
   const confirmed = new WeakSet<Follower>()
   const latencies: Record<string, number> = {}
   /** It is this instance's to count. */
-  const here = (follower: Follower): boolean =>
-    follower.since <= since && follower.elsewhereAt > since && (pages || !follower.page)
+  const here = (follower: Follower): boolean => wasHere(follower, since) && (pages || !follower.page)
+  /** Another instance may count it too: it has no stream here now, or was elsewhere shortly before the kill or since. */
+  const shared = ({ streams, movedAt }: Follower): boolean => streams === 0 || movedAt > since - SILENT_MS
 
   const watch: KillWatch = {
     kill,
@@ -75,36 +77,37 @@ export function watchKill(
     account(roster, now) {
       let known = 0
       let applied = 0
-      const waiting: ReturnType<typeof shown>[] = []
+      const waiting: Follower[] = []
       const arrived: string[] = []
-      const moved = roster.departed(since).slice(0, MOST_ARRIVED)
+      const closed = roster.departed(since).slice(0, MOST_NAMED)
+      const moved = [...closed]
+      const name = (names: string[], { instance }: Follower): void => {
+        if (names.length < MOST_NAMED) names.push(instance)
+      }
       const pollers = { known: 0, applied: 0, worstCaseMs: 0, has: [] as string[], waits: [] as string[] }
       for (const follower of roster.all()) {
+        const { streamed, elsewhereAt, everyMs, page } = follower
         const applies = has(follower)
-        if (!here(follower)) {
-          if (applies && arrived.length < MOST_ARRIVED) arrived.push(follower.instance)
-          continue
-        }
-        if (!follower.streamed) {
-          // Who has asked once may be about to open a stream, here or elsewhere.
-          if (follower.everyMs === 0 && !follower.page) continue
+        // Who has asked once may be about to open a stream, here or elsewhere.
+        const polls = (everyMs > 0 || page) && elsewhereAt === Number.POSITIVE_INFINITY
+        if (!here(follower) || !(streamed || polls)) {
+          if (applies && follower.movedAt > 0) name(arrived, follower)
+        } else if (streamed) {
+          known++
+          if (applies) applied++
+          else waiting.push(follower)
+          if (applies && shared(follower)) name(moved, follower)
+        } else {
           pollers.known++
           if (applies) pollers.applied++
           if (pollers.known <= MOST_POLLERS) pollers[applies ? 'has' : 'waits'].push(follower.instance)
-          pollers.worstCaseMs = Math.max(pollers.worstCaseMs, follower.everyMs)
-          continue
+          pollers.worstCaseMs = Math.max(pollers.worstCaseMs, everyMs)
         }
-        const came = follower.moved && follower.streams > 0 && follower.since > since - SILENT_MS
-        if (came && moved.length < MOST_ARRIVED) moved.push(follower.instance)
-        known++
-        if (applies) applied++
-        else waiting.push(shown(follower, now))
       }
-      waiting.sort((a, b) => b.silentMs - a.silentMs)
-      return {
-        sdks: { known, applied, waiting: waiting.slice(0, MOST_WAITING), latencies, arrived, moved },
-        pollers,
-      }
+      const named = waiting.sort((a, b) => a.heardAt - b.heardAt).slice(0, MOST_WAITING)
+      for (const follower of named) if (follower.streams > 0 && shared(follower)) name(moved, follower)
+      const shows = named.map((follower) => shown(follower, now))
+      return { sdks: { known, applied, waiting: shows, latencies, arrived, moved, closed }, pollers }
     },
   }
 

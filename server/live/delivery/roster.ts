@@ -12,10 +12,15 @@ export type Follower = CallerNames &
   Position & {
     readonly instance: string
     readonly page: boolean
-    /** When it was first heard, or came back from another instance, epoch milliseconds. */
-    since: number
-    /** It held a state then: it may have been another instance's. */
-    moved: boolean
+    /** When it was first heard, epoch milliseconds. */
+    readonly since: number
+    /**
+     * When it last showed that another instance may count it too, epoch milliseconds; 0 for never. It came with a state,
+     * opened a stream that was not the next one after its last here, or said that its stream is not the one here.
+     */
+    movedAt: number
+    /** The last time that it was gone from here before it came back, epoch milliseconds. */
+    absent: { readonly from: number; readonly to: number } | undefined
     epoch: number
     revision: number
     heardAt: number
@@ -46,6 +51,19 @@ export function howOf({ streams, streamed, elsewhereAt }: Follower): How {
   return streamed ? 'away' : 'poll'
 }
 
+/** Since when it is not this instance's to count, epoch milliseconds: another one's, or silent for long. */
+function goneAt({ streams, heardAt, everyMs, elsewhereAt }: Follower): number {
+  const silent = heardAt + Math.max(SILENT_MS, everyMs * POLLS_MISSED)
+  return streams > 0 ? elsewhereAt : Math.min(elsewhereAt, silent)
+}
+
+/** Whether it was this instance's to count at that time. One that came back since was not, where it was gone then. */
+export function wasHere(follower: Follower, at: number): boolean {
+  const { since, absent } = follower
+  if (absent !== undefined && absent.from <= at && at < absent.to) return false
+  return since <= at && goneAt(follower) > at
+}
+
 export type Caller = CallerNames & {
   readonly keyId: string
   readonly instance: string
@@ -67,7 +85,7 @@ export type Roster = {
   /** The follower of a key that calls itself so; undefined where none is known. */
   find(keyId: string, instance: string): Follower | undefined
   /** It has closed, and will hold nothing any more. */
-  gone(keyId: string, instance: string): void
+  gone(caller: Pick<Caller, 'keyId' | 'instance' | 'stream'>): void
   /** The instances of those that closed not long before or after that time. */
   departed(since: number): string[]
   /** Lets go of those who have been silent for long. `keep`: somebody waits for them. */
@@ -95,14 +113,14 @@ export function createRoster(clock: { now(): number }): Roster {
     const known = followers.get(name)
     if (known !== undefined) {
       known.heardAt = now
-      if (caller.stream > known.stream) known.elsewhereAt = Math.min(known.elsewhereAt, now)
       if (holds !== undefined) forward(known, holds)
       return known
     }
     if (followers.size >= MOST) makeRoom()
     const { app, version, sdk, instance, page } = caller
     const follower: Follower = {
-      ...{ app, version, sdk, instance, page, since: now, heardAt: now, moved: holds !== undefined },
+      ...{ app, version, sdk, instance, page, since: now, heardAt: now, absent: undefined },
+      movedAt: holds !== undefined || caller.stream > 0 ? now : 0,
       epoch: holds?.epoch ?? 0,
       revision: holds?.revision ?? 0,
       streams: 0,
@@ -116,6 +134,11 @@ export function createRoster(clock: { now(): number }): Roster {
     return follower
   }
 
+  function cameBack(follower: Follower, now: number): void {
+    const from = goneAt(follower)
+    if (from < now) Object.assign(follower, { absent: { from, to: now }, movedAt: now })
+  }
+
   function makeRoom(): void {
     for (const [name, { streams }] of followers) {
       if (streams > 0) continue
@@ -127,8 +150,13 @@ export function createRoster(clock: { now(): number }): Roster {
   return {
     opened(caller, holds, now) {
       const known = followers.get(nameOf(caller.keyId, caller.instance))
+      const next = (known?.stream ?? 0) + 1
+      if (known !== undefined) cameBack(known, now)
       const follower = heard(caller, holds, now)
-      if (known !== undefined && known.elsewhereAt < now) Object.assign(known, { since: now, moved: true })
+      // Those that it counted in between were opened elsewhere. Who does not count them may have done so as well.
+      const counts = caller.stream > 0
+      if (counts ? caller.stream !== next : follower.streamed) follower.movedAt = now
+      else if (known === undefined && counts) follower.movedAt = 0
       follower.elsewhereAt = Number.POSITIVE_INFINITY
       follower.stream = caller.stream
       follower.streams++
@@ -147,14 +175,20 @@ export function createRoster(clock: { now(): number }): Roster {
     asked(caller, holds, now) {
       const known = followers.get(nameOf(caller.keyId, caller.instance))
       if (known !== undefined && known.streams === 0) {
+        if (known.elsewhereAt === Number.POSITIVE_INFINITY) cameBack(known, now)
         known.everyMs = Math.max(known.everyMs, now - known.heardAt)
+      }
+      if (known !== undefined && caller.stream !== known.stream) {
+        known.movedAt = now
+        if (caller.stream > known.stream) known.elsewhereAt = Math.min(known.elsewhereAt, now)
       }
       return heard(caller, holds, now)
     },
     find: (keyId, instance) => followers.get(nameOf(keyId, instance)),
-    gone(keyId, instance) {
+    gone({ keyId, instance, stream }) {
       const name = nameOf(keyId, instance)
-      const moved = followers.get(name)?.moved ?? true
+      const known = followers.get(name)
+      const moved = known === undefined || known.movedAt > 0 || known.stream !== stream
       followers.delete(name)
       // Whoever has a key may say that of as many names as it likes.
       const [oldest] = departures.keys()
