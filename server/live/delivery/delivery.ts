@@ -117,6 +117,8 @@ const MOST_TOGETHER = 10
 const TELL_MS = 25
 const TELL_AGAIN_MS = 5_000
 const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
+/** From a kill to a look at whom others name, milliseconds. */
+const LOOK_MS = 100
 /** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
 const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
 /** How long a kill is followed before its report is kept as it is, milliseconds. */
@@ -141,9 +143,12 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   let news = false
   let telling: Promise<void> | undefined
   let ticking: NodeJS.Timeout | undefined
+  let looking: NodeJS.Timeout | undefined
   let leaving = false
   let stopped = false
   const soon = patience(WAIT.most, WAIT.late)
+  /** Whom others name, by the kill. */
+  let sought: ReadonlyMap<string, ReadonlySet<string>> = new Map()
   let heard: readonly ServerAccount[] = []
   let heardAt = 0
   /** Kills whose report is to be kept, until it is. */
@@ -191,7 +196,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         epoch: state.epoch,
         revision: state.revision,
         ...(reason !== undefined && { refused: reason }),
-        kills: Object.fromEntries(kills.map((watch) => [watch.kill, watch.account(roster, now)])),
+        kills: Object.fromEntries(
+          kills.map((watch) => [watch.kill, watch.account(roster, now, sought.get(watch.kill))]),
+        ),
       }
       return [[environment, said] as const]
     })
@@ -219,9 +226,22 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       watched.roster.prune(now, (follower) => watched.kills.some((watch) => watch.awaits(follower)))
       any ||= watched.kills.length > 0
     }
-    if (!any) return
+    if (any) void look()
+  }
+
+  /** Who is here, and named elsewhere, is named here too from then on. */
+  async function look(): Promise<void> {
+    if (stopped) return
+    await accounts(READ_MS)
     news = true
     tell()
+  }
+
+  function lookSoon(): void {
+    looking ??= setTimeout(() => {
+      looking = undefined
+      void look()
+    }, LOOK_MS).unref()
   }
 
   /** What the others said, as far as it comes in time; beyond that, what they said last. */
@@ -235,7 +255,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       heardAt = clock.now()
     }
     // Of two accounts of one instance the last counts.
-    return [account(), ...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
+    const all = [...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
+    sought = soughtBy(all)
+    return [account(), ...all]
   }
 
   async function report(
@@ -350,6 +372,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       if (watched.kills.length === 0) return
       news = true
       tell()
+      if (ids.length > 0) lookSoon()
     },
     againMs(environment) {
       const now = clock.now()
@@ -393,8 +416,25 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       stopped = true
       stopping.abort()
       clearInterval(ticking)
+      clearTimeout(looking)
       await Promise.all([telling, ...followed.values()])
       await board?.remove(self).catch(() => undefined)
     },
   }
+}
+
+/** By the kill, the names of those whom these accounts count, or let go of. */
+function soughtBy(accounts: readonly ServerAccount[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>()
+  for (const { environments } of accounts) {
+    for (const { kills } of Object.values(environments)) {
+      for (const [kill, { sdks }] of Object.entries(kills)) {
+        const ofKill = names.get(kill) ?? new Set()
+        for (const { instance } of sdks.waiting) ofKill.add(instance)
+        for (const instance of sdks.moved) ofKill.add(instance)
+        names.set(kill, ofKill)
+      }
+    }
+  }
+  return names
 }

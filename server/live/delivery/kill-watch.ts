@@ -25,7 +25,12 @@ export type KillWatch = {
   awaits(follower: Follower): boolean
   /** Whether pages are to say that they have it. */
   readonly pages: boolean
-  account(roster: Roster, now: number): EnvironmentAccount['kills'][string]
+  /** @param sought whom other instances name */
+  account(
+    roster: Roster,
+    now: number,
+    sought: ReadonlySet<string> | undefined,
+  ): EnvironmentAccount['kills'][string]
 }
 
 /** Names of those that may be counted elsewhere too. */
@@ -54,7 +59,7 @@ export function watchKill(
   /** It is this instance's to count. */
   const here = (follower: Follower): boolean => wasHere(follower, since) && (pages || !follower.page)
   /** Another instance may count it too: it has no stream here now, or was elsewhere shortly before the kill or since. */
-  const shared = ({ streams, movedAt }: Follower): boolean => streams === 0 || movedAt > since - SILENT_MS
+  const mayMove = ({ streams, movedAt }: Follower): boolean => streams === 0 || movedAt > since - SILENT_MS
 
   const watch: KillWatch = {
     kill,
@@ -74,7 +79,9 @@ export function watchKill(
       return true
     },
     awaits: (follower) => here(follower) && !has(follower),
-    account(roster, now) {
+    account(roster, now, sought) {
+      const shared = (follower: Follower): boolean =>
+        mayMove(follower) || sought?.has(follower.instance) === true
       let known = 0
       let applied = 0
       const waiting: Follower[] = []

@@ -237,6 +237,49 @@ describe('a process whose stream is dead, which its instance does not know', () 
   })
 })
 
+describe('a process whose stream has been dead for long', () => {
+  it('counts once when instances have read whom the others wait for', async () => {
+    const { at, wait, kill, now, report } = fleet('A', 'B', 'C')
+    const moving = app('moving')
+    moving.opens(at('A'), OLD)
+    moving.opens(at('B'), OLD)
+    wait(600)
+    const id = kill()
+    moving.acknowledges(at('B'), now())
+    await at('B').told({ environment: ENVIRONMENT, kill: id })
+    expect(await report(id)).toEqual({ known: 1, applied: 1, waiting: [], polling: 0 })
+  })
+
+  it('counts once, though it has applied the kill there, and asked long ago where its stream is now', async () => {
+    const { at, wait, kill, now, report } = fleet('A', 'B')
+    const moving = app('moving')
+    moving.polls(at('B'), undefined)
+    moving.opens(at('A'), OLD)
+    wait(100)
+    const id = kill()
+    wait(1)
+    moving.acknowledges(at('A'), now())
+    moving.gaveUp()
+    wait(60)
+    moving.opens(at('B'), now())
+    await report(id).catch(() => undefined)
+    await at('A').told({ environment: ENVIRONMENT, kill: id })
+    expect(await report(id)).toEqual({ known: 1, applied: 1, waiting: [], polling: 0 })
+  })
+
+  it('counts once, though its SDK does not count its streams, and speaks where it was', async () => {
+    const { at, wait, kill, now, report } = fleet('A', 'B', 'C')
+    const moving = app('moving', false)
+    moving.opens(at('A'), OLD)
+    moving.opens(at('B'), OLD)
+    wait(1)
+    const id = kill()
+    moving.acknowledges(at('A'), now())
+    await at('A').told({ environment: ENVIRONMENT, kill: id })
+    expect(await report(id)).toEqual({ known: 1, applied: 1, waiting: [], polling: 0 })
+  })
+})
+
 describe('a process that left an instance', () => {
   it('is not waited for there by later kills because an earlier one still does', async () => {
     const { at, wait, kill, now, report } = fleet('A', 'B')
