@@ -25,7 +25,7 @@ export type EmbeddedOptions = {
 }
 
 // The same from server/store and from dist/store.
-const PREPARED = fileURLToPath(new URL('../../dist/embedded/', import.meta.url))
+export const PREPARED = fileURLToPath(new URL('../../dist/embedded/', import.meta.url))
 const DATABASE_FOLDER = 'postgres'
 const PARTIAL = `${DATABASE_FOLDER}.partial-`
 

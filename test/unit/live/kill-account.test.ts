@@ -32,6 +32,7 @@ function fleet(...ids: readonly string[]) {
         },
         self,
         servers: async () => ids,
+        serves: () => undefined,
         held: () => state,
         refusal: () => undefined,
         store: { saveKillReport: () => NEVER, killReport: async () => undefined },
