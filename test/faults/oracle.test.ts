@@ -185,6 +185,27 @@ describe('the oracle', () => {
       expect(of(local(3, 7), [kill()])).toHaveLength(1)
     })
 
+    it('takes both for true, until the log of a newer epoch has it at a lower revision', () => {
+      const NEWER = EPOCH + 60
+      const restored = historyOf(
+        { epoch: NEWER, revision: 3 },
+        [record(1, null), record(2, null, NEWER), record(3, 'kill-1', NEWER)],
+        [flag(1, numbered(0)), { kind: 'kill', key: 'number-0', revision: 3, text: '{}' }],
+      )
+      const before = historyOf(
+        { epoch: EPOCH, revision: 9 },
+        [record(1, null), record(2, 'write-7'), record(9, null)],
+        [flag(1, numbered(0)), flag(2, numbered(7))],
+      )
+      const kept = kill({ revision: 9 })
+      const newer = (revision: number) => ({ at: { epoch: NEWER, revision } })
+      const found = (outcome: Outcome) => of(outcome, [kept], [restored, before])
+      for (const outcome of [local(9, 7), local(9, -1, dead), local(2, 0, newer(2))])
+        expect(found(outcome)).toEqual([])
+      for (const revision of [2, 3]) expect(found(local(0, -1, { ...dead, ...newer(revision) }))).toEqual([])
+      expect(found(local(3, 0, newer(3)))).toHaveLength(1)
+    })
+
     it('finds a flag that is off where nobody killed it', () => {
       expect(of(local(2, -1, dead), [])).toHaveLength(1)
       expect(of(local(2, -1, dead), [kill({ journaled: false, revision: 3 })])).toHaveLength(1)

@@ -3,7 +3,7 @@
  * reads the history past the service; what it expects comes from the reference evaluator and from what each write said
  * beforehand, never from the code that is tested.
  */
-import type { Json } from '@halyard/sdk/core'
+import { compareStates, type Json } from '@halyard/sdk/core'
 import type { Outcome, Position } from './apps.ts'
 import type { RemoteOutcome } from './evaluations.ts'
 import { NUMBERED, PROBES, USERS } from './flags.ts'
@@ -80,9 +80,13 @@ const tag = ({ epoch, revision }: Position) => `${epoch}-${revision}`
 /** A kill that may have been in effect before the log had it, whether somebody was told so or not. */
 type KeptKill = {
   readonly flag: string
-  /** The state that it was answered at, and the revision that has it: it shows in none that are not between. */
+  /**
+   * The state that it was answered at, and the one that has it, perhaps of a newer epoch and a lower revision: it shows
+   * in none that are not between.
+   */
   readonly on: Position | undefined
-  readonly until: number
+  /** Undefined where it never came into the log. */
+  readonly until: Position | undefined
 }
 
 /** What the database takes sooner than this is not kept elsewhere before, milliseconds (ADR 32). */
@@ -94,8 +98,7 @@ function keptKills(writes: readonly Write[], histories: readonly History[]): rea
     if (kind !== 'kill' || holds(null)) return []
     const logged = on !== undefined && on.journaled !== true
     if (logged && tries.every(({ ms }) => ms < KEPT_AFTER_MS)) return []
-    const record = recordOf(id, histories)
-    return [{ flag, on, until: record?.revision ?? Number.POSITIVE_INFINITY }]
+    return [{ flag, on, until: recordOf(id, histories) }]
   })
 }
 
@@ -110,17 +113,13 @@ const BEHIND = 50
  * The documents of a state, and the same with kills that the log did not have yet: who holds the state may have heard of
  * them or not.
  */
-function finds(
-  find: Find | undefined,
-  kept: readonly KeptKill[],
-  { epoch, revision }: Position,
-): readonly Find[] {
+function finds(find: Find | undefined, kept: readonly KeptKill[], at: Position): readonly Find[] {
   if (find === undefined) return []
-  const flags = kept.flatMap(({ flag, on, until }) =>
-    revision < until && (on === undefined || (on.epoch === epoch && on.revision - BEHIND <= revision))
-      ? [flag]
-      : [],
-  )
+  const flags = kept.flatMap(({ flag, on, until }) => {
+    const since = on && { epoch: on.epoch, revision: on.revision - BEHIND }
+    const begun = since === undefined || compareStates(at, since) >= 0
+    return begun && (until === undefined || compareStates(at, until) < 0) ? [flag] : []
+  })
   const all: Find[] = [find]
   for (const flag of new Set(flags)) {
     for (const one of [...all])
@@ -262,9 +261,7 @@ function asLogged(
   told: NonNullable<Write['acknowledged']>,
   histories: readonly History[],
 ): Write['acknowledged'] {
-  const record = histories
-    .flatMap(({ records }) => records)
-    .find(({ idempotencyKey }) => idempotencyKey === id)
+  const record = recordOf(id, histories)
   return record && { ...told, epoch: record.epoch, revision: record.revision }
 }
 
