@@ -4,6 +4,8 @@ import { oneLine } from './output.ts'
 
 /** What the answer to a kill says of its delivery. */
 export type Delivered = {
+  /** Of the state that has the kill. */
+  readonly epoch?: number
   /** Where the kill is kept. */
   readonly durability?: string
   /** The address at which more is told later. */
@@ -21,6 +23,8 @@ export type Delivered = {
       readonly app: string
       readonly version: string
       readonly instance: string
+      /** A server of before does not say it; 0: it holds nothing. */
+      readonly epoch?: number
       readonly revision: number
       readonly silentMs: number
     }[]
@@ -56,7 +60,7 @@ const NAMED = 10
 
 /** @param first what happened, such as `killed at revision 812` */
 export function deliveryLines(first: string, told: Partial<Delivered>): readonly string[] {
-  const { servers, sdks, pollers, durability } = told
+  const { servers, sdks, pollers, durability, epoch } = told
   if (servers === undefined || sdks === undefined || pollers === undefined) return [`  ${first}`]
   const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
   // What is kept in a journal has no revision yet.
@@ -72,7 +76,7 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
     ...(pollers.known === 0
       ? []
       : [`${count(pollers.known - pollers.applied)} poll, within ${ago(pollers.worstCaseMs)}`]),
-    ...waitingFor(sdks),
+    ...waitingFor(sdks, epoch),
   ]
   return [
     `  ${reached.join(' · ')}`,
@@ -83,13 +87,26 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
   ]
 }
 
-export function waitingFor({ known, applied, waiting }: Delivered['sdks']): readonly string[] {
+function waitingFor(
+  { known, applied, waiting }: Delivered['sdks'],
+  epoch: number | undefined,
+): readonly string[] {
   if (waiting.length === 0) return []
   const named = waiting
     .slice(0, NAMED)
-    .map((one) => oneLine(`${appOf(one)} ${one.instance} (at ${one.revision}, silent ${ago(one.silentMs)})`))
+    .map((one) =>
+      oneLine(
+        `${appOf(one)} ${one.instance} (at ${one.revision}${otherEpoch(one, epoch)}, silent ${ago(one.silentMs)})`,
+      ),
+    )
   const more = known - applied - named.length
   return [`waiting for: ${named.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''}`]
+}
+
+/** The same revision of another epoch is another state. */
+function otherEpoch({ epoch = 0 }: Delivered['sdks']['waiting'][number], of: number | undefined): string {
+  if (epoch === 0 || of === undefined || epoch === of) return ''
+  return epoch < of ? ' of an older epoch' : ' of a newer epoch'
 }
 
 export function appOf({ app, version }: { readonly app: string; readonly version: string }): string {

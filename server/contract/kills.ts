@@ -27,7 +27,11 @@ const Waiting = z.strictObject({
   app: z.string(),
   version: z.string(),
   instance: z.string().meta({ description: 'Tells a process from others of the same app' }),
-  revision: z.int().meta({ description: 'What it is known to hold' }),
+  epoch: z
+    .int()
+    .meta({ description: 'Of its revision; missing where an instance of an older version says it' })
+    .exactOptional(),
+  revision: z.int().meta({ description: 'What it is known to hold; 0: nothing' }),
   silentMs: z.int().meta({ description: 'Since it was heard last' }),
 })
 

@@ -237,7 +237,7 @@ async function viewOf(world: World, { link, environment, manager }: KillLinkInFo
     ...{ environment, target, comment, expiresAt, kills, alsoOff },
     maker: manager.name,
     serves: shows ? servedInWords(state.entries.get('flag')?.get(target.flag)?.definition) : undefined,
-    killed: await standingOf(live, environment, kills),
+    killed: await standingOf(live, environment, kills, state.epoch),
   }
 }
 
@@ -246,13 +246,14 @@ async function standingOf(
   live: Live,
   { id }: Environment,
   kills: KillView['kills'],
+  epoch: number,
 ): Promise<Standing | undefined> {
   const all = [...kills].map(([flag, { kill, already }]) => ({ flag, already, kill: newestOf(kill) }))
   const [newest] = all.toSorted((a, b) => (a.kill.at < b.kill.at ? 1 : -1))
   if (newest === undefined || !all.every(({ already }) => already)) return undefined
   const { flag, kill } = newest
   const told = await inTime(live.delivery.told({ environment: id, kill: kill.id }), REPORT_MS)
-  return { kill, durability: live.durabilityOf(id, flag, kill.id), report: told?.report }
+  return { kill, durability: live.durabilityOf(id, flag, kill.id), report: told?.report, epoch }
 }
 
 /** What everyone gets who is named nowhere. A definition may be broken. */

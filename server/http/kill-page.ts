@@ -7,7 +7,7 @@ import type { FlagKey, Json, Kill } from '@halyard/sdk/core'
 import { escaped } from '../contract/html.ts'
 import type { KilledFlags, Served } from '../domain/kills.ts'
 import { PROBLEMS, type Problem } from '../domain/problem.ts'
-import { isComplete, type KillReport } from '../live/delivery/account.ts'
+import { isComplete, type KillReport, type Waiting } from '../live/delivery/account.ts'
 import type { KillTarget } from '../live/kill-link.ts'
 import type { Durability } from '../live/kills/kills.ts'
 import type { Environment } from '../live/live.ts'
@@ -52,6 +52,8 @@ export type Standing = {
   readonly durability: Durability
   /** How far it has come; undefined where that is not known here. */
   readonly report: KillReport | undefined
+  /** Of the state that has it. */
+  readonly epoch: number
 }
 
 /** The steps: the first opens the question, which a browser can come back to; the second is posted, and kills. */
@@ -96,7 +98,7 @@ const KEPT: Readonly<Record<Durability, string>> = {
   journal: 'on a server’s disk; in the database when that is back',
 }
 
-function killedPage(view: KillView, { kill, durability, report }: Standing): string {
+function killedPage(view: KillView, { kill, durability, report, epoch }: Standing): string {
   const { target, environment, kills } = view
   const { project, key } = environment
   const { name } = wordsOf(view)
@@ -110,7 +112,7 @@ function killedPage(view: KillView, { kill, durability, report }: Standing): str
       ...(kill.comment === undefined ? [] : [['Why', text(kill.comment)] as const]),
       ['Apps get', servedRows(view)],
       ...alsoOffRows(view),
-      ...reachedRows(report),
+      ...reachedRows(report, epoch),
       ['Kept', KEPT[durability]],
       ...place(view),
     ])}
@@ -198,13 +200,14 @@ function reachedText(report: KillReport | undefined): string {
 /** So many are named; the others are counted. */
 const NAMED = 10
 
-function reachedRows(report: KillReport | undefined): readonly Row[] {
+function reachedRows(report: KillReport | undefined, epoch: number): readonly Row[] {
   if (report === undefined) return []
   const { servers, sdks, pollers } = report
   const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
-  const waiting = sdks.waiting.slice(0, NAMED).map(({ app, version, instance, revision, silentMs }) => {
+  const waiting = sdks.waiting.slice(0, NAMED).map((one) => {
+    const { app, version, instance, revision, silentMs } = one
     const name = `${app || 'an app'}${version === '' ? '' : `@${version}`} ${instance}`
-    return text(`${name} (at ${revision}, silent ${Math.round(silentMs / 1_000)} s)`)
+    return text(`${name} (at ${revision}${otherEpoch(one, epoch)}, silent ${Math.round(silentMs / 1_000)} s)`)
   })
   const more = sdks.known - sdks.applied - waiting.length
   if (more > 0) waiting.push(`${more} more`)
@@ -225,6 +228,12 @@ function reachedRows(report: KillReport | undefined): readonly Row[] {
           ] as const,
         ]),
   ]
+}
+
+/** The same revision of another epoch is another state. */
+function otherEpoch({ epoch = 0 }: Waiting, of: number): string {
+  if (epoch === 0 || epoch === of) return ''
+  return epoch < of ? ' of an older epoch' : ' of a newer epoch'
 }
 
 /** UTF-16 code units of a value that are shown. */

@@ -8,9 +8,9 @@ const SENT = 100_000
 const ANSWERED = 100_200
 const CLIENTS = ['1-0-0', '1-0-1', '1-0-2']
 const life = (from = 0, leaving = Number.POSITIVE_INFINITY) => ({ from, leaving, to: leaving })
-const waiting = (client: string, revision = 6) => ({
+const waiting = (client: string, revision = 6, epoch = EPOCH) => ({
   ...{ app: 'faults', version: '1.0.0', instance: `${client}-3f29a1c0` },
-  ...{ revision, silentMs: 400 },
+  ...{ epoch, revision, silentMs: 400 },
 })
 /** Two of three clients on two servers hold revision 7 by then; the third holds 6. */
 const KNOWN: Known = {
@@ -77,7 +77,14 @@ describe('what a kill claims', () => {
     ['somebody who is no client', [sdks({ waiting: [waiting('9-9-9')] })]],
     ['somebody twice', [sdks({ known: 4, waiting: [waiting('1-0-2'), waiting('1-0-2')] })]],
     ['one that waits with the state', [sdks({ waiting: [waiting('1-0-0', 7)] })]],
-    ['one that is said to hold what it never did', [sdks({ waiting: [waiting('1-0-2', 8)] })]],
+    ['one that is said to hold what it never did', [sdks({ waiting: [waiting('1-0-2', 6, EPOCH + 60)] })]],
+    [
+      'one that is said to hold more than it did',
+      [
+        sdks({ waiting: [waiting('1-0-2', 6)] }),
+        { heard: KNOWN.heard.filter(({ client }) => client !== '1-0-2') },
+      ],
+    ],
     ['that fewer are connected than are', [sdks({ known: 2, applied: 2, waiting: [] })]],
     ['another one to be waited for', [sdks({ waiting: [waiting('1-0-1')] })]],
     ['SDKs that do not add up', [sdks({ known: 3, applied: 1 })]],
@@ -94,6 +101,12 @@ describe('what a kill claims', () => {
     ],
   ])('is found false: %s', (_, lie) => {
     expect(faults(...lie)).not.toEqual([])
+  })
+
+  it('is found true of one that waits with a higher revision of an older epoch', () => {
+    const heard = [...KNOWN.heard, { client: '1-0-2', epoch: EPOCH - 60, revision: 9, at: 80_000 }]
+    const older = heard.filter(({ client, epoch }) => client !== '1-0-2' || epoch < EPOCH)
+    expect(faults(sdks({ waiting: [waiting('1-0-2', 9, EPOCH - 60)] }), { heard: older })).toEqual([])
   })
 
   it('is not held against who changed the server, or had no stream', () => {

@@ -124,7 +124,8 @@ export function watchKill(
   return watch
 }
 
-function shown({ app, version, instance, revision, heardAt, streams }: Follower, now: number) {
+function shown(follower: Follower, now: number) {
+  const { app, version, instance, epoch, revision, heardAt, streams } = follower
   const silentMs = Math.max(0, now - heardAt)
-  return { app, version, instance, revision, silentMs, ...(streams === 0 && { away: true as const }) }
+  return { app, version, instance, epoch, revision, silentMs, ...(streams === 0 && { away: true as const }) }
 }

@@ -148,19 +148,19 @@ function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes,
       `${sdks.known} SDKs are known, and ${followed.length} streams were open all along`,
     ),
     ...forgotten.slice(0, 1).map((client) => `${client} does not hold it, and is not named`),
-    ...sdks.waiting.flatMap(({ instance, revision }) => {
+    ...sdks.waiting.flatMap(({ instance, epoch = 0, revision }) => {
       const client = nameOf(instance)
+      const at = { epoch, revision }
+      const was = look.newest(client, answeredAt)
       return [
         ...when(!clients.includes(client), `it waits for ${instance}, whom nobody knows`),
         ...when(
-          !isJournaled(answer) &&
-            revision >= answer.revision &&
-            look.epoch(client, answeredAt) === answer.epoch,
-          `it waits for ${instance}, who is said to be at ${revision}`,
+          !isJournaled(answer) && compareStates(at, answer) >= 0,
+          `it waits for ${instance}, who is said to be at ${tag(at)}`,
         ),
         ...when(
-          revision > look.revision(client, answeredAt),
-          `${instance} is said to be at ${revision}, and was at ${look.revision(client, answeredAt)}`,
+          compareStates(at, was) > 0,
+          `${instance} is said to be at ${tag(at)}, and was at ${tag(was)}`,
         ),
       ]
     }),
@@ -171,7 +171,10 @@ function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes,
 const nameOf = (instance: string): string => instance.replace(/-[^-]*$/, '')
 
 const when = (wrong: boolean, fault: string): string[] => (wrong ? [fault] : [])
+const tag = ({ epoch, revision }: Position): string => `${epoch}-${revision}`
 const told = (servers: Report['servers']): string => JSON.stringify(servers)
+
+const NOTHING: Position = { epoch: 0, revision: 0 }
 
 type Eyes = ReturnType<typeof eyesOf>
 
@@ -180,22 +183,15 @@ function eyesOf({ heard, kills, streams }: Known) {
   const heardBy = grouped(heard)
   const killsSeenBy = grouped(kills)
   const streamsOf = grouped(streams)
-  const newest = (client: string, by: number): Position | undefined =>
+  /** What it held at most until then. */
+  const newest = (client: string, by: number): Position =>
     (heardBy.get(client) ?? [])
       .filter(({ at }) => at <= by)
-      .reduce<Position | undefined>(
-        (best, one) => (best === undefined || compareStates(one, best) > 0 ? one : best),
-        undefined,
-      )
+      .reduce<Position>((best, one) => (compareStates(one, best) > 0 ? one : best), NOTHING)
   return {
-    held(client: string, position: Position, by: number): boolean {
-      const held = newest(client, by)
-      return held !== undefined && compareStates(held, position) >= 0
-    },
-    epoch: (client: string, by: number): number => newest(client, by)?.epoch ?? 0,
-    /** The highest of any epoch. */
-    revision: (client: string, by: number): number =>
-      Math.max(0, ...(heardBy.get(client) ?? []).flatMap(({ at, revision }) => (at <= by ? [revision] : []))),
+    newest,
+    held: (client: string, position: Position, by: number): boolean =>
+      compareStates(newest(client, by), position) >= 0,
     sawKill: (client: string, flag: string, from: number, by: number): boolean =>
       (killsSeenBy.get(client) ?? []).some(
         (one) => one.flag === flag && one.killed && from <= one.at && one.at <= by,

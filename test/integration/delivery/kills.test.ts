@@ -113,7 +113,10 @@ describe.each(['Redis', 'Postgres'] as const)('a kill, told through %s', (throug
     expect(status).toBe(202)
     expect(body.sdks).toMatchObject({ known: 5, applied: 3 })
     expect(body.sdks.waiting).toHaveLength(2)
-    for (const one of body.sdks.waiting) expect(one.silentMs).toBeGreaterThanOrEqual(0)
+    for (const one of body.sdks.waiting) {
+      expect(one.silentMs).toBeGreaterThanOrEqual(0)
+      expect(one.epoch).toBe(body.epoch)
+    }
     wake()
     await until('all have applied it', async () => {
       const { body: told } = await services[1]!.ask('GET', body.status)
