@@ -109,6 +109,11 @@ describe('what a kill claims', () => {
     expect(faults(sdks({ waiting: [waiting('1-0-2', 9, EPOCH - 60)] }), { heard: older })).toEqual([])
   })
 
+  it('is told of the first kill where it is a second one, however long that took', () => {
+    const answer = { ...REPORT, epoch: EPOCH, revision: 7, durability: 'postgres', already: true }
+    expect(faults({}, {}, { answer: { ...answer, ...sdks({ p99Ms: 900 }) } })).toEqual([])
+  })
+
   it('is not held against who changed the server, or had no stream', () => {
     const fewer = sdks({ known: 2, applied: 2, waiting: [] })
     const gone = { client: '1-0-2', at: SENT - 500, open: false }
