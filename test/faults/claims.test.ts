@@ -15,6 +15,7 @@ const waiting = (client: string, revision = 6, epoch = EPOCH) => ({
 /** Two of three clients on two servers hold revision 7 by then; the third holds 6. */
 const KNOWN: Known = {
   clients: CLIENTS,
+  past: [],
   heard: [
     ...CLIENTS.map((client) => ({ client, epoch: EPOCH, revision: 6, at: 90_000 })),
     ...CLIENTS.slice(0, 2).map((client) => ({ client, epoch: EPOCH, revision: 7, at: SENT + 40 })),
@@ -112,6 +113,43 @@ describe('what a kill claims', () => {
   it('is told of the first kill where it is a second one, however long that took', () => {
     const answer = { ...REPORT, epoch: EPOCH, revision: 7, durability: 'postgres', already: true }
     expect(faults({}, {}, { answer: { ...answer, ...sdks({ p99Ms: 900 }) } })).toEqual([])
+  })
+
+  describe('beside a release of the past', () => {
+    const before = [
+      { name: 'server 1', lives: [life()] },
+      { name: 'server 2', lives: [{ ...life(), past: true as const }] },
+    ]
+    const alone = servers({ live: 1, applied: 1 })
+    const past = CLIENTS.slice(2)
+    const stranger = waiting('0905a310-88a2', 6)
+
+    it('leaves out its servers, and whoever may be connected to them', () => {
+      expect(
+        faults({ ...alone, ...sdks({ known: 1, applied: 1, waiting: [] }) }, { servers: before }),
+      ).toEqual([])
+      expect(faults({}, { servers: before }, { inHealth: false })).toEqual([
+        'the kill of kill-0 as 7: 2 servers have applied it, and 1 were up',
+      ])
+    })
+
+    it('leaves out its SDKs, under whatever name, and no more than there are', () => {
+      expect(faults(sdks({ waiting: [stranger] }), { past })).toEqual([])
+      expect(faults(sdks({ waiting: [stranger] }))).not.toEqual([])
+      const two = sdks({ known: 3, applied: 1, waiting: [stranger, waiting('f206d379-d56a', 6)] })
+      expect(faults(two, { past })).toContainEqual(expect.stringContaining('whom nobody knows'))
+    })
+  })
+
+  it('counts a server that is replaced from when it is of this release', () => {
+    const replaced = [
+      { name: 'server 1', lives: [life()] },
+      { name: 'server 2', lives: [{ ...life(0, 40_000), past: true as const }, life(40_500)] },
+    ]
+    expect(faults({}, { servers: replaced }, { inHealth: false })).toEqual([])
+    expect(faults(servers({ live: 1, applied: 1 }), { servers: replaced }, { inHealth: false })).not.toEqual(
+      [],
+    )
   })
 
   it('is not held against who changed the server, or had no stream', () => {

@@ -36,6 +36,8 @@ export type KillSeen = {
 export type Apps = {
   /** The names that the clients give of themselves; what tells their processes apart is added to them. */
   readonly names: readonly string[]
+  /** Of the names, those of clients of a release of the past: they give servers another one, and acknowledge nothing. */
+  readonly past: readonly string[]
   readonly running: readonly Running[]
   readonly outcomes: readonly Outcome[]
   readonly heard: readonly Hearing[]
@@ -120,6 +122,7 @@ export async function startApps(
   const group = started
   const nameOf = (index: number, client: number): string => `${group}-${index}-${client}`
   const names: string[] = []
+  const past: string[] = []
   const streams: Streaming[] = []
   const kills: KillSeen[] = []
   const outcomes: Outcome[] = []
@@ -159,10 +162,12 @@ export async function startApps(
     const own = clients
       .filter((_client, client) => client % processes === index)
       .map((client, at) => ({ ...client, name: nameOf(index, at) }))
+    const script = scripts[index % scripts.length] as string
     names.push(...own.map(({ name }) => name))
+    if (script !== APPS) past.push(...own.map(({ name }) => name))
     const config = { clients: own, key, probes, users: USERS, killed: KILLED, tickMs, perTick, options }
     const settings = preload === undefined ? {} : { NODE_OPTIONS: `--import=${preload}` }
-    const one = startScript(scripts[index % scripts.length] as string, settings, [JSON.stringify(config)])
+    const one = startScript(script, settings, [JSON.stringify(config)])
     if (one.child.stdout === null) throw new Error('the apps have no output')
     createInterface({ input: one.child.stdout }).on('line', (line) => took(index, JSON.parse(line) as Line))
     return one
@@ -175,6 +180,7 @@ export async function startApps(
   })
   return {
     names,
+    past,
     running,
     streams,
     kills,

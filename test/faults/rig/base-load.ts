@@ -132,6 +132,7 @@ export async function startBaseLoad(all: Processes, options: BaseLoadOptions = {
       claims: claims.length,
       falseClaims: falseClaims(claims, {
         clients: everybody.flatMap(({ names }) => names),
+        past: everybody.flatMap(({ past }) => past),
         heard: everybody.flatMap(({ heard }) => heard),
         kills: everybody.flatMap(({ kills }) => kills),
         streams: everybody.flatMap(({ streams }) => streams),

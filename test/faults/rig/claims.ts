@@ -23,6 +23,8 @@ export type Claim = {
 export type Known = {
   /** Names of all clients there ever were, those of a row's own among them. */
   readonly clients: readonly string[]
+  /** Of them, those of a release of the past: they give servers another name, and acknowledge nothing. */
+  readonly past: readonly string[]
   readonly heard: readonly Hearing[]
   readonly kills: readonly KillSeen[]
   readonly streams: readonly Streaming[]
@@ -83,8 +85,11 @@ function ofItself({ sentAt, answeredAt, status, answer }: Claim, { servers, sdks
   ]
 }
 
-function ofServers(claim: Claim, { servers }: Report, { servers: members, served }: Known): string[] {
+function ofServers(claim: Claim, { servers }: Report, { servers: all, served }: Known): string[] {
   const { sentAt, answeredAt, answer, inHealth } = claim
+  const members = all
+    .map(({ name, lives }) => ({ name, lives: lives.filter(({ past }) => !past) }))
+    .filter(({ lives }) => lives.length > 0)
   const lives = members.flatMap((member) => member.lives.map((life) => ({ ...life, name: member.name })))
   const wereUp = lives.filter(({ from, to }) => from < answeredAt && to > sentAt)
   // Of one that began while nobody could be told of it, nobody need know.
@@ -118,7 +123,7 @@ function ofServers(claim: Claim, { servers }: Report, { servers: members, served
 
 function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes, known: Known): string[] {
   const { sentAt, answeredAt, answer, flag } = claim
-  const { clients, servers: members } = known
+  const { clients, past, servers: members } = known
   const have = new Set(
     clients.filter(
       (client) =>
@@ -127,14 +132,20 @@ function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes,
     ),
   )
   const named = new Map(sdks.waiting.map((one) => [nameOf(one.instance), one]))
-  const followed = clients.filter((client) => look.streamed(client, sentAt - SETTLED_MS, answeredAt))
+  const followed = clients.filter(
+    (client) => !past.includes(client) && look.streamed(client, sentAt - SETTLED_MS, answeredAt),
+  )
   const touched = members.some(({ lives }) =>
     lives.some((life) =>
       [life.from, life.leaving, life.to].some((at) => sentAt - KNOWN_MS < at && at < answeredAt),
     ),
   )
-  // Nobody knows of those who are connected to an instance that has said nothing.
-  const silentOnes = servers.missing.length + servers.refused.length > 0
+  // Nobody knows of those who are connected to an instance that has said nothing, or is of a release that says nothing.
+  const silentOnes =
+    servers.missing.length + servers.refused.length > 0 ||
+    members.some(({ lives }) => lives.some((life) => life.past && life.from < answeredAt && life.to > sentAt))
+  const isKnown = ({ instance }: Report['sdks']['waiting'][number]) => clients.includes(nameOf(instance))
+  const unknown = sdks.waiting.filter((one) => !isKnown(one))
   const forgotten =
     silentOnes || touched ? [] : followed.filter((client) => !have.has(client) && !named.has(client))
   return [
@@ -149,18 +160,19 @@ function ofClients(claim: Claim, { servers, sdks, pollers }: Report, look: Eyes,
       `${sdks.known} SDKs are known, and ${followed.length} streams were open all along`,
     ),
     ...forgotten.slice(0, 1).map((client) => `${client} does not hold it, and is not named`),
-    ...sdks.waiting.flatMap(({ instance, epoch = 0, revision }) => {
-      const client = nameOf(instance)
+    // Each of another name may be one of the past.
+    ...unknown.slice(past.length).map(({ instance }) => `it waits for ${instance}, whom nobody knows`),
+    ...sdks.waiting.flatMap((one) => {
+      const { instance, epoch = 0, revision } = one
       const at = { epoch, revision }
-      const was = look.newest(client, answeredAt)
+      const was = look.newest(nameOf(instance), answeredAt)
       return [
-        ...when(!clients.includes(client), `it waits for ${instance}, whom nobody knows`),
         ...when(
           !isJournaled(answer) && compareStates(at, answer) >= 0,
           `it waits for ${instance}, who is said to be at ${tag(at)}`,
         ),
         ...when(
-          compareStates(at, was) > 0,
+          isKnown(one) && compareStates(at, was) > 0,
           `${instance} is said to be at ${tag(at)}, and was at ${tag(was)}`,
         ),
       ]

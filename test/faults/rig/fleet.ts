@@ -20,7 +20,13 @@ export const PROBE = new URL('./probe.mjs', import.meta.url).href
 const TIMEOUT_MS = 10_000
 
 /** A process of a server, on the clock of all processes: from before it began, until it was told to end, until it had. */
-export type Life = { readonly from: number; leaving: number; to: number }
+export type Life = {
+  readonly from: number
+  leaving: number
+  to: number
+  /** It is of a release of the past, which knows nothing of how far kills have come. */
+  readonly past?: true
+}
 
 export type Member = {
   readonly name: string
@@ -120,7 +126,7 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
       database: back?.via(database.url) ?? database.url,
     })
     const name = `server ${index + 1}`
-    return memberOf({ name, from, server, front, back, side, adminKey, accidents })
+    return memberOf({ name, from, main: options.as?.main, server, front, back, side, adminKey, accidents })
   }
   // The first makes the schema and the defaults; the others would wait for it.
   members.push(await start(0))
@@ -132,6 +138,8 @@ export async function startFleet(all: Processes, options: FleetOptions = {}): Pr
 type MemberParts = {
   readonly name: string
   readonly from: number
+  /** Of the build that it is of at first, where that is another one. */
+  readonly main: string | undefined
   readonly server: Server
   readonly front: TcpProxy | undefined
   readonly back: TcpProxy | undefined
@@ -143,7 +151,11 @@ type MemberParts = {
 function memberOf(parts: MemberParts): Member {
   const { name, from, server: first, front, back, side, adminKey, accidents } = parts
   let server = first
-  const begun = (at: number): Life => ({ from: at, leaving: Infinity, to: Infinity })
+  let main = parts.main
+  const begun = (at: number): Life => ({
+    ...{ from: at, leaving: Infinity, to: Infinity },
+    ...(main !== undefined && { past: true }),
+  })
   const lives = [begun(from)]
   let wanted = false
   const { url } = first
@@ -178,6 +190,7 @@ function memberOf(parts: MemberParts): Member {
     stop: () => end('stop'),
     kill: () => end('kill'),
     start: async (change) => {
+      if (change !== undefined && 'main' in change) main = change.main
       lives.push(begun(now()))
       server = await server.again(change)
       wanted = false
