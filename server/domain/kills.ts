@@ -20,6 +20,7 @@ import { asText } from './json-text.ts'
 import { segmentOfChunk } from './member-chunks.ts'
 import { type EditedWhileKilled, Problem } from './problem.ts'
 import { allDependantsOf, segmentsUnder } from './references.ts'
+import { withKill } from './settle-kills.ts'
 
 /** UTF-16 code units. A longer comment is cut: it is no reason to refuse a kill. */
 const LONGEST_COMMENT = 2_000
@@ -107,7 +108,13 @@ type Taken = {
 }
 
 function taken(state: State, flag: FlagKey, current: Entry, input: KillInput, moment: Moment): Taken {
-  const first = killOf(state, flag) ?? state.pending.get(flag)?.[0]
+  const logged = killOf(state, flag)
+  const pending = state.pending.get(flag) ?? []
+  const own = pending.find(({ id }) => id === input.ids?.(flag))
+  // This very kill was accepted while the database was slow, and is in effect: it is written now, or never.
+  const late = own && withKill(logged, own)
+  if (late !== undefined) return { flag, current, kill: late, already: false }
+  const first = logged ?? pending[0]
   if (first !== undefined) return { flag, current, kill: first, already: true }
   const comment = input.comment ?? moment.comment
   const kill: Kill = {

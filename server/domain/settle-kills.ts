@@ -34,8 +34,8 @@ export function settleKills(environment: LogId, kills: Readonly<Record<FlagKey, 
   }
 }
 
-/** Undefined where it is in it already. */
-function withKill(current: Kill | undefined, kill: Kill): Kill | undefined {
+/** A flag's kill with one that came late; undefined where it is in it already. */
+export function withKill(current: Kill | undefined, kill: Kill): Kill | undefined {
   if (current === undefined) return kill
   const { also = [] } = current
   if ([current, ...also].some(({ id }) => id === kill.id)) return undefined

@@ -105,7 +105,8 @@ export function createKills(deps: KillsDeps): Kills {
     const now = clock.now()
     const change = run(request.edit, held, { now, actor, comment, mint }, storeAnswers())
     const kills = killsIn(change.edits.get(environment) ?? [])
-    if (Object.keys(kills).length > 0) {
+    // The same request may have been accepted before.
+    if (Object.entries(kills).some(([flag, one]) => !isPending(held.state, flag, one))) {
       const { key: name, digest } = idempotency
       const accepted: AcceptedKills = {
         id: mint(),
@@ -331,6 +332,12 @@ function killsIn(edits: Edits): AcceptedKills['kills'] {
     kind === 'kill' && definition !== null ? [[key, definition as unknown as Kill] as const] : [],
   )
   return Object.fromEntries(kills)
+}
+
+/** Whether it is in effect without being in the log. */
+function isPending({ pending }: State, flag: FlagKey, one: Kill): boolean {
+  const ids = [one, ...(one.also ?? [])].map(({ id }) => id)
+  return pending.get(flag)?.some(({ id }) => ids.includes(id)) === true
 }
 
 const idsOf = ({ kills }: Pick<AcceptedKills, 'kills'>): readonly string[] =>

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
@@ -144,6 +145,27 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     await app.close()
   })
 
+  it('is in the log as it was accepted, where the database was slow and takes that very request', async () => {
+    const editor = new pg.Client({ connectionString: database.url })
+    await editor.connect()
+    onTestFinished(() => editor.end())
+    await editor.query('BEGIN')
+    await editor.query(`SELECT 1 FROM halyard.logs WHERE environment = 'development' FOR UPDATE`)
+    const killing = first().ask('PUT', `${ENVIRONMENT}/flags/${flag}/kill`, {
+      body: { comment: 'INC-481' },
+      headers: { 'idempotency-key': `slow-${flag}-${beside}` },
+    })
+    await until('it is kept', () => journal().some((files) => files.length === 1))
+    await editor.query('COMMIT')
+    const { body: killed } = await killing
+    await settled()
+    expect(await killChanges()).toHaveLength(1)
+    const { body: shown } = await first().ask('GET', `${ENVIRONMENT}/flags/${flag}`)
+    expect(shown.kill).toMatchObject({ id: killed.kill.id, comment: 'INC-481' })
+    for (const service of services)
+      expect(evaluated(service)).toMatchObject({ value: false, reason: 'DISABLED' })
+  })
+
   it('is one kill, however often it is asked for', async () => {
     await postgres.takeAway()
     const [one, other] = [await kill(), await kill()]
@@ -245,6 +267,9 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
       })
     await postgres.takeAway()
     const { body: one } = await again()
+    const { body: twice } = await again()
+    expect(twice).toMatchObject({ kill: one.kill, durability: one.durability })
+    expect(journal()[0]).toHaveLength(1)
     await postgres.giveBack()
     await settled()
     const { body: other } = await again()

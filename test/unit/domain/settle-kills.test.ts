@@ -53,4 +53,27 @@ describe('a flag whose kill has no revision yet', () => {
     const { result, edits } = world.run(kill(env, 'checkout'))
     expect([result.already, result.kill, edits.size]).toEqual([true, LATE, 0])
   })
+
+  describe('is killed by the very request that made it, which the database takes late', () => {
+    const again = () => kill(env, 'checkout', { ids: () => LATE.id })
+    const pend = () => {
+      const view = world.logs.get(env)!
+      world.logs.set(env, { ...view, state: { ...view.state, pending: new Map([['checkout', [LATE]]]) } })
+    }
+
+    it('as it was accepted', () => {
+      pend()
+      expect(world.commit(again()).result).toMatchObject({ kill: LATE, already: false })
+      expect(killOf(world.state(env), 'checkout')).toEqual(LATE)
+    })
+
+    it('beside the kill that the flag has got meanwhile', () => {
+      const { kill: first } = world.commit(kill(env, 'checkout')).result
+      pend()
+      for (let time = 0; time < 2; time += 1) {
+        world.commit(again())
+        expect(killOf(world.state(env), 'checkout')).toEqual({ ...first, also: [LATE] })
+      }
+    })
+  })
 })
