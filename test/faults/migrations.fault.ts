@@ -55,19 +55,27 @@ async function appliedIn(url: string): Promise<readonly string[]> {
   }
 }
 
-/** A proxy that lets so many of a migrator's messages through, and then nothing more. */
-async function stoppingAfter(messages: number, url: string) {
+/** A proxy that lets a migrator's messages through until one that it must stop at, and then nothing more. */
+async function stoppingAt(url: string, isLast: (bytes: Buffer, asked: number) => boolean) {
   let asked = 0
+  let stopped = false
   const proxy = await tcpProxy(url, {
     treatment: () => ({
       up: (bytes, pass) => {
         asked += 1
-        if (asked <= messages) pass(bytes)
+        stopped ||= isLast(bytes, asked)
+        if (!stopped) pass(bytes)
       },
     }),
   })
-  return { proxy, url: proxy.via(url), asked: () => asked, isStopped: () => asked > messages }
+  return { proxy, url: proxy.via(url), asked: () => asked, isStopped: () => stopped }
 }
+
+const stoppingAfter = (messages: number, url: string) => stoppingAt(url, (_, asked) => asked > messages)
+
+/** All of that migration was done, in a transaction that its name is missing in. */
+const stoppingWithin = (migration: string, url: string) =>
+  stoppingAt(url, (bytes) => bytes.includes(migration))
 
 /** Nobody but us has a session on it: what was not committed is rolled back. */
 async function untilAlone(postgres: PostgresProcess, database: string): Promise<void> {
@@ -112,7 +120,7 @@ row(
     expect((await migrator(counting.url).ended).code).toBe(0)
     await counting.proxy.close()
     const schema = await schemaOf(undisturbed)
-    const half = new Set<string>()
+    const counts = new Set<number>()
     let kills = 0
     const killAfter = async (messages: number) => {
       const url = await fresh()
@@ -121,7 +129,7 @@ row(
       await untilAlone(postgres, url)
       const applied = await appliedIn(url)
       expect(applied, `after ${messages} messages`).toEqual(NAMES.slice(0, applied.length))
-      half.add(String(applied.length))
+      counts.add(applied.length)
       const again = migrator(url)
       expect([messages, (await again.ended).code, again.stderr()]).toEqual([messages, 0, ''])
       for (const name of NAMES.slice(applied.length)) expect(again.stdout()).toContain(name)
@@ -132,15 +140,17 @@ row(
     for (const messages of points.filter((point) => point % EVERY === 0)) await killAfter(messages)
     report.figure(
       'killed',
-      `at ${kills} of ${points.length} points, with ${[...half].sort().join(', ')} of ${NAMES.length} migrations done`,
+      `at ${kills} of ${points.length} points, with ${[...counts].sort((a, b) => a - b).join(', ')} of ${NAMES.length} migrations done`,
     )
-    expect(half.size).toBeGreaterThanOrEqual(NAMES.length)
+    expect(counts.size).toBeGreaterThanOrEqual(NAMES.length)
 
     // The winner dies half-way, and who waited for it does the work.
     const raced = await fresh()
-    const { proxy, url, isStopped } = await stoppingAfter(Math.floor(counting.asked() / 3), raced)
+    const half = Math.floor(NAMES.length / 2)
+    const { proxy, url, isStopped } = await stoppingWithin(NAMES[half] as string, raced)
     const winner = migrator(url)
     await until('the first is half-way', isStopped)
+    expect(await appliedIn(raced)).toEqual(NAMES.slice(0, half))
     const waiting = migrator(raced)
     await sleep(1_500)
     expect(waiting.child.exitCode, 'it waits').toBeNull()
