@@ -14,6 +14,8 @@ export type AuthenticateDeps = {
   readonly clock: { now(): number }
   /** Whether any truth is held. */
   readonly loaded: () => boolean
+  /** Whether the store has told, since this process began, what there is: before, all that is held are snapshots. */
+  readonly confirmed: () => boolean
   /** Whether the store answered when it was last asked: else a fresh read would only keep the caller waiting. */
   readonly storeAnswers: () => boolean
   /** Reads what is newer, single flight. */
@@ -39,7 +41,7 @@ const READS_APART_MS = 200
 type Verified = { known: KnownKey; id: string; directory: Directory }
 
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
-  const { directory, clock, loaded, storeAnswers, refresh } = deps
+  const { directory, clock, loaded, confirmed, storeAnswers, refresh } = deps
   const admin = deps.adminKey === undefined ? undefined : adminOf(deps.adminKey)
   // By the key's text: a map compares hashes before texts, and its hash is seeded, so timing tells nothing of a text.
   const verified = new Map<string, Verified>()
@@ -96,9 +98,9 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return nextRead
   }
 
-  /** A key of a project that could not be loaded is not found, and may yet be good. */
+  /** A key that is newer than a snapshot, or of a project that could not be loaded, is not found, and may yet be good. */
   function missing(kind: KeyKind): 'unknown' | 'unloaded' {
-    return kind === 'management' || directory().complete ? 'unknown' : 'unloaded'
+    return confirmed() && (kind === 'management' || directory().complete) ? 'unknown' : 'unloaded'
   }
 
   const authenticate: (...asked: Parameters<Authenticate>) => ReturnType<Authenticate> = async (

@@ -156,6 +156,7 @@ export function createLive(deps: LiveDeps): Live {
     adminKey,
     clock,
     loaded: ladder.serves,
+    confirmed: () => poll.loaded,
     storeAnswers,
     refresh: poll.refresh,
   })

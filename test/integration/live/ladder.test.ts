@@ -63,7 +63,7 @@ describe('a start while the store is away', () => {
     expect(sourceOf(live)).toMatchObject({ ok: true, source: 'redis' })
     expect(live.evaluate(environment, 'a', {})).toMatchObject({ value: true })
     expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1', environment: { id: environment } })
-    expect(await live.authenticate(keyFor(environment, 'nobody').text)).toBe('unknown')
+    expect(await live.authenticate(keyFor(environment, 'nobody').text)).toBe('unloaded')
     await put(store, environment, { 'flag/b': boolean() })
 
     faults.all = false
@@ -137,7 +137,7 @@ describe('a start while the store is away', () => {
     void live.start()
     await serving(live)
     expect(live.status()).toMatchObject({ store: { ok: false } })
-    expect(await live.authenticate(keyFor(environment, 'nobody').text)).toBe('unknown')
+    expect(await live.authenticate(keyFor(environment, 'nobody').text)).toBe('unloaded')
     // What hangs is not waited for at the end, either.
     opened.splice(0)
   })

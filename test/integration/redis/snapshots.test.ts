@@ -45,12 +45,19 @@ describe.runIf(canStartRedis())('with snapshots in Redis', () => {
       const texts = await Promise.all((await names()).map((name) => server.cli('getrange', name, '0', '80')))
       return texts.some((text) => text.includes(`-${String(body.revision).padStart(16, '0')}`))
     })
+    await until('so is that of its project, with the key', async () => {
+      const { id } = service.live.projects()[0] ?? { id: '' }
+      const held = String(service.live.held(id)?.state.revision).padStart(16, '0')
+      const name = (await names()).find((one) => one.includes(id)) ?? ''
+      return (await server.cli('getrange', name, '0', '80')).includes(`-${held}`)
+    })
     const store = await openPostgres({ url: NOWHERE })
     const shelves = [redisShelf(room.link(server.url, { prefix: 'shop:' }))]
     const without = openLive(store, { snapshots: { shelves, key: subkey(SECRET, 'snapshots') } })
     const starting = without.start()
     const { id } = service.live.environment('default', 'development') ?? { id: '' }
     await until('it serves', () => without.live(id))
+    await until('it has given the database up', async () => (await without.authenticate(key)) !== 'unloaded')
     expect(without.status()).toMatchObject({ store: { ok: false } })
     expect(without.evaluate(id, 'checkout', {})).toMatchObject({ value: true })
     expect(without.held(id)?.state.revision).toBe(body.revision)

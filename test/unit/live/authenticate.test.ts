@@ -19,6 +19,7 @@ function house(...keys: [string, KnownKey][]) {
   const state = {
     keys: new Map(keys),
     loaded: true,
+    confirmed: true,
     answers: true,
     complete: true,
     reads: 0,
@@ -38,6 +39,7 @@ function house(...keys: [string, KnownKey][]) {
     adminKey: 'a configured key of thirty-two characters',
     clock,
     loaded: () => state.loaded,
+    confirmed: () => state.confirmed,
     storeAnswers: () => state.answers,
     async refresh() {
       state.reads++
@@ -100,6 +102,20 @@ describe('authenticating a key', () => {
     await authenticate(textOf('k1'))
     change(known('k1'), known('k2'))
     expect(await authenticate(textOf('k1'))).toBe(state.keys.get('k1')?.principal)
+  })
+
+  it('does not say that a key is unknown that may be newer than a snapshot', async () => {
+    const { authenticate, state } = house(known('k1'))
+    Object.assign(state, { confirmed: false, answers: false })
+    expect(await authenticate(textOf('k1'))).toMatchObject({ keyId: 'k1' })
+    const management = mintKey('management', new Uint8Array(32).fill(1), 'k3')
+    expect([await authenticate(textOf('k2')), await authenticate(management)]).toEqual([
+      'unloaded',
+      'unloaded',
+    ])
+    expect(await authenticate('no key')).toBe('unknown')
+    state.confirmed = true
+    expect(await authenticate(textOf('k2'))).toBe('unknown')
   })
 
   it('refuses a key from the moment that it expires', async () => {

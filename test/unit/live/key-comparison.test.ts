@@ -28,6 +28,7 @@ const authenticate = createAuthenticate({
   adminKey: ADMIN,
   clock: { now: () => 0 },
   loaded: () => true,
+  confirmed: () => true,
   storeAnswers: () => true,
   refresh: async () => undefined,
 })
