@@ -130,7 +130,12 @@ export function createLive(deps: LiveDeps): Live {
     metrics,
     random,
   })
-  const ladder = createLadder({ hub, poll, snapshots, metrics, log, random })
+  const isWhole = (): boolean => {
+    const { complete, projects, environments } = directory.current()
+    const all = projects.flatMap((project) => environments(project.id))
+    return complete && all.every(({ id }) => hub.held(id) !== undefined)
+  }
+  const ladder = createLadder({ hub, poll, snapshots, metrics, log, whole: isWhole, random })
   const ruleset = createRulesetDownload(metrics)
   const past = createPasts({ store, held: hub.held, clock })
   const tokens = createStreamTokens(secret, clock)

@@ -23,39 +23,48 @@ export type LadderDeps = {
   readonly snapshots: Pick<Snapshots, 'take'>
   readonly metrics: LiveMetrics
   readonly log: Log
+  /** Whether all is held that the logs which are held name. */
+  readonly whole: () => boolean
   /** From 0 up to 1. */
   readonly random: () => number
 }
 
 /** For how long the store is waited for before snapshots are served, milliseconds. */
 const PATIENCE_MS = 1_000
-/** From one look for snapshots to the next, where there was none; as much again comes on top, by chance. */
-const LOOK_AGAIN_MS = 1_000
+/** From one look for snapshots to the next, while some are missing: later each time; as much again comes on top, by chance. */
+const LOOK_AGAIN_MS = { first: 1_000, most: 30_000 }
 
-export function createLadder({ hub, poll, snapshots, metrics, log, random }: LadderDeps): Ladder {
+export function createLadder({ hub, poll, snapshots, metrics, log, whole, random }: LadderDeps): Ladder {
   let found = false
   let impatient = false
   let stopped = false
   let waiting: NodeJS.Timeout | undefined
   let looking: NodeJS.Timeout | undefined
+  let pauseMs = LOOK_AGAIN_MS.first
+
+  const isMissing = (): boolean => !poll.loaded && (hub.held(SYSTEM) === undefined || !whole())
 
   async function look(): Promise<void> {
     await snapshots.take()
     const source = hub.held(SYSTEM)?.source
     found = source !== undefined && source !== 'database'
     if (found) log.info({ logs: hub.logs().size }, 'snapshots were read')
-    if (source === undefined) lookLater()
+    if (isMissing()) lookLater()
   }
 
-  /** Whoever starts with everything away gets up with what comes back first, which may be Redis. */
+  /**
+   * Whoever starts with everything away gets up with what comes back first, which may be Redis; and what others are still
+   * putting there is found a moment later.
+   */
   function lookLater(): void {
     if (stopped) return
     looking = setTimeout(
       () => {
-        if (!stopped && !poll.loaded && hub.held(SYSTEM) === undefined) void look()
+        if (!stopped && isMissing()) void look()
       },
-      LOOK_AGAIN_MS * (1 + random()),
+      pauseMs * (1 + random()),
     ).unref()
+    pauseMs = Math.min(LOOK_AGAIN_MS.most, 2 * pauseMs)
   }
 
   return {

@@ -101,6 +101,21 @@ describe('a start while the store is away', () => {
     expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
   })
 
+  it('takes up what others put on the shelf after it looked there', async () => {
+    const [redis] = await left()
+    const late = redis!.kept.get(nameOf(project))!
+    redis!.kept.delete(nameOf(project))
+    const { faults, store: guarded } = switched(store)
+    faults.all = true
+    const live = open(guarded, [redis!])
+    void live.start()
+    await serving(live)
+    expect(await live.authenticate(key.text)).toBe('unloaded')
+    redis!.kept.set(nameOf(project), late)
+    await until('its keys open', async () => (await live.authenticate(key.text)) !== 'unloaded')
+    expect(await live.authenticate(key.text)).toMatchObject({ keyId: 'k1' })
+  })
+
   it('is up and not ready without the system’s log, whatever else there is', async () => {
     const [shelf] = await left()
     shelf?.kept.set(nameOf('system'), Buffer.from('garbage'))
