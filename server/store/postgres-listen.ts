@@ -3,6 +3,7 @@
  * comes back by itself. Notifications are hints: what was missed meanwhile is found by polling.
  */
 import type pg from 'pg'
+import { pause, unlessLost } from '../waiting.ts'
 import { CHANNEL, type Log } from './database.ts'
 
 const HEARTBEAT_MS = 10_000
@@ -55,11 +56,9 @@ async function listenOnce(
   listening: () => void,
 ): Promise<void> {
   const client = options.connect()
-  const lost = new Promise<never>((_, reject) => {
-    client.on('error', reject)
-    client.on('end', () => reject(new Error('The connection that listens was closed')))
-  })
-  lost.catch(() => {})
+  const lost = new AbortController()
+  client.on('error', (error) => lost.abort(error))
+  client.on('end', () => lost.abort(new Error('The connection that listens was closed')))
   client.on('notification', ({ payload }) => {
     // Some may still come in while the connection closes.
     if (!stopped.aborted) options.onPayload(payload ?? '')
@@ -69,25 +68,11 @@ async function listenOnce(
     await client.query(`LISTEN ${CHANNEL}`)
     listening()
     while (!stopped.aborted) {
-      await Promise.race([pause(HEARTBEAT_MS, stopped), lost])
-      if (!stopped.aborted) await Promise.race([client.query('SELECT 1'), lost])
+      await unlessLost(pause(HEARTBEAT_MS, stopped), lost.signal)
+      if (!stopped.aborted) await unlessLost(client.query('SELECT 1'), lost.signal)
     }
   } finally {
     // Not awaited: a server that does not answer must not keep this from coming back.
     client.end().catch(() => {})
   }
-}
-
-/** Resolves after `ms`, or as soon as stopped. */
-function pause(ms: number, stopped: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stopped.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      stopped.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    stopped.addEventListener('abort', done)
-  })
 }

@@ -3,6 +3,7 @@
  * does not. What is missed in between is missed; whoever listens finds it by polling.
  */
 import type { Redis } from 'ioredis'
+import { pause, unlessLost } from '../../waiting.ts'
 import { retryDelay } from '../poll.ts'
 import { within } from './within.ts'
 
@@ -62,40 +63,24 @@ async function listenOnce(
 ): Promise<void> {
   const client = connect(attempt)
   let why: unknown = new Error('the connection that listens was closed')
-  const lost = new Promise<never>((_, reject) => {
-    client.on('error', (error) => {
-      why = error
-    })
-    client.on('close', () => reject(why))
+  const lost = new AbortController()
+  client.on('error', (error) => {
+    why = error
   })
-  lost.catch(() => {})
+  client.on('close', () => lost.abort(why))
   client.on('message', (_channel, message) => {
     // Some may still come in while the connection closes.
     if (!stopped.aborted) onMessage(message)
   })
   try {
-    await Promise.race([client.connect(), lost])
-    await within(ANSWER_MS, Promise.race([client.subscribe(channel), lost]))
+    await unlessLost(client.connect(), lost.signal)
+    await within(ANSWER_MS, unlessLost(client.subscribe(channel), lost.signal))
     started()
     while (!stopped.aborted) {
-      await Promise.race([pause(HEARTBEAT_MS, stopped), lost])
-      if (!stopped.aborted) await within(ANSWER_MS, Promise.race([client.ping(), lost]))
+      await unlessLost(pause(HEARTBEAT_MS, stopped), lost.signal)
+      if (!stopped.aborted) await within(ANSWER_MS, unlessLost(client.ping(), lost.signal))
     }
   } finally {
     client.disconnect()
   }
-}
-
-/** Resolves after `ms`, or as soon as stopped. */
-function pause(ms: number, stopped: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stopped.aborted) return resolve()
-    const done = (): void => {
-      clearTimeout(timer)
-      stopped.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    stopped.addEventListener('abort', done)
-  })
 }
