@@ -32,16 +32,24 @@ export default defineConfig({
       {
         ...sources,
         test: {
-          ...{ ...each, name: 'together', include: together, exclude: alone, isolate: false },
-          ...{ maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } },
+          ...each,
+          name: 'together',
+          include: together,
+          exclude: alone,
+          isolate: false,
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 1 },
         },
       },
       // Half of the time goes into waiting for processes and clocks, so that there is a file more than cores.
       {
         ...sources,
         test: {
-          ...{ ...each, name: 'apart', include: [...apart, ...alone] },
-          ...{ maxWorkers: availableParallelism() + 1, sequence: { groupOrder: 0 } },
+          ...each,
+          name: 'apart',
+          include: [...apart, ...alone],
+          maxWorkers: availableParallelism() + 1,
+          sequence: { groupOrder: 0 },
         },
       },
     ],
