@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
+import { pause } from '../../waiting.ts'
 import { inTime, patience } from '../in-time.ts'
 import type { LiveMetrics } from '../metrics.ts'
 import type { Noticeboard } from '../noticeboard.ts'
@@ -155,10 +156,6 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   const followed = new Map<string, Promise<void>>()
   const stopping = new AbortController()
 
-  /** Until the time is over, or this ends. */
-  const pauseFor = (ms: number): Promise<unknown> =>
-    sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
-
   function of(environment: LogId): Watched {
     let watched = environments.get(environment)
     if (watched === undefined) {
@@ -279,15 +276,15 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
     const until = performance.now() + timeoutMs
     const known = await servers(Math.min(READ_MS, timeoutMs / 2))
-    let pause = ASK_MS.first
+    let apartMs = ASK_MS.first
     for (;;) {
       const found = await report(asked, known, Math.max(1, until - performance.now()))
       const left = until - performance.now()
       // Where nobody counts the SDKs, nobody will.
       const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
       if (enough || left <= 0 || leaving) return found
-      await pauseFor(Math.min(pause, left))
-      pause = Math.min(ASK_MS.most, pause * ASK_MS.growth)
+      await pause(Math.min(apartMs, left), stopping.signal)
+      apartMs = Math.min(ASK_MS.most, apartMs * ASK_MS.growth)
     }
   }
 
@@ -326,7 +323,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       } catch (cause) {
         if (stopped || performance.now() > until) throw cause
       }
-      await pauseFor(KEEP.everyMs)
+      await pause(KEEP.everyMs, stopping.signal)
     }
   }
 
