@@ -2,24 +2,16 @@
  * How far a kill has come: SDKs acknowledge what they applied to the instance that they speak to, and instances tell
  * each other what they know. A report says what was said, and names who has not said anything.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { compareStates, type Delta, type State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
-import { pause } from '../../waiting.ts'
-import { inTime, patience } from '../in-time.ts'
 import type { LiveMetrics } from '../metrics.ts'
 import type { Noticeboard } from '../noticeboard.ts'
-import {
-  type EnvironmentAccount,
-  isComplete,
-  type KillReport,
-  readAccount,
-  reportOf,
-  type ServerAccount,
-} from './account.ts'
+import type { EnvironmentAccount, KillReport, ServerAccount } from './account.ts'
+import { createExchange, type Named, TELL_AGAIN_MS } from './exchange.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
 import { newKills } from './new-kills.ts'
+import { type AskedKill, createReports } from './reports.ts'
 import { type Caller, createRoster, type How, howOf, type Position, type Roster } from './roster.ts'
 
 /** What an SDK says when it has applied a kill. */
@@ -28,15 +20,6 @@ export type Acknowledgement = Position & {
   readonly afterMs: number
   /** Those that have no revision yet. */
   readonly kills: readonly string[]
-}
-
-/** A kill that somebody asks about. */
-export type AskedKill = {
-  readonly environment: LogId
-  /** Its id. */
-  readonly kill: string
-  /** The state that it made; undefined for one that has no revision yet. */
-  readonly at: Position | undefined
 }
 
 export type Change = {
@@ -114,22 +97,6 @@ const WATCHED_MS = 600_000
 const MOST_WATCHED = 50
 /** Of those that come together, the first: so many stand for all. */
 const MOST_TOGETHER = 10
-/** From one telling to the next while there is something new, and while there is not, milliseconds. */
-const TELL_MS = 25
-const TELL_AGAIN_MS = 5_000
-const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
-/** From a kill to a look at whom others name, milliseconds. */
-const LOOK_MS = 100
-/** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
-const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
-/** How long a kill is followed before its report is kept as it is, milliseconds. */
-const FOLLOWED_MS = 60_000
-/** How often that is tried where the database does not take it, and for how long, milliseconds. */
-const KEEP = { everyMs: 1_000, forMs: 600_000 }
-/** How long an answer may take before the report goes without it, milliseconds. */
-const READ_MS = 500
-/** The same, of the board alone, and after it was late, milliseconds. */
-const WAIT = { most: READ_MS, late: 50 }
 /** For so long after a kill pages are asked what they hold, milliseconds. */
 const PAGES_MS = 60_000
 /** Acknowledgements that are taken a millisecond; the least and the most that they are spread over. */
@@ -141,20 +108,12 @@ type Watched = { readonly roster: Roster; kills: KillWatch[] }
 export function createDelivery(deps: DeliveryDeps): Delivery {
   const { board, direct, self, servers, serves, held, refusal, store, onLoss, metrics, clock } = deps
   const environments = new Map<LogId, Watched>()
-  let news = false
-  let telling: Promise<void> | undefined
   let ticking: NodeJS.Timeout | undefined
-  let looking: NodeJS.Timeout | undefined
-  let leaving = false
-  let stopped = false
-  const soon = patience(WAIT.most, WAIT.late)
-  /** Whom others name, by the kill. */
-  let sought: ReadonlyMap<string, ReadonlySet<string>> = new Map()
-  let heard: readonly ServerAccount[] = []
-  let heardAt = 0
-  /** Kills whose report is to be kept, until it is. */
-  const followed = new Map<string, Promise<void>>()
-  const stopping = new AbortController()
+  const exchange = createExchange({ board, direct, self, account, clock })
+  const reports = createReports({
+    ...{ self, servers, serves, held, accounts: exchange.all },
+    ...{ store, onLoss, clock },
+  })
 
   function of(environment: LogId): Watched {
     let watched = environments.get(environment)
@@ -172,18 +131,19 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     ids: readonly string[],
     afterMs: number | undefined,
   ): void {
+    let any = false
     for (const watch of kills) {
       const named = ids.includes(watch.kill)
       if (!named && (watch.at === undefined || compareStates(from, watch.at) < 0)) continue
       const ms = clock.now() - (afterMs ?? 0) - watch.acceptedAt
       if (watch.reached(follower, ms, afterMs !== undefined))
         metrics.observeKillApplied(Math.max(0, ms) / 1_000)
-      news = true
+      any = true
     }
-    if (news) tell()
+    if (any) exchange.tell()
   }
 
-  function account(): ServerAccount {
+  function account(named: Named): ServerAccount {
     const now = clock.now()
     const accounts = [...environments].flatMap(([environment, { roster, kills }]) => {
       const state = held(environment)
@@ -194,25 +154,12 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         revision: state.revision,
         ...(reason !== undefined && { refused: reason }),
         kills: Object.fromEntries(
-          kills.map((watch) => [watch.kill, watch.account(roster, now, sought.get(watch.kill))]),
+          kills.map((watch) => [watch.kill, watch.account(roster, now, named.get(watch.kill))]),
         ),
       }
       return [[environment, said] as const]
     })
     return { server: self, environments: Object.fromEntries(accounts) }
-  }
-
-  /** Tells what is new, for as long as there is something new, and never twice at once. */
-  function tell(): void {
-    if (board === undefined || stopped) return
-    telling ??= (async () => {
-      while (news && !stopped) {
-        news = false
-        await board.put(self, JSON.stringify(account()), TOLD_FOR_MS).catch(() => undefined)
-        await sleep(TELL_MS, undefined, { ref: false })
-      }
-      telling = undefined
-    })()
   }
 
   function tick(): void {
@@ -223,69 +170,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       watched.roster.prune(now, (follower) => watched.kills.some((watch) => watch.awaits(follower)))
       any ||= watched.kills.length > 0
     }
-    if (any) void look()
-  }
-
-  /** Who is here, and named elsewhere, is named here too from then on. */
-  async function look(): Promise<void> {
-    if (stopped) return
-    await accounts(READ_MS)
-    news = true
-    tell()
-  }
-
-  function lookSoon(): void {
-    looking ??= setTimeout(() => {
-      looking = undefined
-      void look()
-    }, LOOK_MS).unref()
-  }
-
-  /** What the others said, as far as it comes in time; beyond that, what they said last. */
-  async function accounts(withinMs: number): Promise<readonly ServerAccount[]> {
-    const others = (texts: readonly string[] = []) =>
-      texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
-    const reading = board && soon(board.all(), withinMs)
-    const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
-    if (shared !== undefined) {
-      heard = others(shared)
-      heardAt = clock.now()
-    }
-    // Of two accounts of one instance the last counts.
-    const all = [...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
-    sought = soughtBy(all)
-    return [account(), ...all]
-  }
-
-  async function report(
-    { environment, kill, at }: AskedKill,
-    everyone: readonly string[] | undefined,
-    withinMs: number,
-  ): Promise<KillReport> {
-    const [known, said] = await Promise.all([
-      everyone ?? servers(Math.min(READ_MS, withinMs)),
-      accounts(Math.min(READ_MS, withinMs)),
-    ])
-    const all = known.map((id) => ({
-      id,
-      serves: id === self ? held(environment) : serves(id, environment),
-    }))
-    return reportOf(environment, kill, at, all, said)
-  }
-
-  async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
-    const until = performance.now() + timeoutMs
-    const known = await servers(Math.min(READ_MS, timeoutMs / 2))
-    let apartMs = ASK_MS.first
-    for (;;) {
-      const found = await report(asked, known, Math.max(1, until - performance.now()))
-      const left = until - performance.now()
-      // Where nobody counts the SDKs, nobody will.
-      const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
-      if (enough || left <= 0 || leaving) return found
-      await pause(Math.min(apartMs, left), stopping.signal)
-      apartMs = Math.min(ASK_MS.most, apartMs * ASK_MS.growth)
-    }
+    if (any) exchange.look('now')
   }
 
   function windowMs(environment: LogId): number {
@@ -295,36 +180,10 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
 
   function follow(asked: AskedKill): void {
     const { environment, kill, at } = asked
-    const name = `${environment}/${kill}`
     const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
-    if (watch === undefined || followed.has(name)) return
+    if (watch === undefined) return
     watch.promised = at === undefined
-    if (at === undefined) return
-    const keeping = settled(asked, 'sdks', FOLLOWED_MS)
-      .then((found) =>
-        keep(environment, {
-          kill,
-          revision: at.revision,
-          report: JSON.stringify(found),
-          at: clock.now(),
-        }),
-      )
-      .catch(onLoss)
-      .finally(() => followed.delete(name))
-    followed.set(name, keeping)
-  }
-
-  /** The database may have gone since the kill. */
-  async function keep(environment: LogId, report: Parameters<Store['saveKillReport']>[1]): Promise<void> {
-    const until = performance.now() + KEEP.forMs
-    for (;;) {
-      try {
-        return await store.saveKillReport(environment, report)
-      } catch (cause) {
-        if (stopped || performance.now() > until) throw cause
-      }
-      await pause(KEEP.everyMs, stopping.signal)
-    }
+    if (at !== undefined) reports.follow({ environment, kill, at })
   }
 
   return {
@@ -367,9 +226,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       }
       watched.kills = [...watched.kills, ...fresh].slice(-MOST_WATCHED)
       if (watched.kills.length === 0) return
-      news = true
-      tell()
-      if (ids.length > 0) lookSoon()
+      exchange.tell()
+      if (ids.length > 0) exchange.look('soon')
     },
     againMs(environment) {
       const now = clock.now()
@@ -390,48 +248,19 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     windowMs,
     async told({ environment, kill }) {
       const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
-      if (watch !== undefined) {
-        return {
-          report: await report({ environment, kill, at: watch.at }, undefined, READ_MS),
-          at: clock.now(),
-        }
-      }
-      const kept = await store.killReport(environment, kill)
-      return kept && { report: JSON.parse(kept.report) as KillReport, at: kept.at }
+      if (watch === undefined) return reports.kept({ environment, kill })
+      return { report: await reports.now({ environment, kill, at: watch.at }), at: clock.now() }
     },
     follow,
-    settled,
-    account: () => JSON.stringify(account()),
-    leave() {
-      leaving = true
-    },
+    settled: reports.settled,
+    account: () => JSON.stringify(exchange.own()),
+    leave: reports.leave,
     get leaving() {
-      return leaving
+      return reports.leaving
     },
     async stop() {
-      leaving = true
-      stopped = true
-      stopping.abort()
       clearInterval(ticking)
-      clearTimeout(looking)
-      await Promise.all([telling, ...followed.values()])
-      await board?.remove(self).catch(() => undefined)
+      await Promise.all([exchange.stop(), reports.stop()])
     },
   }
-}
-
-/** By the kill, the names of those whom these accounts count, or let go of. */
-function soughtBy(accounts: readonly ServerAccount[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const names = new Map<string, Set<string>>()
-  for (const { environments } of accounts) {
-    for (const { kills } of Object.values(environments)) {
-      for (const [kill, { sdks }] of Object.entries(kills)) {
-        const ofKill = names.get(kill) ?? new Set()
-        for (const { instance } of sdks.waiting) ofKill.add(instance)
-        for (const instance of sdks.moved) ofKill.add(instance)
-        names.set(kill, ofKill)
-      }
-    }
-  }
-  return names
 }

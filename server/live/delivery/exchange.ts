@@ -1,0 +1,131 @@
+/**
+ * What instances tell each other of kills: each puts up what it accounts for while there is something new, and reads what
+ * the others did; where the board cannot be relied on they are asked directly.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inTime, patience } from '../in-time.ts'
+import type { Noticeboard } from '../noticeboard.ts'
+import { readAccount, type ServerAccount } from './account.ts'
+
+/** Whom other instances count for a kill, or have let go of, by the kill's id. */
+export type Named = ReadonlyMap<string, ReadonlySet<string>>
+
+export type Exchange = {
+  /** There is something new to tell. */
+  tell(): void
+  /** Who is here, and named elsewhere, is named here too from then on: now, or in a moment, when others have told. */
+  look(when: 'now' | 'soon'): void
+  /** What this instance accounts for now. */
+  own(): ServerAccount
+  /** That, and what the others said as far as it comes in time; beyond that, what they said last. */
+  all(withinMs: number): Promise<readonly ServerAccount[]>
+  stop(): Promise<void>
+}
+
+export type ExchangeDeps = {
+  /** Where instances tell each other; undefined where this one is alone. */
+  readonly board: Noticeboard | undefined
+  /** What the others account for where they are asked directly: nothing while the board can be relied on. */
+  readonly direct: Pick<Noticeboard, 'all'>
+  /** This instance's id. */
+  readonly self: string
+  readonly account: (named: Named) => ServerAccount
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+}
+
+/** From one telling to the next while there is something new, milliseconds. */
+const TELL_MS = 25
+/** The same while there is nothing new: whoever has kills to watch looks so often. */
+export const TELL_AGAIN_MS = 5_000
+const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
+/** From something new to a look at whom others name, milliseconds. */
+const LOOK_MS = 100
+/** How long the others are waited for, milliseconds. */
+export const READ_MS = 500
+/** The same, of the board alone, and after it was late, milliseconds. */
+const WAIT = { most: READ_MS, late: 50 }
+
+export function createExchange({ board, direct, self, account, clock }: ExchangeDeps): Exchange {
+  const soon = patience(WAIT.most, WAIT.late)
+  let news = false
+  let telling: Promise<void> | undefined
+  let looking: NodeJS.Timeout | undefined
+  let stopped = false
+  let named: Named = new Map()
+  let heard: readonly ServerAccount[] = []
+  let heardAt = 0
+
+  const own = (): ServerAccount => account(named)
+
+  /** For as long as there is something new, and never twice at once. */
+  function tell(): void {
+    news = true
+    if (board === undefined || stopped) return
+    telling ??= (async () => {
+      while (news && !stopped) {
+        news = false
+        await board.put(self, JSON.stringify(own()), TOLD_FOR_MS).catch(() => undefined)
+        await sleep(TELL_MS, undefined, { ref: false })
+      }
+      telling = undefined
+    })()
+  }
+
+  async function look(): Promise<void> {
+    if (stopped) return
+    await all(READ_MS)
+    tell()
+  }
+
+  async function all(withinMs: number): Promise<readonly ServerAccount[]> {
+    const others = (texts: readonly string[] = []) =>
+      texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
+    const reading = board && soon(board.all(), withinMs)
+    const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
+    if (shared !== undefined) {
+      heard = others(shared)
+      heardAt = clock.now()
+    }
+    // Of two accounts of one instance the last counts.
+    const found = [...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
+    named = namedBy(found)
+    return [own(), ...found]
+  }
+
+  return {
+    tell,
+    look(when) {
+      if (when === 'now') void look()
+      else {
+        looking ??= setTimeout(() => {
+          looking = undefined
+          void look()
+        }, LOOK_MS).unref()
+      }
+    },
+    own,
+    all,
+    async stop() {
+      stopped = true
+      clearTimeout(looking)
+      await telling
+      await board?.remove(self).catch(() => undefined)
+    },
+  }
+}
+
+function namedBy(accounts: readonly ServerAccount[]): Named {
+  const names = new Map<string, Set<string>>()
+  for (const { environments } of accounts) {
+    for (const { kills } of Object.values(environments)) {
+      for (const [kill, { sdks }] of Object.entries(kills)) {
+        const ofKill = names.get(kill) ?? new Set()
+        for (const { instance } of sdks.waiting) ofKill.add(instance)
+        for (const instance of sdks.moved) ofKill.add(instance)
+        names.set(kill, ofKill)
+      }
+    }
+  }
+  return names
+}

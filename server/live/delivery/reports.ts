@@ -1,0 +1,141 @@
+/** Reports of how far a kill has come: now, when nothing is left to wait for, and kept for those who ask later. */
+import type { State } from '@halyard/sdk/core'
+import type { LogId } from '../../domain/change.ts'
+import type { Store } from '../../store/store.ts'
+import { pause } from '../../waiting.ts'
+import { isComplete, type KillReport, reportOf, type ServerAccount } from './account.ts'
+import { READ_MS } from './exchange.ts'
+import type { Position } from './roster.ts'
+
+/** A kill that somebody asks about. */
+export type AskedKill = {
+  readonly environment: LogId
+  /** Its id. */
+  readonly kill: string
+  /** The state that it made; undefined for one that has no revision yet. */
+  readonly at: Position | undefined
+}
+
+export type Reports = {
+  /** With what is said in time. */
+  now(asked: AskedKill): Promise<KillReport>
+  /** The report when nothing is left to wait for, when the time is over, or this instance is about to end. */
+  settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport>
+  /** Keeps the report when all have applied the kill, or after a minute. */
+  follow(asked: AskedKill & { readonly at: Position }): void
+  /** One that was kept. Rejects with `Problem` `unavailable`. */
+  kept(
+    asked: Pick<AskedKill, 'environment' | 'kill'>,
+  ): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
+  /** Nobody is to be kept waiting any more. */
+  leave(): void
+  readonly leaving: boolean
+  stop(): Promise<void>
+}
+
+export type ReportsDeps = {
+  /** This instance's id. */
+  readonly self: string
+  /** The ids of all that are known to be there, this one among them. */
+  readonly servers: (withinMs: number) => Promise<readonly string[]>
+  /** The state of an environment that another instance said it serves, when it told of itself last. */
+  readonly serves: (server: string, environment: LogId) => Position | undefined
+  readonly held: (environment: LogId) => State | undefined
+  /** What all instances account for. */
+  readonly accounts: (withinMs: number) => Promise<readonly ServerAccount[]>
+  readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
+  /** A report could not be kept. */
+  readonly onLoss: (cause: unknown) => void
+  /** Epoch milliseconds. */
+  readonly clock: { now(): number }
+}
+
+/** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
+const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
+/** How long a kill is followed before its report is kept as it is, milliseconds. */
+const FOLLOWED_MS = 60_000
+/** How often that is tried where the database does not take it, and for how long, milliseconds. */
+const KEEP = { everyMs: 1_000, forMs: 600_000 }
+
+export function createReports(deps: ReportsDeps): Reports {
+  const { self, servers, serves, held, accounts, store, onLoss, clock } = deps
+  /** Kills whose report is to be kept, until it is. */
+  const followed = new Map<string, Promise<void>>()
+  const stopping = new AbortController()
+  let leaving = false
+
+  /** @param everyone the instances that should be there, where that was asked before */
+  async function report(
+    { environment, kill, at }: AskedKill,
+    withinMs: number,
+    everyone?: readonly string[],
+  ): Promise<KillReport> {
+    const [known, said] = await Promise.all([
+      everyone ?? servers(Math.min(READ_MS, withinMs)),
+      accounts(Math.min(READ_MS, withinMs)),
+    ])
+    const all = known.map((id) => ({
+      id,
+      serves: id === self ? held(environment) : serves(id, environment),
+    }))
+    return reportOf(environment, kill, at, all, said)
+  }
+
+  async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
+    const until = performance.now() + timeoutMs
+    const known = await servers(Math.min(READ_MS, timeoutMs / 2))
+    let apartMs = ASK_MS.first
+    for (;;) {
+      const found = await report(asked, Math.max(1, until - performance.now()), known)
+      const left = until - performance.now()
+      // Where nobody counts the SDKs, nobody will.
+      const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
+      if (enough || left <= 0 || leaving) return found
+      await pause(Math.min(apartMs, left), stopping.signal)
+      apartMs = Math.min(ASK_MS.most, apartMs * ASK_MS.growth)
+    }
+  }
+
+  async function keep({ environment, kill, at }: AskedKill & { readonly at: Position }): Promise<void> {
+    const found = await settled({ environment, kill, at }, 'sdks', FOLLOWED_MS)
+    const report = { kill, revision: at.revision, report: JSON.stringify(found), at: clock.now() }
+    const until = performance.now() + KEEP.forMs
+    for (;;) {
+      try {
+        return await store.saveKillReport(environment, report)
+      } catch (cause) {
+        // The database may have gone since the kill.
+        if (stopping.signal.aborted || performance.now() > until) throw cause
+      }
+      await pause(KEEP.everyMs, stopping.signal)
+    }
+  }
+
+  return {
+    now: (asked) => report(asked, READ_MS),
+    settled,
+    follow(asked) {
+      const name = `${asked.environment}/${asked.kill}`
+      if (followed.has(name)) return
+      const keeping = keep(asked)
+        .catch(onLoss)
+        .finally(() => followed.delete(name))
+      followed.set(name, keeping)
+    },
+    async kept({ environment, kill }) {
+      const kept = await store.killReport(environment, kill)
+      return kept && { report: JSON.parse(kept.report) as KillReport, at: kept.at }
+    },
+    leave() {
+      leaving = true
+    },
+    get leaving() {
+      return leaving
+    },
+    async stop() {
+      leaving = true
+      stopping.abort()
+      await Promise.all(followed.values())
+    },
+  }
+}
