@@ -164,7 +164,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     store,
     signal: redis === undefined ? adapters.signal(store) : redisSignal(redis, instance),
     answers: redis && redisAnswers(redis, subkey(secret, 'cache-keys')),
-    noticeboard: redis ? redisNoticeboard(redis, 'instance') : adapters.board(store, 'instances'),
+    noticeboard: boardOf('instance'),
     accounts: boardOf('account'),
     rollCall: questions && answers && { questions, answers },
     self: {

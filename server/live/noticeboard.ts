@@ -28,7 +28,7 @@ const WAIT = { most: 250, late: 50 }
 
 /**
  * Two boards as one: notes go to the first, and to the second where the first fails; they are read from both, since
- * another instance may reach only one of them.
+ * another instance may reach only one of them. What the first has comes last: it is the newer, unless it fails now.
  */
 export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboard {
   const [ofFirst, ofSecond] = [patience(WAIT.most, WAIT.late), patience(WAIT.most, WAIT.late)]
@@ -38,7 +38,7 @@ export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboar
       const reads = [first.all(), second.all()] as const
       const found = await Promise.all([ofFirst(reads[0]), ofSecond(reads[1])])
       if (found.every((texts) => texts === undefined)) return Promise.any(reads)
-      return found.flatMap((texts) => texts ?? [])
+      return found.reverse().flatMap((texts) => texts ?? [])
     },
     async remove(name) {
       await Promise.allSettled([first.remove(name), second.remove(name)])

@@ -77,15 +77,9 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
 
   function note(texts: readonly string[]): void {
     const now = clock.now()
-    for (const text of texts) {
-      const instance = readInstance(text)
-      if (instance !== undefined) seen.set(instance.id, { instance, at: now })
-    }
-    // After those that tell: who has ended may be told of twice, where there is more than one board.
-    for (const text of texts) {
-      const ended = readFarewell(text)
-      if (ended !== undefined) seen.delete(ended)
-    }
+    const { running, ended } = readNotes(texts)
+    for (const instance of running) seen.set(instance.id, { instance, at: now })
+    for (const id of ended) seen.delete(id)
     readSince ??= now
     for (const [id, { at }] of seen) if (now - Math.max(at, readSince) > MISSED_MS) seen.delete(id)
   }
@@ -123,7 +117,7 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
           cause,
         })
       })
-      const others = texts.flatMap((text) => readInstance(text) ?? []).filter(({ id }) => id !== self.id)
+      const others = readNotes(texts).running.filter(({ id }) => id !== self.id)
       return [own(), ...others.sort((a, b) => a.since - b.since)]
     },
     async known(withinMs) {
@@ -144,6 +138,16 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
       await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)
     },
   }
+}
+
+/** Each instance once, as it told last, where there are two boards; who has ended on either runs no more. */
+function readNotes(texts: readonly string[]) {
+  const running = new Map(
+    texts.flatMap((text) => readInstance(text) ?? []).map((instance) => [instance.id, instance]),
+  )
+  const ended = texts.flatMap((text) => readFarewell(text) ?? [])
+  for (const id of ended) running.delete(id)
+  return { running: [...running.values()], ended }
 }
 
 /** What an instance told of itself; undefined for what none did. */

@@ -92,12 +92,31 @@ describe.runIf(canStartRedis())('instances', () => {
     )
   })
 
-  it('are not said to be gone where Redis is', async () => {
+  it('see each other through the database where Redis is gone, also one that started or ended meanwhile', async () => {
+    const leaver = await instance()
+    await until('it is seen', async () => (await seenBy(one)).length === 3)
     await server.kill()
     await until('it is noticed', () => !one.live.status().redis?.ok)
-    await expect(seenBy(one)).rejects.toMatchObject({ type: 'unavailable' })
+    const starter = await instance()
+    await leaver.close()
+    const those = await Promise.all([one, other, starter].map(idOf))
+    await until('all see all', async () =>
+      (await Promise.all([one, other, starter].map(seenBy))).every(
+        (seen) => ids(seen).join() === [...those].sort().join(),
+      ),
+    )
+    expect(await one.live.instances()).toHaveLength(3)
     await server.start()
-    await until('both are back', async () => (await seenBy(one).catch(() => [])).length === 2)
+    await until('Redis is back', () => [one, other, starter].every(({ live }) => live.status().redis?.ok))
+    for (const each of [one, other, starter]) expect(ids(await seenBy(each))).toEqual([...those].sort())
+  })
+
+  it('are not said to be gone where all that they share is', async () => {
+    const alone = await instance({ database: 'embedded' })
+    await until('it is seen', async () => ids(await seenBy(one)).includes(await idOf(alone)))
+    await server.kill()
+    await until('it is noticed', () => !alone.live.status().redis?.ok)
+    await expect(seenBy(alone)).rejects.toMatchObject({ type: 'unavailable' })
   })
 })
 
