@@ -15,6 +15,7 @@ export type Delivered = {
     readonly applied: number
     readonly refused: readonly { readonly server: string; readonly reason: string }[]
     readonly missing: readonly string[]
+    readonly addresses?: Readonly<Record<string, string>>
   }
   readonly sdks: {
     readonly known: number
@@ -55,6 +56,11 @@ export function isEverywhere({ servers, sdks }: Partial<Reach>, wait: string): b
   return servers.applied === servers.live && (wait === 'servers' || applied)
 }
 
+/** A server as people find it. */
+export function serverName(one: { readonly server: string; readonly address?: string | undefined }): string {
+  return oneLine(one.address === undefined ? one.server : `${one.server} (${one.address})`)
+}
+
 /** So many are named; the others are counted. */
 const NAMED = 10
 
@@ -63,6 +69,7 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
   const { servers, sdks, pollers, durability, epoch } = told
   if (servers === undefined || sdks === undefined || pollers === undefined) return [`  ${first}`]
   const times = sdks.p50Ms === undefined ? '' : ` (p50 ${sdks.p50Ms} ms, p99 ${sdks.p99Ms} ms)`
+  const named = (server: string) => serverName({ server, address: servers.addresses?.[server] })
   // What is kept in a journal has no revision yet.
   const said = durability?.startsWith('journal')
     ? `killed, and kept in the ${durability.replace('+redis', ' and in Redis')} until the database is back`
@@ -82,8 +89,8 @@ export function deliveryLines(first: string, told: Partial<Delivered>): readonly
     `  ${reached.join(' · ')}`,
     ...(servers.missing.length === 0
       ? []
-      : [`  missing   ${servers.missing.map(oneLine).join(', ')} (servers without a word)`]),
-    ...servers.refused.map(({ server, reason }) => oneLine(`  refused   ${server}: ${reason}`)),
+      : [`  missing   ${servers.missing.map(named).join(', ')} (servers without a word)`]),
+    ...servers.refused.map(({ server, reason }) => `  refused   ${named(server)}: ${oneLine(reason)}`),
   ]
 }
 

@@ -1,7 +1,7 @@
 /** `halyard delivery`: who is connected, and who of them is behind or silent. */
 import { apiOf, at } from './api.ts'
 import { type Command, type Edge, EXIT } from './command.ts'
-import { ago, appOf, count } from './delivered.ts'
+import { ago, appOf, count, serverName } from './delivered.ts'
 import { oneLine, paintFor, plural, show, table } from './output.ts'
 import { ENVIRONMENT_OPTION, environmentOf, projectOf } from './settings.ts'
 
@@ -151,7 +151,3 @@ const HOW: Readonly<Record<Process['how'], (one: Process) => string>> = {
 }
 
 const lag = ({ behind }: State): string => (behind === null ? 'another epoch' : `${count(behind)} behind`)
-
-function serverName({ server, address }: { readonly server: string; readonly address?: string }): string {
-  return oneLine(address === undefined ? server : `${server} (${address})`)
-}

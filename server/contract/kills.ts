@@ -42,6 +42,10 @@ export const delivered = {
     applied: z.int(),
     refused: z.array(z.strictObject({ server: z.string(), reason: z.string() })),
     missing: z.array(z.string()).meta({ description: 'Those that have not said that they applied it' }),
+    addresses: z
+      .record(z.string(), z.string())
+      .meta({ description: 'Of those that are missing or refuse: where they are reached, if they said so' })
+      .exactOptional(),
   }),
   sdks: z
     .strictObject({

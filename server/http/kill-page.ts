@@ -209,14 +209,18 @@ function reachedRows(report: KillReport | undefined, epoch: number): readonly Ro
     const name = `${app || 'an app'}${version === '' ? '' : `@${version}`} ${instance}`
     return text(`${name} (at ${revision}${otherEpoch(one, epoch)}, silent ${Math.round(silentMs / 1_000)} s)`)
   })
+  const named = (server: string): string => {
+    const address = servers.addresses?.[server]
+    return text(address === undefined ? server : `${server} (${address})`)
+  }
   const more = sdks.known - sdks.applied - waiting.length
   if (more > 0) waiting.push(`${more} more`)
   return [
     ['Servers', `${servers.applied} of ${servers.live}`],
     ...(servers.missing.length === 0
       ? []
-      : [['Servers without a word', servers.missing.map(text).join(', ')] as const]),
-    ...servers.refused.map(({ server, reason }) => ['Refused', text(`${server}: ${reason}`)] as const),
+      : [['Servers without a word', servers.missing.map(named).join(', ')] as const]),
+    ...servers.refused.map(({ server, reason }) => ['Refused', `${named(server)}: ${text(reason)}`] as const),
     ['SDKs that applied it', sdks.uncounted ? 'not counted' : `${sdks.applied} of ${sdks.known}${times}`],
     ...(waiting.length === 0 ? [] : [['Waiting for', waiting.join('<br>')] as const]),
     ...(pollers.known === 0

@@ -204,9 +204,7 @@ export function createLive(deps: LiveDeps): Live {
   const delivery = createDelivery({
     board: deps.accounts,
     direct: peers.accounts,
-    self: deps.self.id,
-    servers: presence.known,
-    serves: (server, environment) => presence.seen(server)?.instance.environments[environment],
+    presence,
     held: (id) => hub.environment(id)?.state,
     refusal: (id) => conditions.of(subjectOf(id)),
     store,

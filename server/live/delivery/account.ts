@@ -76,6 +76,8 @@ export type KillReport = {
     readonly refused: readonly { readonly server: string; readonly reason: string }[]
     /** Those that have not said that they applied it. */
     readonly missing: readonly string[]
+    /** Where those of both are reached, as far as they said so. */
+    readonly addresses?: Readonly<Record<string, string>>
   }
   readonly sdks: {
     readonly known: number
@@ -91,8 +93,14 @@ export type KillReport = {
   readonly pollers: PollersAccount
 }
 
-/** An instance that should be there, and the state of the environment that it said it serves, of whichever time. */
-export type KnownServer = { readonly id: string; readonly serves?: Position | undefined }
+/** An instance that should be there. */
+export type KnownServer = {
+  readonly id: string
+  /** The state of the environment that it said it serves, of whichever time. */
+  readonly serves?: Position | undefined
+  /** Where it said that it is reached. */
+  readonly address?: string | undefined
+}
 
 /** Of those who wait, this many are named. */
 export const MOST_WAITING = 1_000
@@ -110,17 +118,21 @@ export function reportOf(
   accounts: readonly ServerAccount[],
 ): KillReport {
   const said = new Map(accounts.map((account) => [account.server, account.environments[environment]]))
-  const serve = new Map(servers.map(({ id, serves }) => [id, serves]))
-  const everyone = [...new Set([...serve.keys(), ...said.keys()])]
+  const known = new Map(servers.map((server) => [server.id, server]))
+  const everyone = [...new Set([...known.keys(), ...said.keys()])]
   const refused: { server: string; reason: string }[] = []
   const missing: string[] = []
   for (const server of everyone) {
     const account = said.get(server)
     if (account?.kills[kill] !== undefined) continue
-    if ([account, serve.get(server)].some((state) => isReached(state, at))) continue
+    if ([account, known.get(server)?.serves].some((state) => isReached(state, at))) continue
     if (account?.refused !== undefined) refused.push({ server, reason: account.refused })
     else missing.push(server)
   }
+  const addresses = [...missing, ...refused.map(({ server }) => server)].flatMap((server) => {
+    const address = known.get(server)?.address
+    return address === undefined ? [] : [[server, address] as const]
+  })
   const parts = [...said.values()].flatMap((account) => account?.kills[kill] ?? [])
   const { sdks, pollers } = togetherOf(parts)
   return {
@@ -129,6 +141,7 @@ export function reportOf(
       applied: everyone.length - refused.length - missing.length,
       refused,
       missing,
+      ...(addresses.length > 0 && { addresses: Object.fromEntries(addresses) }),
     },
     sdks: { ...sdks, ...(parts.length === 0 && { uncounted: true as const }) },
     pollers,

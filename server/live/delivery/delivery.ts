@@ -7,6 +7,7 @@ import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import type { LiveMetrics } from '../metrics.ts'
 import type { Noticeboard } from '../noticeboard.ts'
+import type { Presence } from '../presence.ts'
 import type { EnvironmentAccount, KillReport, ServerAccount } from './account.ts'
 import { createExchange, type Named, TELL_AGAIN_MS } from './exchange.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
@@ -75,12 +76,7 @@ export type DeliveryDeps = {
   readonly board: Noticeboard | undefined
   /** What the others account for where they are asked directly: nothing while the board can be relied on. */
   readonly direct: Pick<Noticeboard, 'all'>
-  /** This instance's id. */
-  readonly self: string
-  /** The ids of all that are known to be there, this one among them. */
-  readonly servers: (withinMs: number) => Promise<readonly string[]>
-  /** The state of an environment that another instance said it serves, when it told of itself last. */
-  readonly serves: (server: string, environment: LogId) => Position | undefined
+  readonly presence: Pick<Presence, 'known' | 'own' | 'seen'>
   readonly held: (environment: LogId) => State | undefined
   /** Why an environment cannot be brought forward, where that is so. */
   readonly refusal: (environment: LogId) => string | undefined
@@ -106,14 +102,12 @@ const WINDOW = { least: 10, most: 2_000 }
 type Watched = { readonly roster: Roster; kills: KillWatch[] }
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
-  const { board, direct, self, servers, serves, held, refusal, store, onLoss, metrics, clock } = deps
+  const { board, direct, presence, held, refusal, store, onLoss, metrics, clock } = deps
+  const self = presence.own().id
   const environments = new Map<LogId, Watched>()
   let ticking: NodeJS.Timeout | undefined
   const exchange = createExchange({ board, direct, self, account, clock })
-  const reports = createReports({
-    ...{ self, servers, serves, held, accounts: exchange.all },
-    ...{ store, onLoss, clock },
-  })
+  const reports = createReports({ presence, held, accounts: exchange.all, store, onLoss, clock })
 
   function of(environment: LogId): Watched {
     let watched = environments.get(environment)

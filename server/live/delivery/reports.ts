@@ -3,7 +3,8 @@ import type { State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import { pause } from '../../waiting.ts'
-import { isComplete, type KillReport, reportOf, type ServerAccount } from './account.ts'
+import type { Presence } from '../presence.ts'
+import { isComplete, type KillReport, type KnownServer, reportOf, type ServerAccount } from './account.ts'
 import { READ_MS } from './exchange.ts'
 import type { Position } from './roster.ts'
 
@@ -34,12 +35,7 @@ export type Reports = {
 }
 
 export type ReportsDeps = {
-  /** This instance's id. */
-  readonly self: string
-  /** The ids of all that are known to be there, this one among them. */
-  readonly servers: (withinMs: number) => Promise<readonly string[]>
-  /** The state of an environment that another instance said it serves, when it told of itself last. */
-  readonly serves: (server: string, environment: LogId) => Position | undefined
+  readonly presence: Pick<Presence, 'known' | 'own' | 'seen'>
   readonly held: (environment: LogId) => State | undefined
   /** What all instances account for. */
   readonly accounts: (withinMs: number) => Promise<readonly ServerAccount[]>
@@ -58,7 +54,8 @@ const FOLLOWED_MS = 60_000
 const KEEP = { everyMs: 1_000, forMs: 600_000 }
 
 export function createReports(deps: ReportsDeps): Reports {
-  const { self, servers, serves, held, accounts, store, onLoss, clock } = deps
+  const { presence, held, accounts, store, onLoss, clock } = deps
+  const self = presence.own().id
   /** Kills whose report is to be kept, until it is. */
   const followed = new Map<string, Promise<void>>()
   const stopping = new AbortController()
@@ -71,19 +68,20 @@ export function createReports(deps: ReportsDeps): Reports {
     everyone?: readonly string[],
   ): Promise<KillReport> {
     const [known, said] = await Promise.all([
-      everyone ?? servers(Math.min(READ_MS, withinMs)),
+      everyone ?? presence.known(Math.min(READ_MS, withinMs)),
       accounts(Math.min(READ_MS, withinMs)),
     ])
-    const all = known.map((id) => ({
-      id,
-      serves: id === self ? held(environment) : serves(id, environment),
-    }))
+    const all = known.map((id): KnownServer => {
+      if (id === self) return { id, serves: held(environment) }
+      const { environments, address } = presence.seen(id)?.instance ?? {}
+      return { id, serves: environments?.[environment], address }
+    })
     return reportOf(environment, kill, at, all, said)
   }
 
   async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
     const until = performance.now() + timeoutMs
-    const known = await servers(Math.min(READ_MS, timeoutMs / 2))
+    const known = await presence.known(Math.min(READ_MS, timeoutMs / 2))
     let apartMs = ASK_MS.first
     for (;;) {
       const found = await report(asked, Math.max(1, until - performance.now()), known)

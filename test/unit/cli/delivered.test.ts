@@ -31,3 +31,16 @@ describe('what a kill says of those who are waited for', () => {
     )
   })
 })
+
+it('names servers that have not said a word, or refuse, with where they are reached', () => {
+  const servers = {
+    ...{ live: 4, applied: 1, missing: ['one', 'two'], refused: [{ server: 'three', reason: 'too old' }] },
+    addresses: { one: 'http://10.0.0.7:4000', three: 'http://10.0.0.9:4000' },
+  }
+  const sdks = { known: 0, applied: 0, waiting: [] }
+  const pollers = { known: 0, applied: 0, worstCaseMs: 0 }
+  expect(deliveryLines('killed at revision 115', { servers, sdks, pollers }).slice(1)).toEqual([
+    '  missing   one (http://10.0.0.7:4000), two (servers without a word)',
+    '  refused   three (http://10.0.0.9:4000): too old',
+  ])
+})

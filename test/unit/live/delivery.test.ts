@@ -8,6 +8,14 @@ import { boolean, Clock, heldEnvironment, moved, started } from './support.ts'
 const killBy = (id: string) => ({ id, by: 'anna', at: '2026-11-26T03:12:00.000Z' })
 const MANY = Array.from({ length: 60 }, (_, at) => `f${String(at).padStart(2, '0')}`)
 
+const INSTANCE = {
+  id: 'there',
+  version: '1.0.0',
+  address: 'http://10.0.0.7:4000',
+  since: 0,
+  environments: {},
+}
+
 /** How far kills have come, as an instance tells that knows of another one and shares no board with it. */
 function house() {
   let held = heldEnvironment(started(Object.fromEntries(MANY.map((flag) => [`flag/${flag}`, boolean()]))))
@@ -18,9 +26,11 @@ function house() {
   const delivery = createDelivery({
     board: undefined,
     direct: { all: async () => [] },
-    self: 'here',
-    servers: async () => (other === undefined ? ['here'] : ['here', 'there']),
-    serves: () => other,
+    presence: {
+      own: () => ({ ...INSTANCE, id: 'here' }),
+      known: async () => (other === undefined ? ['here'] : ['here', 'there']),
+      seen: () => other && { instance: { ...INSTANCE, environments: { env_1: other } }, at: 0 },
+    },
     held: () => held.state,
     refusal: () => undefined,
     store: {
@@ -99,7 +109,13 @@ describe('a kill of long ago', () => {
     const { epoch, revision } = at()
     isThere({ epoch, revision: revision - 1 })
     const report = await delivery.settled(asked('kill f00', at()), 'sdks', 30)
-    expect(report.servers).toEqual({ live: 2, applied: 1, refused: [], missing: ['there'] })
+    expect(report.servers).toEqual({
+      live: 2,
+      applied: 1,
+      refused: [],
+      missing: ['there'],
+      addresses: { there: 'http://10.0.0.7:4000' },
+    })
   })
 })
 
@@ -120,7 +136,7 @@ describe('the report of a kill', () => {
     delivery.follow(asked('kill f00', at()))
     await delivery.stop()
     expect(kept.map(({ report }) => JSON.parse(report).servers)).toEqual([
-      { live: 2, applied: 1, refused: [], missing: ['there'] },
+      { live: 2, applied: 1, refused: [], missing: ['there'], addresses: { there: 'http://10.0.0.7:4000' } },
     ])
   })
 })

@@ -30,9 +30,11 @@ function fleet(...ids: readonly string[]) {
           all: async () =>
             [...instances].flatMap(([id, delivery]) => (id === self ? [] : [delivery.account()])),
         },
-        self,
-        servers: async () => ids,
-        serves: () => undefined,
+        presence: {
+          own: () => ({ id: self, version: '1.0.0', since: 0, environments: {} }),
+          known: async () => ids,
+          seen: () => undefined,
+        },
         held: () => state,
         refusal: () => undefined,
         store: { saveKillReport: () => NEVER, killReport: async () => undefined },
