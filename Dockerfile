@@ -9,14 +9,17 @@ COPY sdk/package.json sdk/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY sdk sdk
 COPY server server
+COPY scripts/bundle-cli.mjs scripts/
 COPY migrations migrations
-RUN npx tsc -p sdk && npx tsc -p server
+RUN npx tsc -p sdk && node scripts/bundle-cli.mjs && npx tsc -p server
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-slim
-ENV NODE_ENV=production HALYARD_HOST=0.0.0.0 HALYARD_PORT=4000 HALYARD_DATA_DIR=/data
+# HALYARD_URL: for `halyard` within the container.
+ENV NODE_ENV=production HALYARD_HOST=0.0.0.0 HALYARD_PORT=4000 HALYARD_DATA_DIR=/data HALYARD_URL=http://127.0.0.1:4000
 WORKDIR /app
 RUN mkdir -p /data && chown node:node /data
+RUN ln -s /app/sdk/dist/cli/halyard.js /usr/local/bin/halyard
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/sdk/package.json sdk/

@@ -68,9 +68,11 @@ function copy(current: Stage, rest: string): void {
 
 function run(current: Stage, line: string): void {
   // The image's own users and folders at the root are the image's: here they are the stage's.
-  const shell = line.replaceAll(' /data', ` ${inside(current, '/data')}`).replace(/ && chown \S+ \S+/, '')
+  const shell = line
+    .replace(/ && chown \S+ \S+/, '')
+    .replace(/ (\/\S+)/g, (_, path: string) => ` ${inside(current, path)}`)
   const cwd = inside(current, '.')
-  mkdirSync(cwd, { recursive: true })
+  for (const folder of [cwd, inside(current, '/usr/local/bin')]) mkdirSync(folder, { recursive: true })
   const { status } = spawnSync('sh', ['-ec', shell], {
     cwd,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -136,6 +138,14 @@ async function main(): Promise<void> {
     await until('the health check', () => spawnSync(probe, parameters, { cwd, env }).status === 0)
     const { status } = await fetch(`http://127.0.0.1:${port}/health/ready`)
     if (status !== 503) throw new Error(`/health/ready answered ${status} without a database`)
+    const halyard = inside(image, '/usr/local/bin/halyard')
+    const HALYARD_URL = `http://127.0.0.1:${port}`
+    // Nobody's key is known without a database; that is the server's answer, and the command reached it.
+    const asked = spawnSync(halyard, ['delivery', '--env', 'production', '--project', 'default'], {
+      ...{ cwd, encoding: 'utf8' as const },
+      env: { ...env, HALYARD_URL, HALYARD_API_KEY: 'a-key', HOME: inside(image, '/data') },
+    })
+    if (asked.status !== 75) throw new Error(`halyard ended with ${asked.status}: ${asked.stderr}`)
   } finally {
     service.kill('SIGTERM')
   }
