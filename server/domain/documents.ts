@@ -89,6 +89,9 @@ export const flagOf = (state: State, key: FlagKey): FlagConfig | undefined => de
 export const segmentOf = (state: State, key: SegmentKey): Segment | undefined =>
   definitionOf(state, 'segment', key)
 export const killOf = (state: State, key: FlagKey): Kill | undefined => definitionOf(state, 'kill', key)
+/** The kill that is served: in the log, or accepted and not there yet. */
+export const killInForce = (state: State, key: FlagKey): Kill | undefined =>
+  killOf(state, key) ?? state.pending.get(key)?.[0]
 export const membersOf = (state: State, segment: SegmentKey, chunk: string): Members | undefined =>
   definitionOf(state, 'members', `${segment}/${chunk}`)
 export const projectOf = (state: State, key: string): ProjectDocument | undefined =>

@@ -14,7 +14,7 @@ import {
 } from '@halyard/sdk/core'
 import type { Change, Edit, EntryEdit, LogId, LogView, Moment } from './change.ts'
 import { absentFlag } from './current-configuration.ts'
-import { asJson, entriesOf, killOf, lockedLog } from './documents.ts'
+import { asJson, entriesOf, killInForce, killOf, lockedLog } from './documents.ts'
 import { quote, quoteSome } from './faults.ts'
 import { asText } from './json-text.ts'
 import { segmentOfChunk } from './member-chunks.ts'
@@ -108,13 +108,11 @@ type Taken = {
 }
 
 function taken(state: State, flag: FlagKey, current: Entry, input: KillInput, moment: Moment): Taken {
-  const logged = killOf(state, flag)
-  const pending = state.pending.get(flag) ?? []
-  const own = pending.find(({ id }) => id === input.ids?.(flag))
+  const own = state.pending.get(flag)?.find(({ id }) => id === input.ids?.(flag))
   // This very kill was accepted while the database was slow, and is in effect: it is written now, or never.
-  const late = own && withKill(logged, own)
+  const late = own && withKill(killOf(state, flag), own)
   if (late !== undefined) return { flag, current, kill: late, already: false }
-  const first = logged ?? pending[0]
+  const first = killInForce(state, flag)
   if (first !== undefined) return { flag, current, kill: first, already: true }
   const comment = input.comment ?? moment.comment
   const kill: Kill = {

@@ -1,13 +1,14 @@
 /** Documents of the logs as the management API shows them: with their stamp, without what is inside alone. */
-import { type Entry, entryOf, type FlagConfig, type Json, type Kill, type Segment } from '@halyard/sdk/core'
+import type { Entry, FlagConfig, Json, Segment } from '@halyard/sdk/core'
 import { HALYARD } from '../domain/change.ts'
-import type {
-  ApiKeyDocument,
-  EnvironmentDocument,
-  Identity,
-  KeyDocument,
-  ProjectDocument,
-  SdkKeyDocument,
+import {
+  type ApiKeyDocument,
+  type EnvironmentDocument,
+  type Identity,
+  type KeyDocument,
+  killInForce,
+  type ProjectDocument,
+  type SdkKeyDocument,
 } from '../domain/documents.ts'
 import { countMembers } from '../domain/member-chunks.ts'
 import type { Held } from '../live/live.ts'
@@ -57,7 +58,7 @@ export const showFlag: Show = (_, definition) => {
 export const showConfiguration: Show = (key, definition, held) => ({
   key,
   ...(definition as unknown as FlagConfig),
-  kill: killOf(held, key),
+  kill: killInForce(held.state, key) ?? null,
 })
 
 export const showSegment: Show = (key, definition, held) => ({
@@ -80,12 +81,6 @@ export const showSdkKey: Show = (_, definition) => {
 export const showApiKey: Show = (_, definition) => {
   const document = definition as unknown as ApiKeyDocument
   return showKey(document, { grants: document.grants })
-}
-
-/** The kill of a flag: in the log, or accepted and not there yet. */
-export function killOf(held: Held, flag: string): Kill | null {
-  const kill = entryOf(held.state, 'kill', flag)?.definition as unknown as Kill | undefined
-  return kill ?? held.state.pending.get(flag)?.[0] ?? null
 }
 
 const asItIs: Show = (_, definition) => definition as object

@@ -13,7 +13,7 @@ import {
   putTargets,
   setEnabled,
 } from '../../domain/configurations.ts'
-import { asJson, identityOf } from '../../domain/documents.ts'
+import { asJson, identityOf, killInForce } from '../../domain/documents.ts'
 import { etagOf } from '../../domain/expectations.ts'
 import { tellArchived } from '../archived.ts'
 import type { Call, Handlers, Manager, World } from '../call.ts'
@@ -21,7 +21,7 @@ import { findEnvironment, heldLog, keysOf } from '../find.ts'
 import { allows } from '../grants.ts'
 import { chooseFields, pageOf, sortedKeys } from '../listing.ts'
 import { unknownKey } from '../problems.ts'
-import { killOf, type Stamp, showConfiguration, shownEntry } from '../shown.ts'
+import { type Stamp, showConfiguration, shownEntry } from '../shown.ts'
 import { staleness } from '../staleness.ts'
 import { agreeOnKey, commit, type Target, writtenDocument } from '../write.ts'
 import { flagFilter } from './flags.ts'
@@ -101,7 +101,7 @@ export const configurationHandlers: Handlers<
     const entry = entryOf(held.state, 'flag', params.flag)
     if (entry === undefined) throw unknownKey('flag-not-found', 'flag', params.flag, keysOf(held, 'flag'))
     if (!readsAll(manager, params)) {
-      return { status: 200, body: { key: params.flag, kill: killOf(held, params.flag) } }
+      return { status: 200, body: { key: params.flag, kill: killInForce(held.state, params.flag) ?? null } }
     }
     const body = shownEntry(showConfiguration, held, params.flag, entry)
     return { status: 200, body, etag: etagOf(body as Stamp) }
