@@ -23,17 +23,22 @@ export function storeBoard(
   }
 }
 
-/** How long a board is waited for while another has answered, and after it was late, milliseconds. */
+/** How long a board is waited for before, or while, the other one serves, and after it was late, milliseconds. */
 const WAIT = { most: 250, late: 50 }
 
 /**
- * Two boards as one: notes go to the first, and to the second where the first fails; they are read from both, since
+ * Two boards as one: notes go to the first, and to the second where the first fails or is late; they are read from both, since
  * another instance may reach only one of them. What the first has comes last: it is the newer, unless it fails now.
  */
 export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboard {
-  const [ofFirst, ofSecond] = [patience(WAIT.most, WAIT.late), patience(WAIT.most, WAIT.late)]
+  const patient = () => patience(WAIT.most, WAIT.late)
+  const [putFirst, ofFirst, ofSecond] = [patient(), patient(), patient()]
   return {
-    put: (name, text, forMs) => first.put(name, text, forMs).catch(() => second.put(name, text, forMs)),
+    async put(name, text, forMs) {
+      const putting = first.put(name, text, forMs).then(() => true)
+      if (await putFirst(putting)) return
+      await second.put(name, text, forMs).catch(() => putting)
+    },
     async all() {
       const reads = [first.all(), second.all()] as const
       const found = await Promise.all([ofFirst(reads[0]), ofSecond(reads[1])])

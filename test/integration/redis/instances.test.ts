@@ -105,7 +105,11 @@ describe.runIf(canStartRedis())('instances', () => {
         (seen) => ids(seen).join() === [...those].sort().join(),
       ),
     )
-    expect(await one.live.instances()).toHaveLength(3)
+    for (const flag of ['b', 'c', 'd']) {
+      await one.ask('POST', '/api/v1/projects/default/flags', { body: { key: flag, type: 'boolean' } })
+      const { status, body } = await other.ask('PUT', `${DEVELOPMENT}/flags/${flag}/kill?timeout=2s`)
+      expect([status, body.servers]).toEqual([200, { live: 3, applied: 3, refused: [], missing: [] }])
+    }
     await server.start()
     await until('Redis is back', () => [one, other, starter].every(({ live }) => live.status().redis?.ok))
     for (const each of [one, other, starter]) expect(ids(await seenBy(each))).toEqual([...those].sort())
