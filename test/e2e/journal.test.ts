@@ -78,6 +78,14 @@ describe.skipIf(!canStartPostgres() || !canStartRedis())('a kill in a burning bu
     one = await one.again({ until: 'live' })
     await until('it serves from its disk, killed', async () => (await evaluated(one)) === false)
 
+    const again = await rest(one.url, one.adminKey).ask<{ servers: object; sdks: object }>(
+      'PUT',
+      `${FLAG}/kill`,
+    )
+    // It found the kill in its journal: it serves it, and says of no app that it counted it.
+    expect(again.body).toMatchObject({ already: true, servers: { missing: [] } })
+    expect(again.body.servers).toMatchObject({ applied: expect.toSatisfy((count) => count >= 1) })
+
     await postgres.start()
     const changes = await until('it is in the log', async () => {
       const answer = await api.ask<{ items: Change[] }>(

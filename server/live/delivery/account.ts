@@ -61,11 +61,15 @@ export type EnvironmentAccount = Position & {
   readonly refused?: string
   /** By the kill's id. */
   readonly kills: Readonly<Record<string, { readonly sdks: SdksAccount; readonly pollers: PollersSaid }>>
+  /** Kills that it serves and counts nobody for, since it found them when it started: ids of those without a revision. */
+  readonly found?: readonly string[]
 }
 
 export type ServerAccount = {
   readonly server: string
   readonly environments: Readonly<Record<LogId, EnvironmentAccount>>
+  /** When it said so, by its own clock, epoch milliseconds. An instance of an older version does not say it. */
+  readonly at?: number
 }
 
 export type KillReport = {
@@ -124,7 +128,7 @@ export function reportOf(
   const missing: string[] = []
   for (const server of everyone) {
     const account = said.get(server)
-    if (account?.kills[kill] !== undefined) continue
+    if (account?.kills[kill] !== undefined || account?.found?.includes(kill)) continue
     if ([account, known.get(server)?.serves].some((state) => isReached(state, at))) continue
     if (account?.refused !== undefined) refused.push({ server, reason: account.refused })
     else missing.push(server)
@@ -154,7 +158,11 @@ export function readAccount(text: string): ServerAccount | undefined {
     const told: unknown = JSON.parse(text)
     if (!isObject(told) || typeof told.server !== 'string' || !isObject(told.environments)) return undefined
     const whole = Object.values(told.environments).every(
-      (said) => isObject(said) && isObject(said.kills) && Object.values(said.kills).every(isKillAccount),
+      (said) =>
+        isObject(said) &&
+        isObject(said.kills) &&
+        Object.values(said.kills).every(isKillAccount) &&
+        (said.found === undefined || Array.isArray(said.found)),
     )
     return whole ? (told as ServerAccount) : undefined
   } catch {

@@ -88,7 +88,7 @@ export type DeliveryDeps = {
   readonly clock: { now(): number }
 }
 
-/** A kill is watched for so long, milliseconds; so many of an environment, the newest. */
+/** A kill is watched for so long, milliseconds; so many of an environment, the newest, and as many that a start found. */
 const WATCHED_MS = 600_000
 const MOST_WATCHED = 50
 /** Of those that come together, the first: so many stand for all. */
@@ -106,7 +106,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   const self = presence.own().id
   const environments = new Map<LogId, Watched>()
   let ticking: NodeJS.Timeout | undefined
-  const exchange = createExchange({ board, direct, self, account, clock })
+  const exchange = createExchange({ board, direct, presence, account, clock })
   const reports = createReports({ presence, held, accounts: exchange.all, store, onLoss, clock })
 
   function of(environment: LogId): Watched {
@@ -141,19 +141,22 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     const now = clock.now()
     const accounts = [...environments].flatMap(([environment, { roster, kills }]) => {
       const state = held(environment)
-      if (kills.length === 0 || state === undefined) return []
+      if (state === undefined) return []
+      const found = foundIn(state, kills)
+      if (kills.length === 0 && found.length === 0) return []
       const reason = refusal(environment)
       const said: EnvironmentAccount = {
         epoch: state.epoch,
         revision: state.revision,
         ...(reason !== undefined && { refused: reason }),
+        ...(found.length > 0 && { found }),
         kills: Object.fromEntries(
           kills.map((watch) => [watch.kill, watch.account(roster, now, named.get(watch.kill))]),
         ),
       }
       return [[environment, said] as const]
     })
-    return { server: self, environments: Object.fromEntries(accounts) }
+    return { server: self, at: now, environments: Object.fromEntries(accounts) }
   }
 
   function tick(): void {
@@ -164,6 +167,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       watched.roster.prune(now, (follower) => watched.kills.some((watch) => watch.awaits(follower)))
       any ||= watched.kills.length > 0
     }
+    for (const environment of environments.keys()) any ||= (held(environment)?.pending.size ?? 0) > 0
     if (any) exchange.look('now')
   }
 
@@ -207,7 +211,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     },
     changed({ environment, after, before, delta, exposed }) {
       const ids = newKills(after, before, delta)
-      const watched = ids.length > 0 ? of(environment) : environments.get(environment)
+      // What is pending at a start is not new, and is accounted for all the same.
+      const tells = ids.length > 0 || after.pending.size > 0
+      const watched = tells ? of(environment) : environments.get(environment)
       if (watched === undefined) return
       const pages = ids.length > 0 && exposed()
       const watches = new Map(watched.kills.map((watch) => [watch.kill, watch]))
@@ -219,7 +225,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         if (at !== undefined && known?.promised) follow({ environment, kill: id, at })
       }
       watched.kills = [...watched.kills, ...fresh].slice(-MOST_WATCHED)
-      if (watched.kills.length === 0) return
+      if (watched.kills.length === 0 && !tells) return
       exchange.tell()
       if (ids.length > 0) exchange.look('soon')
     },
@@ -257,4 +263,15 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       await Promise.all([exchange.stop(), reports.stop()])
     },
   }
+}
+
+/** Of kills without a revision those that nobody is counted for, the newest first, and of a group the first flag's. */
+function foundIn({ pending }: State, watched: readonly KillWatch[]): readonly string[] {
+  const counted = new Set(watched.map(({ kill }) => kill))
+  return [...pending]
+    .flatMap(([flag, kills]) => kills.map(({ id, at }) => ({ flag, id, at })))
+    .filter(({ id }) => !counted.has(id))
+    .sort((a, b) => Date.parse(b.at) - Date.parse(a.at) || (a.flag < b.flag ? -1 : 1))
+    .slice(0, MOST_WATCHED)
+    .map(({ id }) => id)
 }

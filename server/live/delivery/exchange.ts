@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inTime, patience } from '../in-time.ts'
 import type { Noticeboard } from '../noticeboard.ts'
+import type { Presence } from '../presence.ts'
 import { readAccount, type ServerAccount } from './account.ts'
 
 /** Whom other instances count for a kill, or have let go of, by the kill's id. */
@@ -17,7 +18,7 @@ export type Exchange = {
   look(when: 'now' | 'soon'): void
   /** What this instance accounts for now. */
   own(): ServerAccount
-  /** That, and what the others said as far as it comes in time; beyond that, what they said last. */
+  /** That, and what the others said as far as it comes in time; beyond that, what they said last, unless they have ended. */
   all(withinMs: number): Promise<readonly ServerAccount[]>
   stop(): Promise<void>
 }
@@ -27,12 +28,13 @@ export type ExchangeDeps = {
   readonly board: Noticeboard | undefined
   /** What the others account for where they are asked directly: nothing while the board can be relied on. */
   readonly direct: Pick<Noticeboard, 'all'>
-  /** This instance's id. */
-  readonly self: string
+  readonly presence: Pick<Presence, 'own' | 'seen'>
   readonly account: (named: Named) => ServerAccount
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
 }
+
+type Heard = { readonly account: ServerAccount; readonly at: number; readonly onBoard: boolean }
 
 /** From one telling to the next while there is something new, milliseconds. */
 const TELL_MS = 25
@@ -46,15 +48,16 @@ export const READ_MS = 500
 /** The same, of the board alone, and after it was late, milliseconds. */
 const WAIT = { most: READ_MS, late: 50 }
 
-export function createExchange({ board, direct, self, account, clock }: ExchangeDeps): Exchange {
+export function createExchange({ board, direct, presence, account, clock }: ExchangeDeps): Exchange {
+  const self = presence.own().id
   const soon = patience(WAIT.most, WAIT.late)
   let news = false
   let telling: Promise<void> | undefined
   let looking: NodeJS.Timeout | undefined
   let stopped = false
   let named: Named = new Map()
-  let heard: readonly ServerAccount[] = []
-  let heardAt = 0
+  /** What each of the others said last, by its own clock, and when and where that was heard. */
+  const heard = new Map<string, Heard>()
 
   const own = (): ServerAccount => account(named)
 
@@ -79,18 +82,28 @@ export function createExchange({ board, direct, self, account, clock }: Exchange
   }
 
   async function all(withinMs: number): Promise<readonly ServerAccount[]> {
-    const others = (texts: readonly string[] = []) =>
-      texts.flatMap((text) => readAccount(text) ?? []).filter(({ server }) => server !== self)
     const reading = board && soon(board.all(), withinMs)
     const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
-    if (shared !== undefined) {
-      heard = others(shared)
-      heardAt = clock.now()
+    const now = clock.now()
+    const speaking = new Set<string>()
+    const hear = (texts: readonly string[] = [], onBoard: boolean): void => {
+      for (const account of texts.flatMap((text) => readAccount(text) ?? [])) {
+        const { server, at = 0 } = account
+        if (server === self) continue
+        speaking.add(server)
+        if (at >= (heard.get(server)?.account.at ?? 0)) heard.set(server, { account, at: now, onBoard })
+      }
     }
-    // Of two accounts of one instance the last counts.
-    const found = [...(clock.now() - heardAt < TOLD_FOR_MS ? heard : []), ...others(said)]
-    named = namedBy(found)
-    return [own(), ...found]
+    hear(shared, true)
+    hear(said, false)
+    for (const [server, { at, onBoard }] of heard) {
+      const takenDown = onBoard && shared !== undefined
+      const gone = !speaking.has(server) && (takenDown || presence.seen(server) === undefined)
+      if (gone || now - at >= TOLD_FOR_MS) heard.delete(server)
+    }
+    const others = [...heard.values()].map(({ account }) => account)
+    named = namedBy(others)
+    return [own(), ...others]
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { Json } from '@halyard/sdk/core'
 import { withPending } from '@halyard/sdk/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { readAccount, type ServerAccount } from '../../../server/live/delivery/account.ts'
 import { createDelivery } from '../../../server/live/delivery/delivery.ts'
 import type { HeldEnvironment } from '../../../server/live/held-log.ts'
 import { boolean, Clock, heldEnvironment, moved, started } from './support.ts'
@@ -23,9 +24,10 @@ function house() {
   let other: { epoch: number; revision: number } | undefined
   const kept: { kill: string; report: string }[] = []
   const losses: unknown[] = []
+  let said: readonly ServerAccount[] = []
   const delivery = createDelivery({
     board: undefined,
-    direct: { all: async () => [] },
+    direct: { all: async () => said.map((account) => JSON.stringify(account)) },
     presence: {
       own: () => ({ ...INSTANCE, id: 'here' }),
       known: async () => (other === undefined ? ['here'] : ['here', 'there']),
@@ -69,7 +71,16 @@ function house() {
     fails(times: number) {
       failures = times
     },
-    isThere(serves: { epoch: number; revision: number }) {
+    starts(flags: readonly string[]) {
+      const pending = Object.fromEntries(flags.map((flag) => [flag, [killBy(`kill ${flag}`)]]))
+      held = heldEnvironment(withPending(held.state, pending, []))
+      const change = { environment: 'env_1', after: held.state, before: undefined, delta: undefined }
+      delivery.changed({ ...change, exposed: () => true })
+    },
+    says(...accounts: readonly ServerAccount[]) {
+      said = accounts
+    },
+    isThere(serves: { epoch: number; revision: number } | undefined) {
       other = serves
     },
   }
@@ -117,6 +128,62 @@ describe('a kill of long ago', () => {
       addresses: { there: 'http://10.0.0.7:4000' },
     })
   })
+})
+
+describe('kills without a revision that a start found', () => {
+  it('are served here, and no app is said to be counted for them', async () => {
+    const { delivery, asked, starts } = house()
+    starts(MANY)
+    const report = await delivery.settled(asked('kill f00'), 'sdks', 30)
+    expect(report.servers).toEqual({ live: 1, applied: 1, refused: [], missing: [] })
+    expect(report.sdks).toMatchObject({ known: 0, applied: 0, uncounted: true })
+    expect(readAccount(delivery.account())?.environments.env_1?.found).toHaveLength(50)
+  })
+
+  it('are served by whoever says that it found them', async () => {
+    const { delivery, asked, at, starts, isThere, says } = house()
+    starts(['f00'])
+    isThere(at())
+    const missing = await delivery.settled(asked('kill f00'), 'servers', 30)
+    expect(missing.servers).toMatchObject({ live: 2, applied: 1, missing: ['there'] })
+    says({ server: 'there', environments: { env_1: { ...at(), kills: {}, found: ['kill f00'] } } })
+    const found = await delivery.settled(asked('kill f00'), 'servers', 1_000)
+    expect(found.servers).toMatchObject({ live: 2, applied: 2, missing: [] })
+  })
+})
+
+it('takes of two accounts of an instance the one that it gave last, wherever that stands', async () => {
+  const { delivery, at, asked, killed, isThere, says } = house()
+  killed(['f00'])
+  isThere({ epoch: 1, revision: 0 })
+  const none = { known: 0, applied: 0 }
+  const sdks = { ...none, waiting: [], latencies: {}, arrived: [], moved: [], closed: [] }
+  const kills = { 'kill f00': { sdks, pollers: { ...none, worstCaseMs: 0 } } }
+  const [older, newer] = [
+    { server: 'there', at: 1, environments: { env_1: { ...at(), kills: {} } } },
+    { server: 'there', at: 2, environments: { env_1: { ...at(), kills } } },
+  ]
+  for (const accounts of [
+    [older, newer],
+    [newer, older],
+  ]) {
+    says(...accounts)
+    const { servers } = await delivery.settled(asked('kill f00', at()), 'servers', 30)
+    expect(servers).toMatchObject({ live: 2, applied: 2 })
+  }
+})
+
+it('goes by what an instance said before where it does not answer in time, unless it has ended', async () => {
+  const { delivery, at, asked, starts, isThere, says } = house()
+  starts(['f00'])
+  isThere(at())
+  says({ server: 'there', environments: { env_1: { ...at(), kills: {}, found: ['kill f00'] } } })
+  const serversNow = async () => (await delivery.settled(asked('kill f00'), 'sdks', 5)).servers
+  expect(await serversNow()).toMatchObject({ live: 2, applied: 2 })
+  says()
+  expect(await serversNow()).toMatchObject({ live: 2, applied: 2 })
+  isThere(undefined)
+  expect(await serversNow()).toMatchObject({ live: 1, applied: 1 })
 })
 
 describe('the report of a kill', () => {
