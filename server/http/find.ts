@@ -1,7 +1,8 @@
 /** Finds what an address names in the held states, or throws the problem that says what is missing. */
 import { type Entry, entryOf } from '@halyard/sdk/core'
-import type { LogId } from '../domain/change.ts'
+import { type LogId, SYSTEM } from '../domain/change.ts'
 import { Problem, type ProblemType } from '../domain/problem.ts'
+import { inTime } from '../live/in-time.ts'
 import type { Environment, Held, Live, Project } from '../live/live.ts'
 import type { Manager } from './call.ts'
 import { allowsPart } from './grants.ts'
@@ -54,6 +55,28 @@ export function visibleEnvironments(
   return live
     .environments(project)
     .filter(({ key }) => allowsPart(grants, 'read', { project: project.key, environment: key }))
+}
+
+/** How long a kill that names what is not held waits for a look whether it is new, milliseconds. */
+const LOOK_MS = 500
+
+/**
+ * What `find` finds for a kill in that project, once the database was asked where it is not held here: it may be new.
+ * @throws Problem `unavailable` where the database does not say, in place of one that something is not there
+ */
+export async function findForKill<T>(live: Live, project: string, find: () => T): Promise<T> {
+  try {
+    return find()
+  } catch (cause) {
+    if (!(cause instanceof Problem) || !cause.type.endsWith('-not-found')) throw cause
+    const looking = live.catchUp(live.project(project)?.id ?? SYSTEM).then(() => true)
+    if (await inTime(looking, LOOK_MS)) return find()
+    throw new Problem(
+      'unavailable',
+      `The database does not answer, and this instance has not heard of it: ${cause.message}`,
+      { ...cause.details, retryAfter: 1, cause },
+    )
+  }
 }
 
 /** A log as held. It may be missing for a moment after another instance opened it. */

@@ -11,7 +11,7 @@ import type { Environment, Live } from '../../live/live.ts'
 import type { Provenance } from '../../store/store.ts'
 import { tellArchived } from '../archived.ts'
 import type { Call, Handlers, Manager, World } from '../call.ts'
-import { findEnvironment, heldLog } from '../find.ts'
+import { findEnvironment, findForKill, heldLog } from '../find.ts'
 import { allows } from '../grants.ts'
 import { type KillCaller, killAndTell } from '../killing.ts'
 import type { Pieces } from '../pieces.ts'
@@ -30,7 +30,9 @@ type At = { readonly project: string; readonly env: string; readonly flag: strin
 export async function killFlag(call: KillCaller & { readonly params: At }, world: World) {
   const { live } = world
   const { flag } = call.params
-  const environment = findEnvironment(live, call.manager, call.params)
+  const environment = await findForKill(live, call.params.project, () =>
+    findEnvironment(live, call.manager, call.params),
+  )
   const { status, result, told } = await killAndTell(world, call, {
     environment,
     edit: (ids) => kill(environment.id, flag, { comment: call.comment, ids }),
@@ -48,8 +50,11 @@ export async function killGroup(
   world: World,
 ) {
   const { body, comment } = call
-  const environment = findEnvironment(world.live, call.manager, call.params)
-  const flags = 'tag' in body ? taggedFlags(world.live, environment, body.tag) : 'all'
+  const { live } = world
+  const { environment, flags } = await findForKill(live, call.params.project, () => {
+    const environment = findEnvironment(live, call.manager, call.params)
+    return { environment, flags: 'tag' in body ? taggedFlags(live, environment, body.tag) : ('all' as const) }
+  })
   if (body.expect === undefined && !call.dryRun) {
     const message = 'Say how many flags that is, so that no other is killed: a dry run tells.'
     throw new Problem('invalid-request', message, { errors: [{ pointer: '/expect', message }] })

@@ -257,6 +257,10 @@ describe.each(['Redis', 'nothing'] as const)('kills without a database, with %s 
     expect([status, body.type]).toEqual([503, expect.stringContaining('unavailable')])
     const unknown = await first().ask('PUT', `${ENVIRONMENT}/flags/nobody-knows/kill`)
     expect([unknown.status, unknown.body.detail]).toEqual([503, expect.stringContaining('nobody-knows')])
+    const tagged = await first().ask('POST', `${ENVIRONMENT}/kills`, { body: { tag: 'no-such', expect: 1 } })
+    expect([tagged.status, tagged.body.detail]).toEqual([503, expect.stringContaining('no-such')])
+    const nowhere = await first().ask('PUT', `${PROJECT}/environments/nowhere/flags/${flag}/kill`)
+    expect([nowhere.status, nowhere.body.detail]).toEqual([503, expect.stringContaining('nowhere')])
     await postgres.giveBack()
   })
 
