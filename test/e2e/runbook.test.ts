@@ -60,6 +60,7 @@ describe('the runbook', () => {
       ['checkout', ['payments']],
       ['express-checkout', ['payments']],
       ['refunds', []],
+      ['halyard-drill', []],
     ] as const) {
       await ask('POST', 'flags', { key, type: 'boolean', tags, fallthrough: { variant: 'on' } })
       await ask('POST', `environments/production/flags/${key}/enable`)
@@ -82,8 +83,8 @@ describe('the runbook', () => {
       await until('its stream works', async () => (await app.ask()).connected)
       apps.set(instance, app)
     }
-    const editor = { name: 'night shift', grants: [{ role: 'editor' }] }
-    const { secret: nightShift } = await call('POST', '/api/v1/api-keys', editor)
+    const grants = [{ role: 'viewer' }, { role: 'killer' }]
+    const { secret: nightShift } = await call('POST', '/api/v1/api-keys', { name: 'night shift', grants })
     const folder = all.freshFolder()
     const bin = join(folder, 'bin')
     mkdirSync(bin)

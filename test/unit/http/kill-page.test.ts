@@ -43,12 +43,7 @@ describe('the page of a killed flag', () => {
     const refused = [{ server: 'three', reason: 'too <old>' }]
     const addresses = { one: 'http://10.0.0.7:4000', three: 'http://<9>' }
     const page = pageOf([], { live: 4, applied: 1, missing: ['one', 'two'], refused, addresses })
-    for (const said of [
-      'one (http://10.0.0.7:4000)',
-      'two',
-      'three (http://&lt;9&gt;)',
-      'too &lt;old&gt;',
-    ])
+    for (const said of ['one (http://10.0.0.7:4000)', 'two', 'three (http://&lt;9&gt;)', 'too &lt;old&gt;'])
       expect(page).toContain(`<bdi>${said}</bdi>`)
   })
 })
