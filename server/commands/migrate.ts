@@ -3,7 +3,7 @@
  * for those who run migrations as a step of their own.
  */
 import { Problem } from '../domain/problem.ts'
-import { isLost } from '../store/faults.ts'
+import { isLost, misdirectionOf } from '../store/faults.ts'
 import { migrate } from '../store/postgres.ts'
 import { type Command, configOf, EXIT, reasonOf } from './command.ts'
 import { inWords } from './on-database.ts'
@@ -15,12 +15,13 @@ export const migrateCommand: Command = {
   },
   notes: 'A start does the same. Of several at once, one migrates and the others find it done.',
   async run(edge, { flags }) {
-    const { database } = configOf(edge)
+    const config = configOf(edge)
+    const { database } = config
     if (database === 'embedded') {
       edge.say('The embedded database migrates itself at the start: nothing to do.')
       return EXIT.done
     }
-    const applied = await inWords(() =>
+    const applied = await inWords(config, () =>
       migrate(database).catch((cause: unknown) => {
         if (flags.has('unless-away') && isAway(cause)) return cause
         throw cause
@@ -37,4 +38,7 @@ export const migrateCommand: Command = {
 
 /** Nobody answers. Who answers, and lets this wait or refuses it, has a schema that is not migrated. */
 const isAway = (cause: unknown): cause is Problem =>
-  cause instanceof Problem && cause.type === 'unavailable' && isLost(cause.cause)
+  cause instanceof Problem &&
+  cause.type === 'unavailable' &&
+  isLost(cause.cause) &&
+  misdirectionOf(cause.cause) === undefined

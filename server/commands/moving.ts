@@ -58,7 +58,7 @@ export const restoreCommand: Command = {
   ].join('\n'),
   async run(edge, { operands: [file = PIPE] }) {
     const config = configOf(edge)
-    const restored = await inWords(() =>
+    const restored = await inWords(config, () =>
       fillDatabase(config, (db) => restoreFrom(db, unpacked(file === PIPE ? edge.input : file))),
     )
     const { version, at } = restored.header
@@ -88,7 +88,11 @@ export const moveCommand: Command = {
           )
         }
         const lines = backupOf(source, { version: VERSION, at: Date.now() })
-        return fillDatabase(target, (db) => restoreFrom(db, Readable.from(lines)))
+        return inWords(
+          target,
+          () => fillDatabase(target, (db) => restoreFrom(db, Readable.from(lines))),
+          '--to',
+        )
       }),
     )
     edge.say(`Moved ${whatOf(restored.rows)}.${migratedIn(restored)}`)

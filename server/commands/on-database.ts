@@ -8,14 +8,14 @@ import { type Config, ConfigError } from '../config.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Database, silent } from '../store/database.ts'
 import { EmbeddedExistsError, folderOf } from '../store/embedded.ts'
-import { sqlState } from '../store/faults.ts'
+import { misdirectionOf, sqlState } from '../store/faults.ts'
 import { FolderInUseError } from '../store/folder-lock.ts'
 import { BackupError } from '../store/moving/format.ts'
 import { EXIT, Refusal, reasonOf } from './command.ts'
 
 /** Works on the database that the service would open. It must be there: nothing is made and nothing is migrated. */
 export async function onDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
-  return inWords(async () => {
+  return inWords(config, async () => {
     if (config.database === 'embedded' && !existsSync(folderOf(config.dataDir))) {
       throw new Refusal(
         `${config.dataDir} has no embedded database: set HALYARD_DATA_DIR, or DATABASE_URL.`,
@@ -27,16 +27,37 @@ export async function onDatabase<T>(config: Config, work: (database: Database) =
   })
 }
 
-/** Whatever the work fails with, as a refusal. */
-export async function inWords<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * Whatever the work fails with, as a refusal.
+ * @param config of the database that it works on
+ * @param setting where the database's URL was given
+ */
+export async function inWords<T>(
+  { database }: Pick<Config, 'database'>,
+  work: () => Promise<T>,
+  setting = 'DATABASE_URL',
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw refusalOf(error)
+    throw refusalOf(error, database, setting)
   }
 }
 
-function refusalOf(error: unknown): Error {
+/** A URL that leads nowhere, in words: what is wrong and what to look at; undefined where that is not what failed. */
+export function misdirected(error: unknown, database: string, setting = 'DATABASE_URL'): string | undefined {
+  const driver = error instanceof Problem ? error.cause : undefined
+  const misdirection = misdirectionOf(driver)
+  if (misdirection === undefined) return undefined
+  const { protocol, username, host, pathname } = new URL(database)
+  // Never the password, nor what stands behind the question mark: it may be there, too.
+  const shown = `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`
+  return misdirection === 'login'
+    ? `Postgres does not let the user of ${setting} in (${reasonOf(driver)}): check the user and the password in it (${shown}), and that pg_hba.conf lets it in from here.`
+    : `The database that ${setting} names does not exist (${reasonOf(driver)}): check its name (${shown}), or create it.`
+}
+
+function refusalOf(error: unknown, database: string, setting: string): Error {
   if (error instanceof Refusal || error instanceof ConfigError) return error
   if (error instanceof FolderInUseError) {
     const text = `${error.message} The embedded database has one process at a time: stop the service first.`
@@ -49,6 +70,8 @@ function refusalOf(error: unknown): Error {
       EXIT.usage,
     )
   }
+  const astray = misdirected(error, database, setting)
+  if (astray !== undefined) return new Refusal(astray, EXIT.config)
   if (error instanceof Problem && error.type === 'unavailable')
     return new Refusal(reasonOf(error), EXIT.unavailable)
   // Of files: their messages name the file.

@@ -2,6 +2,8 @@
 import { pino } from 'pino'
 import { compose, type Service } from '../compose.ts'
 import { keepAdminKey } from '../data-folder.ts'
+import { Problem } from '../domain/problem.ts'
+import { misdirectionOf } from '../store/faults.ts'
 import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
 
 /** From a signal to the end, milliseconds; and, where the pause before a drain is long, from that pause's end. */
@@ -18,7 +20,10 @@ export const startCommand: Command = {
   summary: 'start the service',
   async run(edge) {
     const config = configOf(edge)
-    const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }))
+    const log = pino(
+      { level: config.logLevel, base: null, serializers: { err: errorInLog } },
+      pino.destination({ dest: 2, sync: false }),
+    )
     const service = await compose(config, log)
     const address = await service.http
       .listen({ host: config.host, port: config.port, backlog: BACKLOG })
@@ -40,6 +45,13 @@ export const startCommand: Command = {
     })
     return Promise.race([stopped, ready])
   },
+}
+
+/** An outage, or a URL that leads nowhere, is no bug: where it was noticed tells nobody anything, and hides what it says. */
+function errorInLog(error: Error): object {
+  const foreseen =
+    error instanceof Problem ? error.type === 'unavailable' : misdirectionOf(error) !== undefined
+  return foreseen ? { type: error.name, message: reasonOf(error) } : pino.stdSerializers.err(error)
 }
 
 async function stop(service: Service, signal: NodeJS.Signals, pauseMs: number): Promise<number> {

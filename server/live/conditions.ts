@@ -2,6 +2,8 @@
  * What is wrong right now, by subject. Each change of a condition is logged once, with its cause; a failure that
  * repeats says nothing new. Hides how changes are told apart.
  */
+import { Problem } from '../domain/problem.ts'
+
 export type Log = {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
@@ -24,7 +26,8 @@ export function createConditions(log: Log): Conditions {
       const reason = `${message}: ${reasonOf(cause)}`
       if (reasons.get(subject) === reason) return
       reasons.set(subject, reason)
-      log.error({ subject, err: cause }, message)
+      // A problem's is a sentence for people, and says what to do.
+      log.error({ subject, err: cause }, cause instanceof Problem ? reason : message)
     },
     clear(subject) {
       if (reasons.delete(subject)) log.info({ subject }, `${subject} works again`)

@@ -27,8 +27,33 @@ export function isLost(driver: unknown): boolean {
   return state === undefined || /^(08|57P|25P03)/.test(state)
 }
 
+/**
+ * What only whoever wrote the database's URL can mend, however often it is tried: `login`, its user is not let in;
+ * `database`, the one that it names does not exist. Undefined for every other failure.
+ */
+export type Misdirection = 'login' | 'database'
+export function misdirectionOf(driver: unknown): Misdirection | undefined {
+  const state = sqlState(driver)
+  if (state === '3D000') return 'database'
+  // The client itself refuses to go on without a password that it is asked for.
+  const unasked = driver instanceof Error && /^SASL: .*client password/.test(driver.message)
+  return unasked || state?.startsWith('28') ? 'login' : undefined
+}
+
 type Meaning = { readonly detail: string; readonly retryAfter: number }
 
+const MISDIRECTIONS: Readonly<Record<Misdirection, Meaning>> = {
+  login: {
+    detail:
+      'The database does not let the service in: its operator should check the user and the password of DATABASE_URL.',
+    retryAfter: 5,
+  },
+  database: {
+    detail:
+      'The database that the service should use does not exist: its operator should check DATABASE_URL, or create it.',
+    retryAfter: 5,
+  },
+}
 /** PostgreSQL's error codes, appendix A of its manual. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   '25006': { detail: 'The database takes no writes at the moment: it is read-only.', retryAfter: 5 },
@@ -51,6 +76,8 @@ function meaningOf(cause: unknown): Meaning {
   if (cause instanceof DeadlineError) {
     return { detail: 'The database did not answer in time.', retryAfter: 1 }
   }
+  const misdirection = misdirectionOf(cause)
+  if (misdirection !== undefined) return MISDIRECTIONS[misdirection]
   return (
     MEANINGS[sqlState(cause) ?? ''] ?? {
       detail: 'The database cannot be reached at the moment.',

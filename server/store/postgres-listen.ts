@@ -35,12 +35,22 @@ export async function listenOnPostgres(options: ListenOptions): Promise<() => Pr
 }
 
 async function keepListening(options: ListenOptions, stopped: AbortSignal, tried: () => void): Promise<void> {
+  // The same failure is told once, and not each half minute.
+  let told: string | undefined
+  const listening = (): void => {
+    told = undefined
+    tried()
+  }
   for (let failures = 0; !stopped.aborted; failures++) {
     const since = performance.now()
     try {
-      await listenOnce(options, stopped, tried)
+      await listenOnce(options, stopped, listening)
     } catch (error) {
-      options.log.warn({ err: error }, 'change notifications are interrupted; polling goes on')
+      const reason = error instanceof Error ? error.message : String(error)
+      if (reason !== told) {
+        options.log.warn({ err: error }, 'change notifications are interrupted; polling goes on')
+      }
+      told = reason
     }
     tried()
     if (performance.now() - since > HEALTHY_MS) failures = 0

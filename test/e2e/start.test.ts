@@ -2,10 +2,12 @@
  * What starting the service says and refuses: a bad configuration whole, a folder that is in use, the first admin key.
  */
 import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { ROOT } from '../support/build.ts'
 import { freePort } from '../support/postgres-process.ts'
 import { plainEnvironment, processes, type Server } from '../support/process.ts'
@@ -150,4 +152,34 @@ it('reads its admin key from a file', async () => {
   )
   expect(body.items.map((environment) => environment.key)).toEqual(['development', 'production', 'staging'])
   await server.kill()
+})
+
+it('says once and in a line what is wrong with its DATABASE_URL, goes on, and serves when that is mended', async () => {
+  const admin = new pg.Client({ connectionString: inject('postgresUrl') })
+  await admin.connect()
+  onTestFinished(() => admin.end())
+  const name = `halyard_late_${randomBytes(4).toString('hex')}`
+  const database = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
+  const server = await all.startServer({ database, until: 'live' })
+  const told = (text: string) =>
+    server
+      .stderr()
+      .split('\n')
+      .filter((line) => line.includes(text))
+  await until('it has said so', () => told('"subject":"store"').length > 0)
+  expect((await fetch(`${server.url}/health/ready`)).status).toBe(503)
+  await until('it has tried again', async () =>
+    /^halyard_poll_failures_total ([3-9]|\d\d)/m.test(await (await fetch(`${server.url}/metrics`)).text()),
+  )
+  expect(told('"subject":"store"')).toHaveLength(1)
+  const { msg, err } = JSON.parse(told('"subject":"store"')[0]!)
+  expect(msg).toMatch(/: The database that the service should use does not exist: .*check DATABASE_URL/)
+  expect(err).toEqual({ type: 'Problem', message: expect.stringContaining(`"${name}" does not exist`) })
+  expect(server.stderr()).not.toMatch(/ at .*\(/)
+  await admin.query(`CREATE DATABASE ${name}`)
+  onTestFinished(() => admin.query(`DROP DATABASE ${name} WITH (FORCE)`).then(() => {}))
+  await until('it serves', async () => (await fetch(`${server.url}/health/ready`)).status === 200)
+  expect(told('"subject":"store"')).toHaveLength(2)
+  expect(told('"subject":"store"')[1]).toContain('store works again')
+  await server.stop()
 })

@@ -13,6 +13,7 @@ import { FolderInUseError } from '../../store/folder-lock.ts'
 import { audiencesOf, inspect, readRules, rightsOf, timeOf } from '../../store/inspect.ts'
 import { shippedMigrations } from '../../store/migrate.ts'
 import { type Command, configOf, EXIT, reasonOf } from '../command.ts'
+import { misdirected } from '../on-database.ts'
 import {
   awayCheck,
   type Check,
@@ -98,7 +99,7 @@ async function lookAtDatabase(config: Config, upgrading: boolean): Promise<Repor
       const text = `a service works on the embedded database in ${config.dataDir}: ask its /health/ready, or stop it and look again`
       return { checks: [unseenCheck('database', text), secret] }
     }
-    return { checks: [awayCheck('database', reasonOf(error)), secret] }
+    return { checks: [awayCheck('database', misdirected(error, config.database) ?? reasonOf(error)), secret] }
   } finally {
     await database?.close()
   }

@@ -1,6 +1,6 @@
 /** `migrate` as a step before each start: it stops what must not start, and nothing else. */
 import pg from 'pg'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { command } from '../../support/edge.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 
@@ -41,4 +41,44 @@ it('lets nobody start on a schema that a database which answers did not let it m
   } finally {
     await client.end()
   }
+})
+
+describe('where DATABASE_URL leads nowhere', () => {
+  const at = (change: Partial<Pick<URL, 'username' | 'password' | 'pathname'>>) =>
+    Object.assign(new URL(database.url), { password: 'canary', ...change }).href
+
+  it.each([
+    [
+      'the database that it names',
+      { pathname: '/nosuch' },
+      /^halyard: The database that DATABASE_URL names does not exist \(database "nosuch"/,
+    ],
+    [
+      'its user',
+      { username: 'nobody_at_all' },
+      /^halyard: Postgres does not let the user of DATABASE_URL in \(.*check the user and the password/,
+    ],
+  ])('says what to check of %s, and that the settings are wrong (78)', async (_, change, sentence) => {
+    for (const args of [
+      ['migrate'],
+      ['migrate', '--unless-away'],
+      ['backup'],
+      ['restore', '-'],
+      ['verify'],
+    ]) {
+      const { code, said, told } = await command(args, { DATABASE_URL: at(change) })
+      expect([args, code, said]).toEqual([args, 78, ''])
+      expect(told).toMatch(sentence)
+      expect(told).not.toContain('canary')
+    }
+    const { code, said } = await command(['doctor'], { DATABASE_URL: at(change) })
+    expect([code, said]).toEqual([1, expect.stringContaining('DATABASE_URL')])
+    expect(said).not.toContain('canary')
+  })
+
+  it('names --to where that does', async () => {
+    const to = at({ pathname: '/nosuch' })
+    const { code, told } = await command(['move', '--to', to], { DATABASE_URL: database.url })
+    expect([code, told]).toEqual([78, expect.stringContaining('The database that --to names does not exist')])
+  })
 })
