@@ -30,7 +30,9 @@ export const startCommand: Command = {
       .catch((error) => {
         throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${reasonOf(error)}`)
       })
+    let stopping = false
     const stopped = edge.untilSignal().then((signal) => {
+      stopping = true
       log.info({ signal }, 'stopping')
       // A person at a terminal has no balancer to wait for.
       return stop(service, signal, signal === 'SIGINT' ? 0 : config.drainDelayMs)
@@ -40,7 +42,7 @@ export const startCommand: Command = {
     edge.say(`data folder: ${config.dataDir}  ·  database: ${database}`)
     const ready = service.start().then(({ adminKey }) => {
       const shown = adminKey === undefined ? '<your admin key>' : showAdminKey(edge, config.dataDir, adminKey)
-      edge.say(tryThis(address, shown))
+      if (!stopping) edge.say(tryThis(address, shown))
       return stopped
     })
     return Promise.race([stopped, ready])

@@ -183,3 +183,10 @@ it('says once and in a line what is wrong with its DATABASE_URL, goes on, and se
   expect(told('"subject":"store"')[1]).toContain('store works again')
   await server.stop()
 })
+
+it('that is stopped before it was ready does not say that it is', async () => {
+  const server = await all.startServer({ database: 'postgres://halyard@127.0.0.1:1/none', until: 'live' })
+  expect((await server.stop()).code).toBe(0)
+  expect(server.stdout()).toContain('Halyard listens on')
+  expect(server.stdout()).not.toContain('Ready')
+})
