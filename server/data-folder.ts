@@ -25,13 +25,16 @@ export function makeDataFolder(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
 }
 
+/** Where a data folder has its secret. */
+export const secretIn = (dir: string): string => join(dir, 'secret')
+
 /**
  * The secret kept in the folder, made at the first call. Two processes that start at once agree on one: it is
  * linked into place whole, and the first link wins.
  * @param dir absolute path of the data folder
  */
 export function keptSecret(dir: string): string {
-  const path = join(dir, 'secret')
+  const path = secretIn(dir)
   if (!existsSync(path)) {
     const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
     writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600 })

@@ -12,6 +12,9 @@ export type Check = {
   readonly message: string
 }
 
+/** What is in a folder: something that can be used, nothing yet, or why that cannot be told. */
+export type Kept = 'there' | 'none' | { readonly why: string }
+
 const MiB = 1024 * 1024
 const GiB = 1024 * MiB
 
@@ -28,7 +31,7 @@ export const databaseCheck = ({ version, readOnly }: Inspection, tookMs: number)
   readOnly
     ? fault(
         'database',
-        `Postgres ${version} takes no writes: a standby, or default_transaction_read_only is on`,
+        `Postgres ${version} takes no writes (a standby, or default_transaction_read_only is on): flags are served, every edit is refused, and kills stand in the journal alone. Let DATABASE_URL name the primary, or set that off`,
       )
     : ok('database', `Postgres ${version}, answers in ${tookMs} ms`)
 
@@ -72,10 +75,24 @@ export const roleCheck = ({
     ? note('role', `the service works as ${role}, who may rewrite the history: see docs/audit.md`)
     : ok('role', `the service works as ${role}, who cannot rewrite the history`)
 
-/** @param machines that Halyard is connected from, others than this process */
-export function secretCheck(secret: string | undefined, database: string, machines: number): Check {
+/**
+ * @param kept what the data folder has of a secret: one that can be read, none yet, or why that cannot be told
+ * @param machines that Halyard is connected from, others than this process
+ */
+export function secretCheck(
+  secret: string | undefined,
+  database: string,
+  kept: Kept,
+  machines: number,
+): Check {
   if (secret !== undefined) return ok('secret', 'HALYARD_SECRET is set')
-  if (database === 'embedded') return ok('secret', 'kept in the data folder, for the one instance there is')
+  if (kept !== 'there' && kept !== 'none')
+    return fault('secret', `HALYARD_SECRET is not set, and ${kept.why}`)
+  if (database === 'embedded') {
+    return kept === 'there'
+      ? ok('secret', 'kept in the data folder, for the one instance there is')
+      : note('secret', 'none yet: the first start makes one in the data folder')
+  }
   const why = 'with secrets of their own, instances refuse each other’s stream tokens and snapshots'
   return machines > 1
     ? fault('secret', `HALYARD_SECRET is not set, and ${machines} machines are connected: ${why}`)

@@ -1,11 +1,12 @@
 /** `doctor`: looks at the installation from where the service would run, changes nothing, and says what is wrong. */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { access, constants, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { openDatabase, openRedis, VERSION } from '../../compose.ts'
 import { type Config, ConfigError } from '../../config.ts'
+import { secretIn } from '../../data-folder.ts'
 import { SDK_FEATURES } from '../../domain/sdk-features.ts'
 import { type Database, silent } from '../../store/database.ts'
 import { folderOf } from '../../store/embedded.ts'
@@ -20,6 +21,7 @@ import {
   clockCheck,
   databaseCheck,
   diskCheck,
+  type Kept,
   redisCheck,
   roleCheck,
   schemaCheck,
@@ -85,16 +87,18 @@ async function reportOf(
 }
 
 async function lookAtDatabase(config: Config, upgrading: boolean): Promise<Report> {
-  if (config.database === 'embedded' && !existsSync(folderOf(config.dataDir))) {
+  const secret = secretCheck(config.secret, config.database, keptAt(secretIn(config.dataDir)), 0)
+  const embedded = config.database === 'embedded' ? keptAt(folderOf(config.dataDir)) : 'there'
+  if (embedded === 'none') {
     const none = `none in ${config.dataDir} yet: the first start makes it`
-    return { checks: [unseenCheck('database', none), secretCheck(config.secret, config.database, 0)] }
+    return { checks: [unseenCheck('database', none), secret] }
   }
+  if (embedded !== 'there') return { checks: [awayCheck('database', embedded.why), secret] }
   let database: Database | undefined
   try {
     database = await openDatabase(config, silent)
     return await lookInto(database, config, upgrading)
   } catch (error) {
-    const secret = secretCheck(config.secret, config.database, 0)
     if (error instanceof FolderInUseError) {
       const text = `a service works on the embedded database in ${config.dataDir}: ask its /health/ready, or stop it and look again`
       return { checks: [unseenCheck('database', text), secret] }
@@ -116,7 +120,7 @@ async function lookInto(database: Database, config: Config, upgrading: boolean):
       databaseCheck(found, time.tookMs),
       schemaCheck(found, shipped),
       ...(database.hasRoles && found.migrations.length > 0 ? [roleCheck(await rightsOf(database))] : []),
-      secretCheck(config.secret, config.database, found.machines),
+      secretCheck(config.secret, config.database, keptAt(secretIn(config.dataDir)), found.machines),
       ...(database.hasRoles ? [clockCheck(time)] : []),
       ...sizeChecks(found),
       ...(upgrade === undefined ? [] : upgradeChecks(upgrade)),
@@ -163,6 +167,19 @@ async function lookAtDisk(dir: string): Promise<Check> {
   } catch (error) {
     const why = 'snapshots and the journal of kills have no place'
     return awayCheck('disk', `${dir} cannot be written to, so ${why}: ${reasonOf(error)}`)
+  }
+}
+
+/** Whether this user finds something there, and may read it. */
+function keptAt(path: string): Kept {
+  try {
+    closeSync(openSync(path, 'r'))
+    return 'there'
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT') return 'none'
+    const hint = code === 'EACCES' ? ': run the doctor as the user of the service' : ''
+    return { why: `${path} cannot be read (${reasonOf(error)})${hint}` }
   }
 }
 

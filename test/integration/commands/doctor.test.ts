@@ -1,5 +1,5 @@
 /** The doctor on real installations: sound ones, and each with something wrong. */
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -47,6 +47,18 @@ async function doctor(settings: Readonly<Record<string, string>>, ...flags: stri
   const states = Object.fromEntries(report.checks.map(({ check, state }) => [check, state]))
   const saidOf = (check: string) => report.checks.find((one) => one.check === check)?.message
   return { code, report, states, message: saidOf }
+}
+/** Of a folder that is closed to the user who looks; root is let in everywhere, and steps down for it. */
+async function asStranger(dataDir: string): Promise<Report> {
+  const isRoot = process.getuid?.() === 0
+  chmodSync(dataDir, 0o000)
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    return (await doctor({ HALYARD_DATA_DIR: dataDir })).report
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    chmodSync(dataDir, 0o700)
+  }
 }
 async function sql(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
@@ -131,8 +143,9 @@ describe('on a service with two apps', () => {
   it('finds that a database takes no writes', async () => {
     const name = new URL(url).pathname.slice(1)
     await sql(url, `ALTER DATABASE ${name} SET default_transaction_read_only = on`)
-    const { states } = await doctor({ DATABASE_URL: url, ...SECRET })
+    const { states, message } = await doctor({ DATABASE_URL: url, ...SECRET })
     expect(states.database).toBe('fault')
+    expect(message('database')).toMatch(/takes no writes.*every edit is refused.*DATABASE_URL/)
   })
 })
 
@@ -183,7 +196,7 @@ describe('on the embedded database', () => {
     const { code, states } = await doctor(settings)
     expect({ code, states }).toMatchObject({
       code: 0,
-      states: { database: 'note', secret: 'ok', disk: 'ok' },
+      states: { database: 'note', secret: 'note', disk: 'ok' },
     })
     expect((await doctor(settings)).states.database).toBe('note')
   })
@@ -200,6 +213,17 @@ describe('on the embedded database', () => {
     const looked = await doctor(settings, '--upgrade')
     expect(looked.states).toMatchObject({ database: 'ok', schema: 'ok', size: 'ok', sdks: 'ok' })
     expect(looked.states).not.toHaveProperty('role')
+  })
+
+  it('in a folder that this user may not read, says that and does not guess', async () => {
+    const dataDir = join(folder.dir, 'of-another')
+    mkdirSync(join(dataDir, 'postgres'), { recursive: true })
+    const report = await asStranger(dataDir)
+    const said = (check: string) => report.checks.find((one) => one.check === check)
+    for (const check of ['database', 'secret']) {
+      expect(said(check)).toMatchObject({ state: 'fault', message: expect.stringContaining('EACCES') })
+    }
+    expect(JSON.stringify(report)).not.toMatch(/first start|kept in/)
   })
 })
 
