@@ -16,6 +16,32 @@ export type Purpose =
   | 'journal'
   | 'peers'
 
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'it is a file',
+  ENOTDIR: 'a part of its path is a file',
+  EACCES: 'this user may not read and write it',
+  EPERM: 'this user may not read and write it',
+  EROFS: 'its file system takes no writes',
+  ENOSPC: 'its disk is full',
+}
+
+/**
+ * An error of the file system about the folder, or what is in it, as a sentence that says what to do.
+ * @returns undefined for every other error
+ */
+export function folderFault(error: unknown, dir: string): string | undefined {
+  if (!(error instanceof Error && 'code' in error && 'path' in error)) return undefined
+  const { code, path, message } = error
+  const why = typeof code === 'string' ? REASONS[code] : undefined
+  // What stands in the way may be above it.
+  const isMeant = typeof path === 'string' && (isIn(path, dir) || isIn(dir, path))
+  if (why === undefined || !isMeant) return undefined
+  return `The data folder ${dir} cannot be used: ${why} (${message}). Set HALYARD_DATA_DIR to a folder that this user may read and write, or mend that one.`
+}
+
+const isIn = (path: string, dir: string): boolean =>
+  path === dir || path.startsWith(dir.endsWith('/') ? dir : `${dir}/`)
+
 /**
  * Makes the folder (mode 0700) where it is missing.
  * @param dir absolute path

@@ -1,7 +1,7 @@
 /** `start`: the service, until a signal stops it; and on the first start how to try it. */
 import { pino } from 'pino'
 import { compose, type Service } from '../compose.ts'
-import { keepAdminKey } from '../data-folder.ts'
+import { folderFault, keepAdminKey } from '../data-folder.ts'
 import { Problem } from '../domain/problem.ts'
 import { misdirectionOf } from '../store/faults.ts'
 import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
@@ -24,11 +24,14 @@ export const startCommand: Command = {
       { level: config.logLevel, base: null, serializers: { err: errorInLog } },
       pino.destination({ dest: 2, sync: false }),
     )
-    const service = await compose(config, log)
+    const service = await compose(config, log).catch((error: unknown) => {
+      const fault = folderFault(error, config.dataDir)
+      throw fault === undefined ? error : new Refusal(fault, EXIT.config)
+    })
     const address = await service.http
       .listen({ host: config.host, port: config.port, backlog: BACKLOG })
       .catch((error) => {
-        throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${reasonOf(error)}`)
+        throw new Refusal(`cannot listen on ${config.host}:${config.port}: ${noPlace(error)}`)
       })
     let stopping = false
     const stopped = edge.untilSignal().then((signal) => {
@@ -55,6 +58,15 @@ function errorInLog(error: Error): object {
     error instanceof Problem ? error.type === 'unavailable' : misdirectionOf(error) !== undefined
   return foreseen ? { type: error.name, message: reasonOf(error) } : pino.stdSerializers.err(error)
 }
+
+/** Why nobody can listen there, and which setting is in question. */
+const NO_PLACE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is taken. Set HALYARD_PORT to another, or end what listens there.',
+  EACCES: 'this user may not take that port. Set HALYARD_PORT to one from 1024 on.',
+  EADDRNOTAVAIL: 'this machine has no such address. Set HALYARD_HOST to one that it has.',
+  ENOTFOUND: 'this machine has no such address. Set HALYARD_HOST to one that it has.',
+}
+const noPlace = (error: NodeJS.ErrnoException): string => NO_PLACE[error.code ?? ''] ?? reasonOf(error)
 
 async function stop(service: Service, signal: NodeJS.Signals, pauseMs: number): Promise<number> {
   const withinMs = Math.max(STOP_WITHIN_MS, pauseMs + DRAIN_WITHIN_MS)

@@ -74,7 +74,9 @@ describe('beside a server that runs', () => {
   it('says that its port is taken', async () => {
     const second = await all.startServer({ port: first.port, until: 'ended' })
     expect((await second.ended).code).toBe(1)
-    expect(second.stderr()).toContain(`${first.port}`)
+    expect(second.stderr()).toBe(
+      `halyard: cannot listen on 127.0.0.1:${first.port}: the port is taken. Set HALYARD_PORT to another, or end what listens there.\n`,
+    )
   })
 
   it('finds that the other keeps its folder and its secret to itself', () => {
@@ -189,4 +191,16 @@ it('that is stopped before it was ready does not say that it is', async () => {
   expect((await server.stop()).code).toBe(0)
   expect(server.stdout()).toContain('Halyard listens on')
   expect(server.stdout()).not.toContain('Ready')
+})
+
+it.each([
+  ['is a file', (file: string) => file],
+  ['is below a file', (file: string) => join(file, 'data')],
+])('says of a data folder that %s which setting is wrong (78)', async (_, dirOf) => {
+  const file = join(all.freshFolder(), 'file')
+  writeFileSync(file, '')
+  const { ended, stderr } = await all.startServer({ dataDir: dirOf(file), until: 'ended' })
+  expect((await ended).code).toBe(78)
+  expect(stderr()).toMatch(/^halyard: The data folder .* cannot be used: .* is a file .*Set HALYARD_DATA_DIR/)
+  expect(stderr().trim().split('\n')).toHaveLength(1)
 })
