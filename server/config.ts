@@ -196,5 +196,18 @@ export function parseConfig(
   })
 }
 
+/** As docker-compose.yml has them, and what the Kubernetes manifests begin with. */
+const PUBLISHED = /^(change-me|a-secret-for-trying-halyard|an-admin-key-for-trying-halyard)/
+
+/** One line for each key whose value was taken over from our own files: whoever has read them may do everything. */
+export function publishedKeys({ secret, adminKey }: Pick<Config, 'secret' | 'adminKey'>): readonly string[] {
+  return Object.entries({ HALYARD_SECRET: secret, HALYARD_ADMIN_KEY: adminKey })
+    .filter(([, value]) => value !== undefined && PUBLISHED.test(value))
+    .map(
+      ([name]) =>
+        `${name} is the one that Halyard’s own files have as an example, so everybody knows it: set your own before anybody else can reach this (openssl rand -hex 32)`,
+    )
+}
+
 /** Read by SDKs and tools, not by the service: no fault when they stand in its environment. */
 const CLIENT_VARIABLES = ['HALYARD_URL', 'HALYARD_SDK_KEY', 'HALYARD_API_KEY']

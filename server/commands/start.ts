@@ -1,6 +1,7 @@
 /** `start`: the service, until a signal stops it; and on the first start how to try it. */
 import { pino } from 'pino'
 import { compose, type Service } from '../compose.ts'
+import { publishedKeys } from '../config.ts'
 import { folderFault, keepAdminKey } from '../data-folder.ts'
 import { Problem } from '../domain/problem.ts'
 import { misdirectionOf } from '../store/faults.ts'
@@ -24,6 +25,7 @@ export const startCommand: Command = {
       { level: config.logLevel, base: null, serializers: { err: errorInLog } },
       pino.destination({ dest: 2, sync: false }),
     )
+    for (const text of publishedKeys(config)) log.warn({}, text)
     const service = await compose(config, log).catch((error: unknown) => {
       const fault = folderFault(error, config.dataDir)
       throw fault === undefined ? error : new Refusal(fault, EXIT.config)

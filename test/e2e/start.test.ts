@@ -204,3 +204,11 @@ it.each([
   expect(stderr()).toMatch(/^halyard: The data folder .* cannot be used: .* is a file .*Set HALYARD_DATA_DIR/)
   expect(stderr().trim().split('\n')).toHaveLength(1)
 })
+
+it('warns of an admin key that everybody knows', async () => {
+  const adminKey = 'change-me-to-32-random-characters-or-more'
+  const server = await all.startServer({ adminKey })
+  expect(server.stderr()).toMatch(/"level":40.*HALYARD_ADMIN_KEY .*set your own/)
+  expect(server.stderr()).not.toContain(adminKey)
+  await server.kill()
+})

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { openDatabase, openRedis, VERSION } from '../../compose.ts'
-import { type Config, ConfigError } from '../../config.ts'
+import { type Config, ConfigError, publishedKeys } from '../../config.ts'
 import { secretIn } from '../../data-folder.ts'
 import { SDK_FEATURES } from '../../domain/sdk-features.ts'
 import { type Database, silent } from '../../store/database.ts'
@@ -77,7 +77,7 @@ async function reportOf(
   const looked = await lookAtDatabase(config, upgrading)
   return {
     checks: [
-      ...settingsChecks([]),
+      ...settingsChecks(publishedKeys(config)),
       ...looked.checks,
       ...(await lookAtRedis(config)),
       await lookAtDisk(config.dataDir),

@@ -258,6 +258,14 @@ describe('on settings', () => {
     ])
   })
 
+  it('that everybody knows, says that they are', async () => {
+    const HALYARD_ADMIN_KEY = 'change-me-to-32-random-characters-or-more'
+    const { code, states, message } = await doctor({ HALYARD_ADMIN_KEY, HALYARD_DATA_DIR: folder.dir })
+    expect([code, states.settings]).toEqual([1, 'fault'])
+    expect(message('settings')).toMatch(/^HALYARD_ADMIN_KEY .*set your own/)
+    expect(message('settings')).not.toContain(HALYARD_ADMIN_KEY)
+  })
+
   it('with a Redis, sees whether it works', async () => {
     const { states } = await doctor({
       DATABASE_URL: await fresh(),

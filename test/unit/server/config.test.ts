@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, parseConfig } from '../../../server/config.ts'
+import { ConfigError, parseConfig, publishedKeys } from '../../../server/config.ts'
 
 const noFile = (path: string): string => {
   throw new Error(`ENOENT: ${path}`)
@@ -127,5 +127,14 @@ describe('the configuration', () => {
     expect(
       faultsOf({ HALYARD_URL: 'http://127.0.0.1:4000', HALYARD_SDK_KEY: 'k', HALYARD_API_KEY: 'k' }),
     ).toEqual([])
+  })
+
+  it('knows keys that everybody has read in the files of the project', () => {
+    const keys = (secret?: string, adminKey?: string) => publishedKeys({ secret, adminKey })
+    expect(keys()).toEqual([])
+    expect(keys('s'.repeat(32), 'k'.repeat(32))).toEqual([])
+    expect(keys(undefined, 'change-me-to-32-random-characters-or-more')).toEqual([
+      expect.stringMatching(/^HALYARD_ADMIN_KEY .*everybody knows it: set your own/),
+    ])
   })
 })
