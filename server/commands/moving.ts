@@ -1,7 +1,9 @@
 /** `backup`, `restore` and `move`: everything that the database has, to a file and to another database. */
+import { existsSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { fillDatabase, VERSION } from '../compose.ts'
-import type { Config } from '../config.ts'
+import { type Config, ConfigError } from '../config.ts'
+import { secretIn } from '../data-folder.ts'
 import { backupOf, otherSessions } from '../store/moving/dump.ts'
 import { packed, unpacked, writeBackupFile } from '../store/moving/file.ts'
 import type { Footer } from '../store/moving/format.ts'
@@ -97,22 +99,38 @@ export const moveCommand: Command = {
     )
     edge.say(`Moved ${whatOf(restored.rows)}.${migratedIn(restored)}`)
     const next = target.database === 'embedded' ? 'DATABASE_URL=embedded' : 'DATABASE_URL set to that URL'
-    edge.say(`Now start the service with ${next}. Keep ${from.dataDir}/secret, or HALYARD_SECRET, as it is.`)
+    edge.say(`Now start the service with ${next}.${secretToKeep(from)}`)
     return EXIT.done
   },
 }
 
 function targetOf(edge: Edge, from: Config, to: string | undefined): Config {
-  if (to === undefined) {
+  if (to === undefined || to === '') {
     throw new Refusal(
       'move needs --to: a postgres:// URL, or embedded. See halyard-server move --help.',
       EXIT.usage,
     )
   }
   const { DATABASE_URL_FILE: _, ...environment } = edge.environment
-  const target = configOf({ environment: { ...environment, DATABASE_URL: to } })
+  const target = configFor({ ...environment, DATABASE_URL: to })
   if (target.database !== from.database) return target
   throw new Refusal('--to names the database that everything is in already (DATABASE_URL).', EXIT.usage)
+}
+
+/** The settings were understood as they are: what is wrong now came with `--to`. It may have a password. */
+function configFor(environment: Edge['environment']): Config {
+  try {
+    return configOf({ environment })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new Refusal('--to takes a postgres:// URL, or embedded.', EXIT.usage)
+  }
+}
+
+/** What opens tokens, links and snapshots is not in a database, and stays what it is. */
+function secretToKeep({ secret, dataDir }: Config): string {
+  if (secret !== undefined) return ' Keep HALYARD_SECRET as it is.'
+  return existsSync(secretIn(dataDir)) ? ` Keep ${secretIn(dataDir)} as it is.` : ''
 }
 
 const whatOf = ({ logs = 0, changes = 0, entries = 0 }: Footer['rows']): string =>

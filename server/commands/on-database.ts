@@ -66,8 +66,8 @@ function refusalOf(error: unknown, database: string, setting: string): Error {
   if (error instanceof BackupError || error instanceof EmbeddedExistsError) return new Refusal(error.message)
   if (error instanceof Error && sqlState(error.cause) === '42501') {
     return new Refusal(
-      `The role of DATABASE_URL may not do this; its owner may (${reasonOf(error.cause)}).`,
-      EXIT.usage,
+      `The role of ${setting} may not do this; its owner may (${reasonOf(error.cause)}).`,
+      EXIT.config,
     )
   }
   const astray = misdirected(error, database, setting)

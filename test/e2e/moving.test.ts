@@ -282,7 +282,7 @@ describe('what stands in the way', () => {
 
   it.each([
     [['move'], 64, 'move needs --to'],
-    [['move', '--to', 'mysql://db'], 78, 'DATABASE_URL'],
+    [['move', '--to', 'mysql://db'], 64, '--to takes'],
     [['move', '--to', 'embedded'], 64, 'in already'],
     [['backup'], 64, 'has no embedded database'],
     [['restore'], 64, 'one operand, file'],

@@ -1,6 +1,6 @@
 /** Who may back up and restore: the service's login reads everything, and only the owner makes a schema. */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -45,9 +45,36 @@ it('a login that is only a member of the service’s role can back up', async ()
 
 it('and cannot restore: it is told that the owner can', async () => {
   const refused = await command(['restore', out], { DATABASE_URL: as(login, target) })
-  expect(refused).toMatchObject({ code: 64, said: '' })
+  expect(refused).toMatchObject({ code: 78, said: '' })
   expect(refused.told).toMatch(
     /^halyard: The role of DATABASE_URL may not do this; its owner may \(permission denied/,
   )
   expect(await command(['restore', out], { DATABASE_URL: target.url })).toMatchObject({ code: 0, told: '' })
+})
+
+it.each(['foo', '', 'mysql://ann:canary@db/h'])(
+  'a move to %j is refused as a mistake of the command line',
+  async (to) => {
+    const { code, told } = await command(['move', '--to', to], { DATABASE_URL: source.url })
+    expect([code, told]).toEqual([64, expect.stringContaining('--to')])
+    expect(told).not.toMatch(/DATABASE_URL|canary/)
+  },
+)
+
+it('a move says which secret to keep, where there is one', async () => {
+  const keeps = async (name: string, settings: Record<string, string> = {}) => {
+    const dataDir = join(folder.dir, name)
+    const moved = await command(['move', '--to', 'embedded'], {
+      DATABASE_URL: source.url,
+      HALYARD_DATA_DIR: dataDir,
+      ...settings,
+    })
+    expect(moved.code).toBe(0)
+    return moved.said.split('DATABASE_URL=embedded.')[1]
+  }
+  expect(await keeps('none')).toBe('')
+  expect(await keeps('set', { HALYARD_SECRET: 's'.repeat(32) })).toBe(' Keep HALYARD_SECRET as it is.')
+  mkdirSync(join(folder.dir, 'kept'))
+  writeFileSync(join(folder.dir, 'kept', 'secret'), 's'.repeat(43))
+  expect(await keeps('kept')).toBe(` Keep ${join(folder.dir, 'kept', 'secret')} as it is.`)
 })
