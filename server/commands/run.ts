@@ -3,6 +3,7 @@
  * an exit code and a sentence. Without a command it starts the service.
  */
 import { parseArgs } from 'node:util'
+import { VERSION } from '../compose.ts'
 import { ConfigError } from '../config.ts'
 import { type Command, type Edge, EXIT, type Given, type Option, Refusal, reasonOf } from './command.ts'
 import { compactCommand } from './compact.ts'
@@ -38,6 +39,10 @@ export async function run(args: readonly string[], edge: Edge): Promise<number> 
   try {
     const [first = DEFAULT, ...rest] = args
     if (first === 'help' || first === '--help' || first === '-h') return help(edge, rest[0])
+    if (first === '--version' || first === '-V') {
+      edge.say(`${NAME} ${VERSION}`)
+      return EXIT.done
+    }
     const command = commandOf(first)
     if (rest.includes('--help') || rest.includes('-h')) return help(edge, first)
     return await command.run(edge, givenOf(first, command, rest))
@@ -122,7 +127,7 @@ function overview(): string {
     ...aligned(Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary])),
     '',
     `Without a command it starts the service. Settings are environment variables; see README.`,
-    `${NAME} <command> --help tells more of one.`,
+    `${NAME} <command> --help tells more of one, --version which release this is.`,
     `Exit codes: ${EXIT.done} done, ${EXIT.failed} not done or something is wrong, ${EXIT.usage} the command line is not understood, ${EXIT.bug} a mistake of ours, ${EXIT.unavailable} a dependency is away, ${EXIT.config} the settings are not understood.`,
   ].join('\n')
 }

@@ -67,6 +67,14 @@ describe('the configuration', () => {
     expect(parseConfig({ HALYARD_DRAIN_DELAY_MS: '250' }, noFile).drainDelayMs).toBe(250)
   })
 
+  it('says from where to where a number may go', () => {
+    expect(faultsOf({ HALYARD_DRAIN_DELAY_MS: '-1', HALYARD_MAX_STREAMS: '1.5', PORT: '70000' })).toEqual([
+      'PORT: must be from 0 to 65535',
+      'HALYARD_MAX_STREAMS: must be a whole number from 1 to 1000000',
+      'HALYARD_DRAIN_DELAY_MS: must be a whole number from 0 to 600000',
+    ])
+  })
+
   it('leaves no key more than half of the streams, unless it is told to', () => {
     expect(parseConfig({ HALYARD_MAX_STREAMS: '9' }, noFile).maxStreamsPerKey).toBe(5)
     expect(parseConfig({ HALYARD_MAX_STREAMS_PER_KEY: '9' }, noFile).maxStreamsPerKey).toBe(9)

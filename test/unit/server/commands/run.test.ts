@@ -1,6 +1,7 @@
 /** The command line: what it understands, and what it says where it does not. */
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '../../../../server/commands/run.ts'
+import { VERSION } from '../../../../server/compose.ts'
 import { command } from '../../../support/edge.ts'
 
 describe('halyard-server', () => {
@@ -10,6 +11,10 @@ describe('halyard-server', () => {
     for (const [name, { summary }] of Object.entries(COMMANDS)) {
       expect(said).toMatch(new RegExp(`^  ${name} +${summary.replace(/[.*+?()[\]|]/g, '\\$&')}$`, 'm'))
     }
+  })
+
+  it.each([['--version'], ['-V']])('says with %s which release it is', async (asked) => {
+    expect(await command([asked])).toMatchObject({ code: 0, said: `halyard-server ${VERSION}`, told: '' })
   })
 
   it.each(Object.keys(COMMANDS))('says how to use %s, and does not do it', async (name) => {
