@@ -83,12 +83,15 @@ export function subkey(secret: string, purpose: Purpose): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, 'halyard', purpose, 32))
 }
 
+/** Where a data folder has the first admin key, if no terminal showed it. */
+export const adminKeyIn = (dir: string): string => join(dir, 'admin-key')
+
 /**
  * Keeps the first admin key in a file that only this user can read.
  * @returns the file's path, for the log: the key itself is never logged
  */
 export function keepAdminKey(dir: string, key: string): string {
-  const path = join(dir, 'admin-key')
+  const path = adminKeyIn(dir)
   writeFileSync(path, `${key}\n`, { mode: 0o600 })
   chmodSync(path, 0o600)
   return path

@@ -1,8 +1,9 @@
 /** `start`: the service, until a signal stops it; and on the first start how to try it. */
+import { existsSync } from 'node:fs'
 import { pino } from 'pino'
 import { compose, type Service } from '../compose.ts'
-import { publishedKeys } from '../config.ts'
-import { folderFault, keepAdminKey } from '../data-folder.ts'
+import { type Config, publishedKeys } from '../config.ts'
+import { adminKeyIn, folderFault, keepAdminKey } from '../data-folder.ts'
 import { Problem } from '../domain/problem.ts'
 import { misdirectionOf } from '../store/faults.ts'
 import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
@@ -46,7 +47,8 @@ export const startCommand: Command = {
     const database = config.database === 'embedded' ? 'embedded' : 'Postgres'
     edge.say(`data folder: ${config.dataDir}  ·  database: ${database}`)
     const ready = service.start().then(({ adminKey }) => {
-      const shown = adminKey === undefined ? '<your admin key>' : showAdminKey(edge, config.dataDir, adminKey)
+      const shown =
+        adminKey === undefined ? knownAdminKey(config) : showAdminKey(edge, config.dataDir, adminKey)
       if (!stopping) edge.say(tryThis(address, shown))
       return stopped
     })
@@ -94,8 +96,16 @@ function showAdminKey(edge: Edge, dataDir: string, key: string): string {
   }
   const path = keepAdminKey(dataDir, key)
   edge.say(`The first admin key is in ${path}`)
-  return `$(cat '${path}')`
+  return readBy(path)
 }
+
+/** Of a later start: the key that the first one kept, where it still is. */
+function knownAdminKey({ dataDir }: Pick<Config, 'dataDir'>): string {
+  const path = adminKeyIn(dataDir)
+  return existsSync(path) ? readBy(path) : '<your admin key>'
+}
+
+const readBy = (path: string): string => `$(cat '${path}')`
 
 function tryThis(url: string, key: string): string {
   const project = '$HALYARD_URL/api/v1/projects/default'

@@ -106,6 +106,7 @@ it('makes an admin key at the first start, and keeps it where this user alone ca
   const again = await server.again({ adminKey: null })
   await until('it says what to try', () => again.stdout().includes('Ready. Try:'))
   expect(again.stdout()).not.toMatch(/admin key is/)
+  expect(again.stdout()).toContain(`HALYARD_API_KEY=$(cat '${path}')`)
   expect((await asked(again.url)).status).toBe(200)
   await again.stop()
 
