@@ -97,6 +97,7 @@ export function createHttp(deps: HttpDeps): FastifyInstance {
     refusals.refuse(problem, () => sendProblem(request, reply, problem))
   })
   http.setNotFoundHandler((request, reply) => {
+    if (isForDocs(request)) return reply.redirect('/docs')
     const problem = missingRoute(request)
     metrics.problem(problem.type)
     const methods = methodsAt(request.url)
@@ -141,6 +142,11 @@ function denyByDefault({ method, url, config }: RouteOptions): void {
   if (config?.endpoint === undefined && config?.open === undefined) {
     throw new Error(`${String(method)} ${url} declares no access: describe it in the contract first.`)
   }
+}
+
+/** What people open to see what is here. */
+function isForDocs({ method, url }: FastifyRequest): boolean {
+  return (method === 'GET' || method === 'HEAD') && /^\/(docs\/)?(\?|$)/.test(url)
 }
 
 function missingRoute({ method, url }: FastifyRequest): Problem {

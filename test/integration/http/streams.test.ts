@@ -235,6 +235,13 @@ describe('operations', () => {
     expect(body).toMatchObject({ openapi: '3.1.0', info: { title: 'Halyard' } })
   })
 
+  it.each(['/', '/docs/', '/?from=a'])('leads whoever opens %s to that page', async (url) => {
+    const { statusCode, headers } = await service.http.inject({ method: 'GET', url })
+    expect([statusCode, headers.location]).toEqual([302, '/docs'])
+    expect((await service.http.inject({ method: 'POST', url, payload: {} })).statusCode).toBe(404)
+    expect((await service.http.inject({ method: 'GET', url: '/docs/more' })).statusCode).toBe(404)
+  })
+
   it('counts without a user’s key in any label, however many flags are asked for', async () => {
     const series = async () =>
       (await service.ask('GET', '/metrics', { key: null })).text
