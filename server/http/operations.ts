@@ -38,7 +38,7 @@ export function serveOperations(
 
   scope.get(endpoints['health.ready'].path, route('health.ready'), (_request, reply) => {
     const { ready, draining, store, redis, environments } = live.status()
-    const healthy = store.ok && redis?.ok !== false && environments.every(({ ok }) => ok)
+    const healthy = store.ok && !store.readOnly && redis?.ok !== false && environments.every(({ ok }) => ok)
     const status = draining ? 'draining' : !ready ? 'starting' : healthy ? 'ready' : 'degraded'
     return reply
       .code(ready ? 200 : 503)
@@ -46,7 +46,7 @@ export function serveOperations(
       .send({
         status,
         version,
-        store: { ok: store.ok },
+        store: { ok: store.ok, ...(store.readOnly && { readOnly: true }) },
         ...(redis && { redis: { ok: redis.ok } }),
         environments: environments.map(
           ({ environment, ok, epoch, revision, source, wentBack, flagsInError }) => ({

@@ -174,6 +174,7 @@ export function createLive(deps: LiveDeps): Live {
   })
   let draining = false
   const { status, environments } = createStatus({
+    store,
     hub,
     directory: directory.current,
     poll,

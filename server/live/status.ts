@@ -5,6 +5,7 @@
 import type { FlagKey, State } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
 import { type EpochDocument, openingOf } from '../domain/epochs.ts'
+import type { Store } from '../store/store.ts'
 import { subjectOf } from './catch-up.ts'
 import type { Conditions } from './conditions.ts'
 import type { Directory } from './directory.ts'
@@ -19,7 +20,13 @@ import { viewOf } from './view.ts'
 export type LiveStatus = {
   readonly ready: boolean
   readonly draining: boolean
-  readonly store: { readonly ok: boolean; readonly error?: string; readonly lastOkAt?: number }
+  readonly store: {
+    readonly ok: boolean
+    readonly error?: string
+    readonly lastOkAt?: number
+    /** It takes no writes; absent where it does. */
+    readonly readOnly?: true
+  }
   /** Absent without Redis. */
   readonly redis?: { readonly ok: boolean; readonly error?: string }
   readonly environments: readonly {
@@ -37,6 +44,7 @@ export type LiveStatus = {
 }
 
 export type StatusDeps = {
+  readonly store: Pick<Store, 'readOnly'>
   readonly hub: Pick<Hub, 'logs'>
   readonly directory: () => Directory
   readonly poll: Pick<Poll, 'loaded' | 'lastOkAt' | 'unloaded'>
@@ -58,7 +66,7 @@ export type Status = {
 const SHOWN_SECONDS = 24 * 60 * 60
 
 export function createStatus(deps: StatusDeps): Status {
-  const { hub, directory, poll, conditions, redis, clock, serves, draining } = deps
+  const { store, hub, directory, poll, conditions, redis, clock, serves, draining } = deps
 
   const held = (): readonly HeldEnvironment[] => [...hub.logs().values()].filter(isEnvironment)
 
@@ -84,6 +92,7 @@ export function createStatus(deps: StatusDeps): Status {
           ok: poll.loaded && error === undefined,
           ...(error !== undefined && { error }),
           ...(poll.lastOkAt !== undefined && { lastOkAt: poll.lastOkAt }),
+          ...(store.readOnly() && { readOnly: true }),
         },
         ...(redis && { redis: redis.status() }),
         environments: [

@@ -40,6 +40,11 @@ export function misdirectionOf(driver: unknown): Misdirection | undefined {
   return unasked || state?.startsWith('28') ? 'login' : undefined
 }
 
+const READ_ONLY = '25006'
+/** Whether a write was refused since the database takes none. @param error as the store throws it */
+export const isReadOnly = (error: unknown): boolean =>
+  error instanceof Problem && sqlState(error.cause) === READ_ONLY
+
 type Meaning = { readonly detail: string; readonly retryAfter: number }
 
 const MISDIRECTIONS: Readonly<Record<Misdirection, Meaning>> = {
@@ -56,7 +61,7 @@ const MISDIRECTIONS: Readonly<Record<Misdirection, Meaning>> = {
 }
 /** PostgreSQL's error codes, appendix A of its manual. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
-  '25006': { detail: 'The database takes no writes at the moment: it is read-only.', retryAfter: 5 },
+  [READ_ONLY]: { detail: 'The database takes no writes at the moment: it is read-only.', retryAfter: 5 },
   '42501': {
     detail: 'The database refuses the service a right that it needs: its operator should run the migrations.',
     retryAfter: 30,

@@ -10,6 +10,7 @@ import { Problem } from '../domain/problem.ts'
 import { readChanges } from './changes.ts'
 import { commitAll, type Verdict } from './commit.ts'
 import { type Database, type Db, type Lane, type Log, rowsOf } from './database.ts'
+import { isReadOnly } from './faults.ts'
 import { pruneKeyUses, readKeyUses, saveKeyUses } from './key-uses.ts'
 import { readKillReport, saveKillReport } from './kill-reports.ts'
 import { applyMigrations } from './migrate.ts'
@@ -54,8 +55,28 @@ export function createStore(database: Database, options: StoreOptions): Store {
     return preparing
   }
 
+  let readOnly = false
+  /** Of all writes: reads go on where the database takes none, and would not show it. */
+  const transact: Database['transact'] = async (lane, work, withinMs) => {
+    try {
+      const value = await database.transact(lane, work, withinMs)
+      if (readOnly) log.info({}, 'the database takes writes again')
+      readOnly = false
+      return value
+    } catch (error) {
+      if (isReadOnly(error) && !readOnly) {
+        readOnly = true
+        log.error(
+          {},
+          'the database takes no writes: flags are served, edits are refused (halyard-server doctor)',
+        )
+      }
+      throw error
+    }
+  }
+
   const run = async (lane: Lane, requests: readonly CommitRequest<unknown>[], withinMs?: number) => {
-    const { verdicts, heads } = await database.transact(
+    const { verdicts, heads } = await transact(
       lane,
       (db, allow) => commitAll(db, requests, { now: clock.now(), mint, instance: notifier, allow }),
       withinMs,
@@ -110,7 +131,7 @@ export function createStore(database: Database, options: StoreOptions): Store {
   /** Outside the logs. */
   async function write(work: (db: Db) => Promise<void>): Promise<void> {
     await prepared()
-    await database.transact('edit', async (db) => ({ keep: true, value: await work(db) }))
+    await transact('edit', async (db) => ({ keep: true, value: await work(db) }))
   }
 
   prepared().catch((error: unknown) => log.warn({ err: error }, 'the database is not ready yet'))
@@ -150,6 +171,7 @@ export function createStore(database: Database, options: StoreOptions): Store {
         const notice = readNotice(payload, instance)
         if (notice !== undefined) onNotice(notice)
       }),
+    readOnly: () => readOnly,
     ping: async () => {
       await prepared()
       await database.ping()

@@ -299,6 +299,8 @@ export interface Store {
   killReport(log: LogId, kill: string): Promise<KeptKillReport | undefined>
   /** Calls back for commits of other instances (LISTEN/NOTIFY); the embedded store has none, and never calls. */
   listen(onNotice: (notice: Notice) => void): Promise<() => Promise<void>>
+  /** Whether the last write was refused since the database takes none: a standby, or set so. */
+  readOnly(): boolean
   /** Rejects with the reason where the database does not answer within its deadline. */
   ping(): Promise<void>
   close(): Promise<void>

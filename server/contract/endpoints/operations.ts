@@ -17,7 +17,13 @@ const position = z.strictObject({ epoch: z.int(), revision: z.int() })
 const Readiness = z.strictObject({
   status: z.enum(['ready', 'degraded', 'starting', 'draining']),
   version: z.string(),
-  store: z.strictObject({ ok: z.boolean() }),
+  store: z.strictObject({
+    ok: z.boolean(),
+    readOnly: z.literal(true).optional().meta({
+      description:
+        'The database refused the last write, since it takes none: a standby, or set so. Absent where it takes them',
+    }),
+  }),
   redis: z.strictObject({ ok: z.boolean() }).optional().meta({ description: 'Absent without Redis' }),
   environments: z.array(
     z.strictObject({

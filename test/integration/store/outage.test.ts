@@ -160,12 +160,14 @@ describe.skipIf(!canStartPostgres())('while Postgres', () => {
     const refused = await refusal()
     expect(refused).toMatchObject({ name: 'Problem', type: 'unavailable', details: { retryAfter: 5 } })
     expect(refused).toHaveProperty('message', expect.stringContaining('read-only'))
+    expect(subject.store.readOnly()).toBe(true)
     const { revision } = await loadOne(subject.store, log)
     expect((await subject.store.heads()).find((head) => head.log === log)?.revision).toBe(revision)
     await admin.query('ALTER SYSTEM RESET default_transaction_read_only')
     await admin.query('SELECT pg_reload_conf()')
     const committed = await eventually(() => write(subject.store, log, flag('x', Math.random())))
     expect(committed.heads.get(log)?.revision).toBe(revision + 1)
+    expect(subject.store.readOnly()).toBe(false)
   })
 
   it('has another holding the row, a kill gives up at once and an edit in time; nothing is written', async () => {
