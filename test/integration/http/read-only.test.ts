@@ -38,7 +38,7 @@ it('is ready and degraded while its database takes no writes, and says both once
     body: { status: 'degraded', store: { ok: true, readOnly: true } },
   })
   await edit()
-  expect(said('takes no writes')).toHaveLength(1)
+  expect(said('the database takes no writes:')).toHaveLength(1)
 
   await set('RESET default_transaction_read_only')
   await until('an edit is taken', async () => (await edit()).status === 201)
