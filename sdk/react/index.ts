@@ -22,7 +22,8 @@ import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 export type FlagsProviderProps = {
   /**
    * A connected client, or the promise that `connect` gives. A function is called once the provider is mounted, and what
-   * it gives is closed when the provider goes. On a server there is none.
+   * it gives is closed when the provider goes. On a server there is none. Where none can be had, components show what
+   * they would without one, and the page's `unhandledrejection` says why.
    */
   readonly client?: Client | PromiseLike<Client> | (() => PromiseLike<Client>) | undefined
   /** What `dehydrate` gave: rendered on the server and while the page is hydrated, and until there is a client. */
@@ -31,58 +32,72 @@ export type FlagsProviderProps = {
 }
 
 type Flags = {
-  readonly client: Client | undefined
+  readonly client: Arrived | undefined
   /** What a client that is to come is waited for by, where nothing else is at hand. */
-  readonly coming: PromiseLike<unknown> | undefined
+  readonly coming?: PromiseLike<unknown> | false | undefined
   readonly answers: ReadonlyMap<string, FlagAnswer> | undefined
   subscribe(changed: () => void): () => void
 }
 
-const NOTHING: Flags = { client: undefined, coming: undefined, answers: undefined, subscribe: () => () => {} }
+/** null: none can be had. */
+type Arrived = Client | null
+
+const NOTHING: Flags = { client: undefined, answers: undefined, subscribe: () => () => {} }
 const FlagsContext = createContext(NOTHING)
 
 /** Clients by their promises: what suspends loses its state, and has to find them again. */
-const arrived = new WeakMap<PromiseLike<Client>, { client?: Client }>()
+const arrived = new WeakMap<PromiseLike<Client>, Arrived | undefined>()
 
-function arrivedOf(promise: PromiseLike<Client>): Client | undefined {
-  const known = arrived.get(promise)
-  if (known !== undefined) return known.client
-  const slot: { client?: Client } = {}
-  arrived.set(promise, slot)
-  promise.then((client) => {
-    slot.client = client
-  })
-  return undefined
+function arrivedOf(promise: PromiseLike<Client>): Arrived | undefined {
+  if (!arrived.has(promise)) {
+    const arrive = (client?: Arrived): unknown => arrived.set(promise, client)
+    arrive()
+    promise.then(arrive, () => arrive(null))
+  }
+  return arrived.get(promise)
 }
 
 /** Gives flags to the components in it. */
 export function FlagsProvider({ client: given, bootstrap, children }: FlagsProviderProps): ReactElement {
-  const [opened, setOpened] = useState<Client>()
+  const [opened, setOpened] = useState<Arrived>()
   const [turn] = useState(() => {
     let done = (): void => {}
-    return { promise: new Promise<void>((resolve) => (done = resolve)), done: () => done() }
+    return { promise: new Promise<void>((resolve) => (done = resolve)), done }
   })
   const made = typeof given === 'function'
   // biome-ignore lint/correctness/useExhaustiveDependencies: a function is another with each render, and means the same.
   useEffect(() => {
     let over = false
-    const coming = Promise.resolve(made ? given() : given)
-    coming.then((client) => {
-      if (over) return
-      setOpened(client)
-      turn.done()
-    })
+    // A function that throws at once rejects here too; nobody handles it, so that the page hears of it.
+    const coming = (async () => {
+      let client: Arrived | undefined = null
+      try {
+        client = await (made ? given() : given)
+        return client
+      } finally {
+        if (!over) {
+          setOpened(client)
+          turn.done()
+        }
+      }
+    })()
     return () => {
       over = true
-      if (made) coming.then((client) => client?.close())
+      coming.then(
+        (client) => void (made && client?.close()),
+        () => {},
+      )
     }
   }, [made || given])
-  const ready = made || given === undefined ? opened : 'then' in given ? (arrivedOf(given) ?? opened) : given
+  const ready = made || !given ? opened : 'then' in given ? (opened ?? arrivedOf(given)) : given
   // biome-ignore lint/correctness/useExhaustiveDependencies: `coming` matters only until one of these is there.
   const flags = useMemo<Flags>(
     () => ({
       client: ready,
-      coming: ready || bootstrap || !given ? undefined : made ? turn.promise : (given as PromiseLike<Client>),
+      coming:
+        ready === undefined &&
+        !bootstrap &&
+        (made ? turn.promise : (given as PromiseLike<Client> | undefined)),
       answers: bootstrap && new Map(bootstrap.flags.map((answer) => [answer.key, answer])),
       subscribe: (changed) => ready?.on('change', changed) ?? (() => {}),
     }),

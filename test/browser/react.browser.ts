@@ -115,6 +115,41 @@ describe.each<ReactVersion>([18, 19])('React %i', (version) => {
     }
   })
 
+  it.each([
+    ['a promise that rejects', 'Promise.reject(new TypeError("there is none"))', 'there is none'],
+    [
+      'a function whose promise rejects',
+      '() => Promise.reject(new TypeError("there is none"))',
+      'there is none',
+    ],
+    [
+      'a function that throws',
+      '() => connect({ ...options, key: "hly_srv_a_b" })',
+      'key must be a client key',
+    ],
+  ])('shows the defaults where no client can be had, and says why once: %s', async (_, client, why) => {
+    for (const [place, tree] of Object.entries({
+      outside: 'createElement(App, { client })',
+      inside: 'createElement(Suspense, null, createElement(App, { client }))',
+    })) {
+      const { page, complaints } = await open(
+        `refused-${version}-${place}-${client.length}`,
+        '<div id="root"></div>',
+        `const client = ${client}
+         createRoot(document.getElementById('root')).render(${tree})`,
+      )
+      await until('it shows the default', async () => (await text(page, 'late')) === '0')
+      expect(await text(page, 'waiting')).toBeUndefined()
+      expect(await text(page, 'variant')).toBe('off')
+      expect(await text(page, 'theme')).toBe('none ERROR')
+      const before = (await page.evaluate('({ ...renders })')) as Record<string, number>
+      await page.evaluate('new Promise((done) => setTimeout(done, 100))')
+      expect(await page.evaluate('({ ...renders })'), 'nobody tries for ever').toEqual(before)
+      expect(complaints).toEqual([expect.stringContaining(why)])
+      await page.close()
+    }
+  })
+
   it('closes the client that it opened, and no other', async () => {
     const { page } = await open(
       `gone-${version}`,

@@ -21,6 +21,7 @@ function Theme(): ReactElement {
 }
 
 function Late(): ReactElement {
+  rendered('late')
   return h('u', { id: 'late' }, String(useSuspenseFlag('limit', 0)))
 }
 
