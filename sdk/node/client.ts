@@ -14,6 +14,7 @@ import { createEvaluation, type Facts, type Getters } from './evaluation.ts'
 import { type ClientEvents, createEmitter, type Listener } from './events.ts'
 import { createHolder, type Source } from './holder.ts'
 import { createKeys, type Keys } from './keys.ts'
+import { complaining } from './logger.ts'
 import { type ConnectOptions, type Settings, settingsOf } from './options.ts'
 import type { PageData } from './page-data.ts'
 import { type Running, run } from './source.ts'
@@ -39,7 +40,8 @@ export type Status = {
 export type Client = Getters & {
   /**
    * The flags that pages may see, for this context and the client's own attributes: what `@halyard/sdk/browser` takes as
-   * `bootstrap`. All of the context travels to the page.
+   * `bootstrap`. All of the context travels to the page, as JSON; what has none (a BigInt, a cycle) is left out, and
+   * logged once. Never throws.
    */
   dehydrate(context?: Context): PageData
   status(): Status
@@ -119,6 +121,7 @@ function open(
     if (keys.length > 0) emitter.emit('change', { keys, epoch, revision })
   })
   const standing = createStanding({ ...settings, holder, monotonic, evaluation, emitter })
+  const unsaid = complaining(logger, 'dehydrate')
   const loggedAt = new Map<string, number>()
   let lastError: Error | undefined
   let cache: CacheFile | undefined
@@ -261,7 +264,7 @@ function open(
 
   const client: Client = {
     ...evaluation.getters,
-    dehydrate: evaluation.dehydrate,
+    dehydrate: (context) => evaluation.dehydrate(context, unsaid),
     status() {
       const error = lastError
       const { source, epoch, revision, ageMs } = facts()
@@ -276,7 +279,7 @@ function open(
       }
     },
     on: emitter.on,
-    track: createTrack(telemetry, evaluation, logger),
+    track: createTrack(telemetry, evaluation, complaining(logger, 'track')),
     override(key, value) {
       if (settings.overrides === 'refused') {
         throw new Error('override is for development: connect with overrides: true.')

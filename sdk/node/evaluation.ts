@@ -20,7 +20,8 @@ import {
 import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 import { dehydrate } from './dehydrate.ts'
 import type { Source } from './holder.ts'
-import type { PageData } from './page-data.ts'
+import type { Complain } from './logger.ts'
+import { type PageData, pageContext } from './page-data.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export type Details<T> = {
@@ -76,8 +77,13 @@ export type Facts = {
 
 export type Evaluation = {
   readonly getters: Getters
-  /** The flags that pages may see, for this context. Not counted: nobody has read them yet. */
-  dehydrate(context: Context | undefined): PageData
+  /**
+   * The flags that pages may see, for this context as a page gets it, so that the server answers the page the same. Not
+   * counted: nobody has read them yet.
+   *
+   * @param complain told of what of the context no page can get
+   */
+  dehydrate(context: Context | undefined, complain: Complain): PageData
   /** From now on this is evaluated; undefined: nothing is, because of `why`. */
   serve(compiled: Compiled | undefined, why?: string): void
   /** What each of these flags gives this context now, uncounted. Overridden ones, and those that are unknown, are left out. */
@@ -226,8 +232,10 @@ export function createEvaluation({ base, clock, facts, telemetry }: EvaluationOp
 
   return {
     getters: gettersIn(rooted, base),
-    dehydrate: (context) =>
-      dehydrate(compiled, merged(base, context), (key) => overrides?.get(key)?.value, clock()),
+    dehydrate(context, complain) {
+      const whole = { ...pageContext(base, complain), ...pageContext(context, complain) }
+      return dehydrate(compiled, whole, (key) => overrides?.get(key)?.value, clock())
+    },
     serve(next, why) {
       compiled = next
       dated = next !== undefined && next.instants.length > 0

@@ -25,6 +25,18 @@ function write(level: string, message: string, cause: unknown): void {
   new Console(process.stderr).error('%s', `halyard ${level}: ${message}${why}`)
 }
 
+/** Says why something that an app does is not done as it wished; `cause` where an error says more. */
+export type Complain = (why: string, cause?: unknown) => void
+
+/** Warns once: what an app does, it does with every request. Later complaints are of level `debug`. */
+export function complaining(logger: Required<Logger>, about: string): Complain {
+  let warned = false
+  return (why, cause) => {
+    logger[warned ? 'debug' : 'warn'](`${about}: ${why}.`, cause)
+    warned = true
+  }
+}
+
 /** The given logger, made safe to call from anywhere. */
 export function guarded(logger: Logger): Required<Logger> {
   const safe =

@@ -4,7 +4,7 @@
  */
 import type { Context } from '../core/index.ts'
 import type { Evaluation } from './evaluation.ts'
-import type { Logger } from './logger.ts'
+import type { Complain } from './logger.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** What the server takes for an event's name, and for a value. */
@@ -13,14 +13,7 @@ const MOST_VALUE = 1e12
 
 export type Track = (event: string, context: Context, details?: { readonly value?: number }) => void
 
-export function createTrack(telemetry: Telemetry, evaluation: Evaluation, logger: Required<Logger>): Track {
-  let warned = false
-
-  function complain(why: string, cause?: unknown): void {
-    logger[warned ? 'debug' : 'warn'](`track: ${why}.`, cause)
-    warned = true
-  }
-
+export function createTrack(telemetry: Telemetry, evaluation: Evaluation, complain: Complain): Track {
   return (event, context, details) => {
     if (typeof event !== 'string' || !EVENT.test(event)) {
       complain('the name of an event must be one to 100 visible characters: this one is not counted')

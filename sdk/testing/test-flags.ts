@@ -6,7 +6,7 @@ import type { Client as PageClient } from '../browser/index.ts'
 import type { Context, Decision, FlagKey, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf, ValueOf } from '../flags.ts'
 import type { Client, ClientEvents, ClientState, Details, Getters, Listener } from '../node/index.ts'
-import { pageData } from '../node/page-data.ts'
+import { pageContext, pageData } from '../node/page-data.ts'
 
 /** Gives a flag's value for a context; undefined: none, so that the caller's default applies. */
 export type Rule<T> = (context: Context) => T | undefined
@@ -167,7 +167,7 @@ export function testFlags(initial: Values = {}): TestFlags {
     },
     dehydrate(context = own) {
       const answers = [...flags.keys()].sort().map((key) => ({ key, ...(answer(key, context) as object) }))
-      return pageData({ context, etag: `"1-${revision}"`, flags: answers })
+      return pageData({ context: pageContext(context, () => {}), etag: `"1-${revision}"`, flags: answers })
     },
     status: () => ({
       state,

@@ -90,6 +90,33 @@ export function flagsContract(open: (values: Values) => Promise<Subject>): void 
     expect(flags.details('checkout', undefined as unknown as boolean).errorCode).toBe('TYPE_MISMATCH')
   })
 
+  describe('a page gets the context as JSON has it, and what has none is left out:', () => {
+    const cycle: Record<string, unknown> = { name: 'Acme' }
+    cycle.owner = { company: cycle }
+    const unreadable = {
+      plan: 'pro',
+      get region(): never {
+        throw new Error('not now')
+      },
+    }
+    const { proxy: revoked, revoke } = Proxy.revocable({}, {})
+    revoke()
+    it.each<[string, unknown, Context]>([
+      ['a BigInt', { account: { id: 1n, size: 3 }, ids: [1n, 2] }, { account: { size: 3 }, ids: [null, 2] }],
+      ['a cycle', { plan: 'pro', company: cycle }, { plan: 'pro' }],
+      ['what cannot be read', unreadable, { plan: 'pro' }],
+      ['a symbol, and a function', { plan: Symbol('pro'), of: () => 1, region: 'eu' }, { region: 'eu' }],
+      ['all of what is no object', ['pro'], {}],
+      ['all of what is gone', revoked, {}],
+      ['nothing of a date', { born: new Date(0) }, { born: '1970-01-01T00:00:00.000Z' }],
+    ])('%s', async (_, given, context) => {
+      const flags = await begin()
+      const page = flags.dehydrate(given as Context)
+      expect(page.context).toEqual(context)
+      expect(JSON.parse(page.toScript())).toEqual({ ...page })
+    })
+  })
+
   it('answers the same with a context already in it', async () => {
     const flags = await begin()
     const ada = flags.for({ targetingKey: 'ada' })

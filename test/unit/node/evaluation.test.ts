@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createEvaluation, type Getters } from '../../../sdk/node/evaluation.ts'
 import { silent } from '../../../sdk/node/telemetry.ts'
-import { fast } from './clients.ts'
+import { fast, recorder } from './clients.ts'
 import { booleanFlag, environment, flagOf } from './rulesets.ts'
 
 const pro = booleanFlag(false, {
@@ -249,6 +249,35 @@ describe('no evaluation throws', () => {
         },
       ),
     )
+  })
+})
+
+describe('what a page gets', () => {
+  const seen = booleanFlag(false, {
+    visibility: 'client',
+    rules: [
+      {
+        id: 'born',
+        when: { attribute: 'born', op: 'before', values: ['1980-01-01T00:00:00Z'] },
+        serve: { variant: 'on' },
+      },
+    ],
+  })
+  const bootstrap = rulesetOf(environment({ seen }))
+  test('is evaluated for the context that the page gets, as the server will answer it', async () => {
+    const flags = await fast({ bootstrap, key: undefined, context: { born: new Date(0) } })
+    expect(flags.dehydrate().flags).toMatchObject([{ key: 'seen', value: true }])
+  })
+  test('what of it has no JSON is said once, and never thrown', async () => {
+    const { logger, logged } = recorder()
+    const flags = await fast({ bootstrap, key: undefined, logger, context: { tenant: { id: 7n } } })
+    logged.length = 0
+    for (const context of [{}, { account: 8n }]) {
+      expect(flags.dehydrate(context).context).toEqual({ tenant: {} })
+    }
+    expect(logged).toEqual([
+      { level: 'warn', message: expect.stringMatching(/^dehydrate: .*"tenant"/), cause: undefined },
+    ])
   })
 })
 

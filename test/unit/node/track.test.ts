@@ -1,7 +1,7 @@
 import { type Context, compile } from '@halyard/sdk/core'
 import { expect, test } from 'vitest'
 import { createEvaluation } from '../../../sdk/node/evaluation.ts'
-import { guarded } from '../../../sdk/node/logger.ts'
+import { complaining, guarded } from '../../../sdk/node/logger.ts'
 import { createTelemetry, type Telemetry } from '../../../sdk/node/telemetry.ts'
 import { SURROUNDINGS } from '../../../sdk/node/timing.ts'
 import { createTrack } from '../../../sdk/node/track.ts'
@@ -34,7 +34,7 @@ function tracking() {
     evaluation,
     flags: evaluation.getters,
     logged,
-    track: createTrack(telemetry, evaluation, guarded(logger)),
+    track: createTrack(telemetry, evaluation, complaining(guarded(logger), 'track')),
   }
 }
 
