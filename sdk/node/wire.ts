@@ -127,7 +127,8 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
       headers: { ...common, ...streamHeader(), Connection: 'close', Authorization: `Bearer ${key}` },
       body,
     })
-    answer.body.resume()
+    // Nobody waits for what else it says, nor may that hold its connection for ever.
+    readText(answer, { mostBytes: BOUNDS.problem, withinMs: timing.headersMs }).catch(() => {})
     const { status, headers } = answer
     if (status >= 200 && status < 300) return
     const away = retryAfterMs(headers['retry-after'], clock())

@@ -66,6 +66,26 @@ test('a server that closes kept connections just then costs no poll', async () =
   expect(errors).toEqual([])
 })
 
+test.each(['telemetry', 'acks'] as const)(
+  'answers to %s that never end keep no connection open',
+  async (path) => {
+    const server = await served()
+    let told = 0
+    server.instead[path] = (_, response) => {
+      told += 1
+      response.writeHead(200).write('{')
+    }
+    const flags = await fast({ url: server.url, timing: { telemetryMs: 5, headersMs: 300 } })
+    await until('the stream works', () => flags.status().connected)
+    await until('it has told a lot', () => {
+      if (path === 'telemetry') flags.boolean('a', false)
+      else server.send(server.event('ask', { ackWithinMs: 1 }))
+      return told > 30
+    })
+    await until('only the stream is left', () => server.sockets.size === 1)
+  },
+)
+
 test('two hundred clients in one process all hear an edit, and leave nothing open', async () => {
   const server = await startWireServer(state, { heartbeatMs: 5_000 })
   onTestFinished(() => server.stop())
