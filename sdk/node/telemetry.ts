@@ -135,12 +135,12 @@ export function createTelemetry({ clock, monotonic, random, timing }: Surroundin
         backoff.succeeded(monotonic())
       } catch (error) {
         const fault = error instanceof TransportError ? error : undefined
+        if (fault?.status === 401 || fault?.status === 403) return timing.refusedMs
         // It will not be taken tomorrow, either. What is refused for the key's sake may be.
-        if (fault?.code === 'status' && isFinal(fault.status)) {
+        if (isFinal(fault?.status)) {
           batches.splice(batches.indexOf(batch), 1)
           continue
         }
-        if (fault?.code === 'refused') return timing.refusedMs
         return Math.max(timing.telemetryMs + backoff.failed(monotonic()), fault?.retryAfterMs ?? 0)
       }
       const at = batches.indexOf(batch)

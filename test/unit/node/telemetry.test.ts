@@ -111,6 +111,17 @@ describe('where the server does not take it', () => {
     expect(totals(sent)).toEqual([7, 8])
   })
 
+  test.each([401, 403])('what is refused for the key’s sake (%i) waits for another key', async (status) => {
+    const { sent, count } = telling(refused(status), undefined)
+    count('a', 7)
+    await vi.advanceTimersByTimeAsync(5_000)
+    await vi.advanceTimersByTimeAsync(SURROUNDINGS.timing.refusedMs - 1)
+    expect(sent.length).toBe(1)
+    count('a', 8)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(totals(sent.slice(1))).toEqual([7, 8])
+  })
+
   test('what waits is bounded, and the oldest is dropped', async () => {
     const { sent, count, telemetry } = telling(...Array.from({ length: 1_000 }, away))
     for (let round = 1; round <= 40; round++) {
