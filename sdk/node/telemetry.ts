@@ -195,6 +195,7 @@ export function createTelemetry({ clock, monotonic, random, timing }: Surroundin
     },
     async close() {
       if (closed) return
+      closed = true
       clearTimeout(turning)
       clearTimeout(flushing)
       const late = new AbortController()
@@ -202,7 +203,6 @@ export function createTelemetry({ clock, monotonic, random, timing }: Surroundin
       timer.unref()
       await Promise.race([flight, aborted(late.signal)])
       if (!late.signal.aborted) await flush(late.signal)
-      closed = true
       clearTimeout(timer)
       cells = new Map()
       events = new Map()

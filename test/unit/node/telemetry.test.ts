@@ -185,6 +185,19 @@ describe('closing', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('while something is being told leaves no timer behind', async () => {
+    const telemetry = createTelemetry({ ...SURROUNDINGS, clock: Date.now, random: () => 0.5 })
+    let taken = (): void => {}
+    const post = () => new Promise<void>((resolve) => (taken = resolve))
+    telemetry.start({ post })
+    telemetry.counted('a', decisionOf('a'))
+    await vi.advanceTimersByTimeAsync(5_000)
+    const closed = telemetry.close()
+    taken()
+    await closed
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   test('does not wait longer than its deadline for a server that says nothing', async () => {
     const telemetry = createTelemetry({ ...SURROUNDINGS, clock: Date.now })
     const post = (_path: string, _body: object, until?: AbortSignal) =>
