@@ -1,5 +1,6 @@
 /**
- * Where the client says what a person should know. A logger that throws is ignored: logging never breaks an app.
+ * Where the client says what a person should know. A logger that throws, at once or later, is ignored: logging never
+ * breaks an app.
  */
 
 import { Console } from 'node:console'
@@ -43,8 +44,10 @@ export function guarded(logger: Logger): Required<Logger> {
     (level: keyof Logger) =>
     (message: string, cause?: unknown): void => {
       try {
-        if (cause === undefined) logger[level]?.(message)
-        else logger[level]?.(message, cause)
+        const returned: unknown =
+          cause === undefined ? logger[level]?.(message) : logger[level]?.(message, cause)
+        // A rejection that nobody handles ends a Node process.
+        if (returned instanceof Promise) returned.catch(() => {})
       } catch {
         // There is nowhere left to say it.
       }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createEmitter } from '../../../sdk/node/events.ts'
 import { guarded } from '../../../sdk/node/logger.ts'
 
@@ -76,6 +76,20 @@ test('an unknown event, and a listener that is no function, are said at once', (
     /no event "changed": change, ready, stale, error are/,
   )
   expect(() => on('change', undefined as never)).toThrow(/must be a function/)
+})
+
+test('a logger whose promise rejects does not end the app', async () => {
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  onTestFinished(() => void process.off('unhandledRejection', unhandled))
+  const fail = async (): Promise<void> => {
+    throw new Error('the collector is away')
+  }
+  const logger = guarded({ warn: fail, error: fail })
+  logger.warn('a')
+  logger.error('b', new Error('c'))
+  await new Promise(setImmediate)
+  expect(unhandled).not.toHaveBeenCalled()
 })
 
 test('a logger that throws, or lacks what it may lack, breaks nothing', () => {
