@@ -17,19 +17,21 @@ const MOST_CONTEXTS = 4
 
 /** @param name of the item */
 export function createStorage(name: string): Storage {
-  function items(): readonly (readonly [context: number, kept: Kept])[] {
+  /** By context, the newest first. */
+  function items(): Map<number, Kept> {
     try {
-      return [...JSON.parse(localStorage.getItem(name) ?? '')]
+      return new Map(JSON.parse(localStorage.getItem(name) ?? ''))
     } catch {
-      return []
+      return new Map()
     }
   }
 
   return {
-    read: (contextText) => items().find(([context]) => context === hash(contextText))?.[1],
+    read: (contextText) => items().get(hash(contextText)),
     write(contextText, kept) {
       const mine = hash(contextText)
-      const others = items().filter(([context]) => context !== mine)
+      const others = items()
+      others.delete(mine)
       try {
         localStorage.setItem(name, JSON.stringify([[mine, kept], ...others].slice(0, MOST_CONTEXTS)))
       } catch {

@@ -169,10 +169,11 @@ describe('what the browser has kept', () => {
     at.reply = answerOn
     await (await at.connect()).close()
     const [[name, text]] = [...storage.items] as [[string, string]]
-    for (const damaged of [text.slice(0, 40), '{}', text.replace('flags', 'flagged')]) {
+    for (const damaged of [text.slice(0, 40), '{}', '[null]', '[[]]', text.replace('flags', 'flagged')]) {
       storage.items.set(name, damaged)
       const flags = await at.connect()
       expect(flags.boolean('checkout', false), damaged).toBe(true)
+      expect(flags.status().state, damaged).toBe('ready')
       await flags.close()
     }
   })
