@@ -216,6 +216,16 @@ describe('a new context', () => {
   })
 })
 
+test('a context of objects that have no text, but JSON, is one like any other', async () => {
+  const { groups } = /(?<region>eu)/.exec('eu') ?? {}
+  const at = await page()
+  at.reply = answerOn
+  const flags = await at.connect({ context: { targetingKey: 'ada', groups: { ...groups } } })
+  expect(flags.boolean('checkout', false)).toBe(true)
+  await flags.setContext({ targetingKey: 'ada', groups })
+  expect(at.asked.at(-1)?.context).toEqual({ targetingKey: 'ada', groups: { region: 'eu' } })
+})
+
 describe('a context that has no JSON', () => {
   const cycle: Record<string, unknown> = {}
   cycle.self = cycle
