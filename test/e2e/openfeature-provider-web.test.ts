@@ -189,6 +189,17 @@ describe('events', () => {
     expect(client.providerStatus).toBe(ProviderStatus.READY)
   })
 
+  it('answers for the context that is set while it starts, the last of them', async () => {
+    const { client, started, next } = app({}, { targetingKey: 'nobody' })
+    const changed = next(ProviderEvents.ContextChanged)
+    void OpenFeature.setContext(domain, { targetingKey: 'bob' })
+    void OpenFeature.setContext(domain, ADA)
+    await started
+    await changed
+    expect(client.getBooleanValue('checkout', false)).toBe(true)
+    expect(client.providerStatus).toBe(ProviderStatus.READY)
+  })
+
   it('says ERROR where the server has nothing for the next context, then READY when it has', async () => {
     const { client, next } = await running()
     await network.takeAway()

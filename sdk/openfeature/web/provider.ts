@@ -74,7 +74,8 @@ export class HalyardProvider implements Provider {
   }
 
   async onContextChange(_: EvaluationContext, context: EvaluationContext): Promise<void> {
-    const client = this.#client
+    // OpenFeature does not wait for the start, and does not say it again.
+    const client = this.#client ?? (await this.#opening?.catch(() => undefined))
     if (client === undefined) return
     const change = {}
     this.#change = change
