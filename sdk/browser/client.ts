@@ -255,6 +255,12 @@ async function open(
     return refetch()
   }
 
+  // Before anything is begun: a context that has no JSON ends here.
+  if (bootstrap && textOf(bootstrap.context) === textOf(context)) {
+    told = bootstrap.etag
+    offer([JSON.stringify(bootstrap), null, 0], 'bootstrap')
+  } else offer(storage.read(textOf(context)), 'cache')
+
   const stream = createSharedStream(name, (message) => {
     if (message === null) {
       uri = undefined
@@ -354,10 +360,6 @@ async function open(
 
   const flushing = setInterval(counts.flush, FLUSH_MS * pace)
   for (const type of LOOKS) addEventListener(type, look, ending)
-  if (bootstrap && textOf(bootstrap.context) === textOf(context)) {
-    told = bootstrap.etag
-    offer([JSON.stringify(bootstrap), null, 0], 'bootstrap')
-  } else offer(storage.read(textOf(context)), 'cache')
   if (overrides) overridesIn(location.search, override)
   const first = refetch()
   // The first answer is had even for a page that opens out of sight.

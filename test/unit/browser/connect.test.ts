@@ -1,5 +1,5 @@
 import { connect } from '@halyard/sdk/browser'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { until } from '../../support/until.ts'
 import { type Asked, flag, KEY, memoryStorage, page } from './page.ts'
 
@@ -229,6 +229,16 @@ test('a context of objects that have no text, but JSON, is one like any other', 
 describe('a context that has no JSON', () => {
   const cycle: Record<string, unknown> = {}
   cycle.self = cycle
+
+  test('is refused by connect, which leaves nothing behind', async () => {
+    const at = await page()
+    const begun = vi.spyOn(globalThis, 'setInterval')
+    const heard = vi.spyOn(globalThis, 'addEventListener')
+    const channels = vi.spyOn(globalThis, 'BroadcastChannel')
+    onTestFinished(() => void vi.restoreAllMocks())
+    await expect(at.connect({ context: cycle })).rejects.toThrow(TypeError)
+    for (const made of [begun, heard, channels]) expect(made).not.toHaveBeenCalled()
+  })
 
   test.each([
     ['a BigInt', { account: 1n }],
