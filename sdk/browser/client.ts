@@ -378,6 +378,6 @@ function essence({ value, variant, reason, errorCode }: FlagAnswer): string {
 }
 
 /** The same text for the same context, whatever the order of its attributes. */
-function textOf(context: Context): string {
+function textOf(context: Context = {}): string {
   return JSON.stringify(Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -98,7 +98,7 @@ export function FlagsProvider({ client: given, bootstrap, children }: FlagsProvi
         ready === undefined &&
         !bootstrap &&
         (made ? turn.promise : (given as PromiseLike<Client> | undefined)),
-      answers: bootstrap && new Map(bootstrap.flags.map((answer) => [answer.key, answer])),
+      answers: bootstrap?.flags && new Map(bootstrap.flags.map((answer) => [answer.key, answer])),
       subscribe: (changed) => ready?.on('change', changed) ?? (() => {}),
     }),
     [ready, bootstrap],

@@ -115,6 +115,18 @@ describe.each<ReactVersion>([18, 19])('React %i', (version) => {
     }
   })
 
+  it('takes what is no bootstrap for none', async () => {
+    const { page, complaints } = await open(
+      `damaged-${version}`,
+      '<div id="root"></div><div id="flags"></div>',
+      `const bootstrap = window.flags
+       const client = () => connect({ ...options, bootstrap })
+       createRoot(document.getElementById('root')).render(createElement(App, { bootstrap, client }))`,
+    )
+    await until('it is on', async () => (await text(page, 'variant')) === 'on')
+    expect(complaints).toEqual([])
+  })
+
   it.each([
     ['a promise that rejects', 'Promise.reject(new TypeError("there is none"))', 'there is none'],
     [
