@@ -1,20 +1,30 @@
 /**
  * The management API, as any client meets it: JSON over HTTP. A write carries an Idempotency-Key and is sent again
- * where the server is away for a moment, so that it is done once. What is refused is a `Refused`, in words.
+ * where the server is away for a moment, so that it is done once. Each try that fails is told. What is refused is a
+ * `Refused`, in words; where nobody knows whether a write was done, that is said.
  */
 import { randomUUID } from 'node:crypto'
 import { ReadableStream } from 'node:stream/web'
 import { createBackoff } from '../transport/backoff.ts'
 import { retryAfterMs } from '../transport/retry-after.ts'
 import { type Edge, EXIT, type Given, Refusal, reasonOf } from './command.ts'
+import { ago } from './delivered.ts'
 import { kindOf, type ProblemDetails, problemOf, problemText } from './problem-text.ts'
 import { type Server, serverOf } from './settings.ts'
 
-const ATTEMPTS = 4
-const TIMEOUT_MS = 15_000
-const LONGEST_PAUSE_MS = 10_000
+/** How long each try may take, and all of them; what the server is asked to wait comes to both. Milliseconds. */
+export type Patience = { readonly eachMs: number; readonly allMs: number }
+
+const USUAL: Patience = { eachMs: 15_000, allMs: 30_000 }
 /** Members of a large segment take their time. */
-const UPLOAD_TIMEOUT_MS = 600_000
+const UPLOAD: Patience = { eachMs: 600_000, allMs: Number.POSITIVE_INFINITY }
+/** For who is on call: a server answers these within a second or two, or not at all. */
+export const URGENT: Patience = { eachMs: 4_000, allMs: 8_000 }
+
+const ATTEMPTS = 4
+const LONGEST_PAUSE_MS = 10_000
+/** A try that is given less is not worth it. */
+const LEAST_MS = 1_000
 const AGAIN = new Set([429, 502, 503, 504])
 
 export type Query = Readonly<Record<string, string | number | undefined>>
@@ -25,6 +35,8 @@ export type Write = {
   readonly query?: Query
   readonly comment?: string | undefined
   readonly ifMatch?: string
+  /** What to say where nobody knows whether it was done. */
+  readonly unsure?: string
 }
 export type Page<T> = { readonly items: readonly T[]; readonly cursor: string | null }
 
@@ -55,14 +67,15 @@ export function at(...parts: readonly string[]): string {
   return `/api/v1/${parts.map(encodeURIComponent).join('/')}`
 }
 
-export function apiOf(edge: Edge, given: Given): Api {
-  return createApi(edge, serverOf(edge, given))
+export function apiOf(edge: Edge, given: Given, patience?: Patience): Api {
+  return createApi(edge, serverOf(edge, given), patience)
 }
 
 type Sent = Write & { readonly method: string; readonly path: string; readonly safe?: true }
 
-export function createApi(edge: Edge, server: Server): Api {
-  const send = <T>(request: Sent): Promise<T> => sendTo(edge, server, request)
+export function createApi(edge: Edge, server: Server, patience = USUAL): Api {
+  const send = <T>(request: Sent): Promise<T> =>
+    sendTo(edge, server, request, request.lines === undefined ? patience : UPLOAD)
   const api: Api = {
     server,
     get: (path, query = {}) => send({ method: 'GET', path, query, safe: true }),
@@ -82,7 +95,7 @@ export function createApi(edge: Edge, server: Server): Api {
   return api
 }
 
-async function sendTo<T>(edge: Edge, server: Server, request: Sent): Promise<T> {
+async function sendTo<T>(edge: Edge, server: Server, request: Sent, patience: Patience): Promise<T> {
   const { method, path, query = {}, body, lines, comment, ifMatch, safe } = request
   const url = new URL(`${server.url}${path}`)
   for (const [name, value] of Object.entries(query)) {
@@ -98,33 +111,85 @@ async function sendTo<T>(edge: Edge, server: Server, request: Sent): Promise<T> 
     ...(ifMatch !== undefined && { 'if-match': ifMatch }),
   }
   const backoff = createBackoff({ firstMs: 500, mostMs: 4_000, healthyMs: 0, random: edge.random })
+  const waitMs = waitOf(query)
+  const until = edge.now() + patience.allMs + waitMs
+  let mayBeDone = false
   for (let attempt = 1; ; attempt += 1) {
-    const last = attempt === ATTEMPTS
-    let answer: Response
-    try {
-      answer = await fetch(url, {
-        method,
-        headers,
-        redirect: 'error',
-        signal: AbortSignal.timeout(lines === undefined ? TIMEOUT_MS + waitOf(query) : UPLOAD_TIMEOUT_MS),
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-        ...(lines !== undefined && { body: ReadableStream.from(lines.bytes()), duplex: 'half' }),
-      } as RequestInit)
-      const text = await answer.text()
-      if (answer.ok) return parsed(text, server) as T
-      if (!AGAIN.has(answer.status) || last) throw refusalOf(answer.status, text, server)
-    } catch (error) {
-      if (error instanceof Refusal) throw error
-      const cause = rootOf(error)
-      if (cause instanceof Refusal) throw cause
-      if (last || codeOf(cause) === 'ECONNREFUSED' || codeOf(cause) === 'ENOTFOUND')
-        throw unreachable(server, cause)
-      await edge.pause(backoff.failed(edge.now()))
-      continue
+    const tryMs = Math.min(patience.eachMs + waitMs, until - edge.now())
+    const tried = await triedOnce(server, tryMs, url, {
+      method,
+      headers,
+      redirect: 'error',
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(lines !== undefined && { body: ReadableStream.from(lines.bytes()), duplex: 'half' }),
+    } as RequestInit)
+    if ('text' in tried) return parsed(tried.text, server) as T
+    mayBeDone ||= tried.mayHaveCome && safe !== true && query.dryRun === undefined
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, tried.againMs?.(edge.now()) ?? backoff.failed(edge.now()))
+    const late = edge.now() + pauseMs + waitMs + LEAST_MS > until
+    if (tried.final || attempt === ATTEMPTS || late) {
+      throw mayBeDone ? unsureOf(tried.refusal, request) : tried.refusal
     }
-    const asked = retryAfterMs(answer.headers.get('retry-after') ?? undefined, edge.now())
-    await edge.pause(Math.min(LONGEST_PAUSE_MS, asked ?? backoff.failed(edge.now())))
+    edge.tell(`${tried.what}: trying again${pauseMs < 1_000 ? '' : ` in ${ago(pauseMs)}`}.`)
+    await edge.pause(pauseMs)
   }
+}
+
+type Failed = {
+  /** Without an end: what was wrong with this try. */
+  readonly what: string
+  readonly refusal: Refusal
+  /** Another try would come to the same. */
+  readonly final: boolean
+  /** Somebody may have taken it, and done it. */
+  readonly mayHaveCome: boolean
+  /** How long the server asks to wait before the next. */
+  readonly againMs?: (now: number) => number | undefined
+}
+
+async function triedOnce(
+  server: Server,
+  tryMs: number,
+  url: URL,
+  request: RequestInit,
+): Promise<{ readonly text: string } | Failed> {
+  try {
+    const answer = await fetch(url, { ...request, signal: AbortSignal.timeout(tryMs) })
+    const text = await answer.text()
+    if (answer.ok) return { text }
+    const { status } = answer
+    return {
+      what: `${server.url} is ${status === 429 ? 'busy' : 'away'} for now (${status})`,
+      refusal: refusalOf(status, text, server),
+      final: !AGAIN.has(status),
+      // A proxy that has lost the server on the way.
+      mayHaveCome: status === 502 || status === 504,
+      againMs: (now) => retryAfterMs(answer.headers.get('retry-after') ?? undefined, now),
+    }
+  } catch (error) {
+    const cause = rootOf(error)
+    // What the command itself refuses, in the midst of what it sends.
+    if (cause instanceof Refusal) throw cause
+    const nobody = codeOf(cause) === 'ECONNREFUSED' || codeOf(cause) === 'ENOTFOUND'
+    const late = cause instanceof Error && cause.name === 'TimeoutError'
+    return {
+      what: late
+        ? `${server.url} has not answered within ${ago(tryMs)}`
+        : `${server.url} cannot be reached (${reasonOf(cause)})`,
+      refusal: unreachable(server, late ? 'it did not answer in time' : reasonOf(cause)),
+      final: nobody,
+      mayHaveCome: !nobody,
+    }
+  }
+}
+
+/** What became of the last try, and that an earlier one, or this one, may have done it. */
+function unsureOf(
+  { message, exitCode, problem }: Refusal,
+  { unsure = 'It is NOT known whether it was done: look before you do it again.' }: Sent,
+): Refusal {
+  const [happened = message] = message.split(HINT)
+  return new Refusal(`${happened} ${unsure}`, exitCode, problem)
 }
 
 /** How long the server is asked to wait before it answers, milliseconds. */
@@ -170,13 +235,10 @@ function refusalOf(status: number, text: string, server: Server): Refused {
   return new Refused(problem)
 }
 
-function unreachable(server: Server, cause: unknown): Refusal {
-  const said =
-    cause instanceof Error && cause.name === 'TimeoutError' ? 'it did not answer in time' : reasonOf(cause)
-  return new Refusal(
-    `${server.url} cannot be reached: ${said}. Is the server running, and the address right? (--url, HALYARD_URL, halyard login)`,
-    EXIT.unavailable,
-  )
+const HINT = ' Is the server running, and the address right? (--url, HALYARD_URL, halyard login)'
+
+function unreachable(server: Server, said: string): Refusal {
+  return new Refusal(`${server.url} cannot be reached: ${said}.${HINT}`, EXIT.unavailable)
 }
 
 function rootOf(error: unknown): unknown {

@@ -1,8 +1,11 @@
 /** `halyard completion`: scripts for shells, made from the commands themselves; flags' keys are asked from the server. */
-import { apiOf, at } from './api.ts'
+import { apiOf, at, type Patience } from './api.ts'
 import { type Command, EXIT, type Option, Refusal } from './command.ts'
 import { projectOf, SERVER_OPTIONS } from './settings.ts'
 import type { Flag } from './shapes.ts'
+
+/** Somebody has pressed a key, and sees nothing until this is over. */
+const PROMPT: Patience = { eachMs: 1_500, allMs: 1_500 }
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 type Commands = Readonly<Record<string, Command>>
@@ -25,7 +28,7 @@ export function completionCommand(commands: () => Commands, optionsOf: OptionsOf
       // What the scripts ask when a flag's key is due: nothing, rather than an error, where no server answers.
       if (shell === 'keys') {
         const path = at('projects', projectOf(edge, given), 'flags')
-        const flags = await apiOf(edge, given)
+        const flags = await apiOf({ ...edge, tell: () => {} }, given, PROMPT)
           .all<Flag>(path, { fields: 'key', limit: 1000 })
           .catch(() => [])
         if (flags.length > 0) edge.say(flags.map(({ key }) => key).join('\n'))

@@ -1,5 +1,5 @@
 /** `halyard delivery`: who is connected, and who of them is behind or silent. */
-import { apiOf, at } from './api.ts'
+import { apiOf, at, URGENT } from './api.ts'
 import { type Command, type Edge, EXIT } from './command.ts'
 import { ago, appOf, count, serverName } from './delivered.ts'
 import { oneLine, paintFor, plural, show, table } from './output.ts'
@@ -64,7 +64,7 @@ export const deliveryCommand: Command = {
   async run(edge, given) {
     const environment = environmentOf(edge, given)
     const path = at('projects', projectOf(edge, given), 'environments', environment, 'delivery')
-    const delivery = await apiOf(edge, given).get<Delivery>(path, { limit: LISTED })
+    const delivery = await apiOf(edge, given, URGENT).get<Delivery>(path, { limit: LISTED })
     show(edge, given, delivery, () => wordsOf(edge, environment, delivery, given.flags.has('all')))
     return EXIT.done
   },

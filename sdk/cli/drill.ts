@@ -2,7 +2,7 @@
  * `halyard drill`: kills a flag that nobody uses, waits for everyone to say that they applied it, and un-kills it again.
  * So it is known before the incident whether a kill would arrive, and how soon.
  */
-import { type Api, apiOf, at, Refused } from './api.ts'
+import { type Api, apiOf, at, Refused, URGENT } from './api.ts'
 import { type Command, type Edge, EXIT, type Given, Refusal, reasonOf } from './command.ts'
 import { ago, count, type Delivered, deliveryLines, isEverywhere } from './delivered.ts'
 import type { Delivery } from './delivery.ts'
@@ -67,7 +67,7 @@ export const drillCommand: Command = {
   },
   notes: `The flag is ${DRILL_FLAG}; where it is not there, it is made. Whatever happens, it is un-killed at the end; where that could not be, the next drill does it. While another drill is under way in an environment, nothing is done there.\nExits 3 where not everyone has said in time that they applied it, 4 where the kill was kept in a journal, since the database is away.`,
   async run(edge, given) {
-    const api = apiOf(edge, given)
+    const api = apiOf(edge, given, URGENT)
     const project = projectOf(edge, given)
     const timeoutMs = timeoutOf(given)
     const interrupted = edge.interrupted()
@@ -165,12 +165,24 @@ const COMMENT = 'A drill (halyard drill): nothing is wrong'
 
 async function kill(one: Drill): Promise<Killed> {
   try {
-    return await one.api.write('PUT', pathOf(one), { body: { comment: COMMENT }, query: { wait: 'none' } })
+    const unsure = 'It may have been killed.'
+    const write = { body: { comment: COMMENT }, query: { wait: 'none' }, unsure }
+    return await one.api.write('PUT', pathOf(one), write)
   } catch (error) {
     // Nobody knows whether it was done, unless it was refused.
-    const refused = error instanceof Refused && error.exitCode !== EXIT.unavailable
-    if (!refused) await unkill(one).catch(() => undefined)
-    throw error
+    if (error instanceof Refused && error.exitCode !== EXIT.unavailable) throw error
+    throw new Refusal(`${reasonOf(error)} ${await madeSureUnkilled(one)}`)
+  }
+}
+
+/** @returns whether that is so, in a sentence */
+async function madeSureUnkilled(one: Drill): Promise<string> {
+  try {
+    await unkill(one)
+    return 'It is un-killed.'
+  } catch (error) {
+    if (error instanceof Refused && error.kind === 'not-killed') return 'It is not killed.'
+    return leftText(one.environment, error)
   }
 }
 
@@ -181,7 +193,8 @@ const isLeftBehind = (edge: Edge, { at: since, comment }: Kill): boolean =>
 /** Ends that kill, and no other. The flag is for drills alone, so that edits of it hold nothing up. */
 function unkill(one: Drill, ended?: Kill): Promise<Outcome> {
   const query = { acceptEdits: 'true', ...(ended !== undefined && { kill: ended.id }) }
-  return one.api.write('DELETE', pathOf(one), { comment: COMMENT, query })
+  const unsure = 'It may have been un-killed.'
+  return one.api.write('DELETE', pathOf(one), { comment: COMMENT, query, unsure })
 }
 
 /** Waits for everyone, and un-kills whatever becomes of that. */
@@ -221,7 +234,7 @@ async function followed(one: Drill, killed: Killed): Promise<Drilled> {
 
 function leftText(environment: string, error: unknown): string {
   if (error instanceof Refused && error.kind === 'not-killed') return 'Somebody un-killed it meanwhile.'
-  return `${DRILL_FLAG} is still killed in ${environment}: the next drill un-kills it, or halyard unkill ${DRILL_FLAG} --env ${environment} (${reasonOf(error)})`
+  return `${DRILL_FLAG} ${error instanceof Refused ? 'is' : 'may be'} still killed in ${environment}: the next drill un-kills it, or halyard unkill ${DRILL_FLAG} --env ${environment} (${reasonOf(error)})`
 }
 
 /** How far it has come when everyone has it, when the time is over, or when somebody interrupts. */

@@ -1,5 +1,5 @@
 /** `halyard kill` and `unkill`: the switch that on-call people reach for, and what it did, in words. */
-import { apiOf, at, Refused } from './api.ts'
+import { apiOf, at, Refused, URGENT } from './api.ts'
 import { type Command, type Edge, EXIT, type Given, Refusal } from './command.ts'
 import { count, type Delivered, deliveryLines, exitOf } from './delivered.ts'
 import { COMMENT_OPTION, withComment } from './flags.ts'
@@ -79,12 +79,20 @@ export const killCommand: Command = {
     const query = { ...dryRunOf(given), wait, timeout }
     if (group !== undefined) return killGroup(edge, given, group, query)
     const { flag, environment, path } = placeOf(edge, given)
-    const killed = await apiOf(edge, given).write<Killed>('PUT', path, { ...withComment(given), query })
+    const unsure = unsureText(`${flag} is killed in ${environment}`)
+    const write = { ...withComment(given), query, unsure }
+    const killed = await apiOf(edge, given, URGENT).write<Killed>('PUT', path, write)
     show(edge, given, killed, () => wordsOf(edge, flag, environment, killed, given.flags.has('dry-run')))
     tellWarnings(edge, killed)
     return exitOf(killed, wait)
   },
 }
+
+const ELSEWHERE = 'to ask another instance, add --url <its address>.'
+
+/** A kill that is killed again answers the first kill. */
+const unsureText = (what: string): string =>
+  `It is NOT known whether ${what}. The same command again is safe; ${ELSEWHERE}`
 
 async function killGroup(
   edge: Edge,
@@ -95,7 +103,7 @@ async function killGroup(
   const environment = environmentOf(edge, given)
   const path = at('projects', projectOf(edge, given), 'environments', environment, 'kills')
   const expect = expectedOf(given)
-  const api = apiOf(edge, given)
+  const api = apiOf(edge, given, URGENT)
   const dryRun = query.dryRun !== undefined
   if (expect === undefined && !dryRun) {
     const would = await api.write<KilledGroup>('POST', path, { body: group, query: { dryRun: 'true' } })
@@ -107,7 +115,9 @@ async function killGroup(
   }
   const { comment } = given.texts
   const body = { ...group, expect, comment }
-  const killed = await api.write<KilledGroup>('POST', path, { body, query })
+  const flags = 'tag' in group ? `the flags tagged ${oneLine(group.tag)}` : 'all flags'
+  const unsure = unsureText(`${flags} are killed in ${environment}`)
+  const killed = await api.write<KilledGroup>('POST', path, { body, query, unsure })
   show(edge, given, killed, () => groupInWords(edge, environment, killed, dryRun))
   tellWarnings(edge, killed)
   return exitOf(killed, query.wait)
@@ -187,8 +197,12 @@ export const unkillCommand: Command = {
       kill,
       ...(given.flags.has('accept-edits') && { acceptEdits: 'true' }),
     }
-    const ended = await apiOf(edge, given)
-      .write<Unkilled>('DELETE', path, { comment, query })
+    const unsure =
+      kill === undefined
+        ? `It is NOT known whether ${flag} is still killed in ${environment}. Look first: halyard flags get ${flag} --env ${environment}; the same command again would end any kill, also one that came meanwhile; ${ELSEWHERE}`
+        : unsureText(`the kill of ${flag} in ${environment} has ended`)
+    const ended = await apiOf(edge, given, URGENT)
+      .write<Unkilled>('DELETE', path, { comment, query, unsure })
       .catch((error: unknown) => {
         throw withEdits(error, flag, environment)
       })
