@@ -10,6 +10,7 @@ import { environmentsOf } from './flags.ts'
 import { oneLine, paintFor, show } from './output.ts'
 import { projectOf } from './settings.ts'
 import type { Kill, Outcome } from './shapes.ts'
+import { timeoutOf } from './timeout.ts'
 
 export const DRILL_FLAG = 'halyard-drill'
 
@@ -69,7 +70,8 @@ export const drillCommand: Command = {
   async run(edge, given) {
     const api = apiOf(edge, given, URGENT)
     const project = projectOf(edge, given)
-    const timeoutMs = timeoutOf(given)
+    const { timeout } = given.texts
+    const timeoutMs = timeout === undefined ? TIMEOUT.usual : timeoutOf(timeout, TIMEOUT)
     const interrupted = edge.interrupted()
     const environments = await environmentsFor(api, given, project)
     await makeSure(api, project)
@@ -90,15 +92,6 @@ export const drillCommand: Command = {
 function endOf(drilled: readonly Drilled[]): number {
   const worst = WORST.find((result) => drilled.some((one) => one.result === result)) ?? 'applied'
   return ENDS[worst]
-}
-
-function timeoutOf({ texts }: Given): number {
-  const { timeout } = texts
-  if (timeout === undefined) return TIMEOUT.usual
-  const [, number, unit] = /^(\d{1,6})(ms|s)$/.exec(timeout) ?? []
-  const ms = Number(number) * (unit === 's' ? 1_000 : 1)
-  if (ms >= TIMEOUT.least && ms <= TIMEOUT.most) return ms
-  throw new Refusal('--timeout is a time such as 500ms or 5s, 60s at most.', EXIT.usage)
 }
 
 async function environmentsFor(api: Api, { texts, operands }: Given, project: string) {

@@ -7,6 +7,7 @@ import { oneLine, paintFor, show } from './output.ts'
 import type { EditedWhileKilled } from './problem-text.ts'
 import { ENVIRONMENT_OPTION, environmentOf, projectOf } from './settings.ts'
 import type { Json, Kill, Outcome } from './shapes.ts'
+import { timeoutOf } from './timeout.ts'
 import { tellWarnings } from './warnings.ts'
 
 type KilledFlag = {
@@ -73,9 +74,7 @@ export const killCommand: Command = {
   async run(edge, given) {
     const group = groupOf(given)
     const { wait = 'sdks', timeout = '2s' } = given.texts
-    if (!/^\d{1,6}(?:ms|s)?$/.test(timeout)) {
-      throw new Refusal('--timeout is a time such as 500ms or 5s.', EXIT.usage)
-    }
+    timeoutOf(timeout)
     const query = { ...dryRunOf(given), wait, timeout }
     if (group !== undefined) return killGroup(edge, given, group, query)
     const { flag, environment, path } = placeOf(edge, given)
