@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { createApi, type Page, Refused } from './api.ts'
 import { type Command, type Edge, EXIT, type Given, Refusal } from './command.ts'
 import { paintFor, plural, show } from './output.ts'
-import { checkedKey, forget, keep, keptIn, readKept, serverOf, urlOf } from './settings.ts'
+import { checkedKey, forget, type Kept, keep, keptIn, readKept, serverOf, urlOf } from './settings.ts'
 
 const MOST_KEY_BYTES = 4_096
 
@@ -90,15 +90,27 @@ export const logoutCommand: Command = {
   summary: 'Forget the kept key',
   local: true,
   async run(edge, given) {
-    const kept = readKept(edge)
+    const kept = keptOrDamaged(edge)
     forget(edge)
-    show(edge, given, { path: keptIn(edge), was: kept?.url ?? null }, () =>
-      kept === undefined
-        ? 'Nothing was kept.'
-        : `Forgot the key for ${kept.url}. It is still good: revoke it on the server where it has leaked.`,
-    )
+    const was = kept === 'damaged' ? null : (kept?.url ?? null)
+    show(edge, given, { path: keptIn(edge), was }, () => {
+      if (kept === undefined) return 'Nothing was kept.'
+      const what =
+        kept === 'damaged' ? `what was kept in ${keptIn(edge)}, damaged` : `the key for ${kept.url}`
+      return `Forgot ${what}. The key is still good: revoke it on the server where it has leaked.`
+    })
     return EXIT.done
   },
+}
+
+/** What cannot be read can be forgotten. */
+function keptOrDamaged(edge: Edge): Kept | 'damaged' | undefined {
+  try {
+    return readKept(edge)
+  } catch (error) {
+    if (error instanceof Refusal) return 'damaged'
+    throw error
+  }
 }
 
 export const whoamiCommand: Command = {

@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { type Edge, EXIT, type Given, type Option, Refusal } from './command.ts'
+import { paintFor } from './output.ts'
 
 export type Kept = { readonly url: string; readonly key: string; readonly project?: string }
 
@@ -76,23 +77,26 @@ export function urlOf(text: string): string {
 export type Server = { readonly url: string; readonly key: string; readonly from: string }
 
 /** The server and its key. What login kept is for its own server: its key is never sent to another. */
-export function serverOf(edge: Edge, { texts }: Given): Server {
-  const kept = readKept(edge)
-  const asked = texts.url ?? (edge.environment.HALYARD_URL || undefined)
-  const url = asked === undefined ? kept?.url : urlOf(asked)
+export function serverOf(edge: Edge, given: Given): Server {
+  const asked = addressOf(edge, given)
+  const url = asked === undefined ? readKept(edge)?.url : urlOf(asked)
   if (url === undefined) {
     throw new Refusal('Which server? Run halyard login, or set HALYARD_URL and HALYARD_API_KEY.', EXIT.usage)
   }
-  const file = texts['key-file']
+  const file = given.texts['key-file']
   if (file !== undefined) return { url, key: keyIn(resolve(edge.folder, file)), from: file }
   const { HALYARD_API_KEY } = edge.environment
   if (HALYARD_API_KEY) return { url, key: checkedKey(HALYARD_API_KEY), from: 'HALYARD_API_KEY' }
+  const kept = readKept(edge)
   if (kept?.url === url) return { url, key: kept.key, from: keptIn(edge) }
   throw new Refusal(
     `There is no key for ${url}: run halyard login --url ${url}, or set HALYARD_API_KEY.`,
     EXIT.usage,
   )
 }
+
+const addressOf = ({ environment }: Edge, { texts }: Given): string | undefined =>
+  texts.url ?? (environment.HALYARD_URL || undefined)
 
 function keyIn(path: string): string {
   try {
@@ -117,9 +121,25 @@ export function checkedKey(text: string): string {
   return key
 }
 
-export function projectOf(edge: Edge, { texts }: Given, named?: string): string {
+export function projectOf(edge: Edge, given: Given, named?: string): string {
   const { HALYARD_PROJECT } = edge.environment
-  return texts.project ?? named ?? (HALYARD_PROJECT || readKept(edge)?.project || 'default')
+  return given.texts.project ?? named ?? (HALYARD_PROJECT || keptProject(edge, given) || DEFAULT_PROJECT)
+}
+
+const DEFAULT_PROJECT = 'default'
+
+/** A file that cannot be read stops nobody who has said where and who without it. */
+function keptProject(edge: Edge, given: Given): string | undefined {
+  try {
+    return readKept(edge)?.project
+  } catch (error) {
+    const key = given.texts['key-file'] ?? edge.environment.HALYARD_API_KEY
+    if (!(error instanceof Refusal) || !key || addressOf(edge, given) === undefined) throw error
+    edge.tell(
+      `${paintFor(edge).yellow('warning:')} ${error.message} The project is ${DEFAULT_PROJECT}: --project or HALYARD_PROJECT says another.`,
+    )
+    return undefined
+  }
 }
 
 /** Never guessed: what is meant for staging must not reach production. */

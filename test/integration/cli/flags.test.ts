@@ -269,6 +269,26 @@ describe('a login', () => {
     await cli(['login', '--url', url], { ...bare, stdin: ADMIN_KEY })
     await cli(['logout'], bare)
   })
+
+  it('that is damaged stops nobody who says where and who without it, and can be forgotten', async () => {
+    await cli(['flags', 'create', 'burning'])
+    writeFileSync(config, '{"url"')
+    const kill = ['kill', 'burning', '--env', 'production']
+    expect(await cli(kill)).toMatchObject({
+      code: 0,
+      said: expect.stringContaining('Killed burning'),
+      told: `warning: ${config} is damaged: run halyard login again. The project is default: --project or HALYARD_PROJECT says another.`,
+    })
+    expect(await cli([...kill, '--project', 'default'])).toMatchObject({ code: 0, told: '' })
+    // Half of it said is not all.
+    const half = { environment: { HALYARD_URL: url } }
+    expect(await cli(kill, half)).toMatchObject({ code: 1, told: expect.stringContaining('damaged') })
+    expect(await cli(['logout'], bare)).toMatchObject({
+      code: 0,
+      said: expect.stringContaining(`Forgot what was kept in ${config}, damaged.`),
+    })
+    expect(existsSync(config)).toBe(false)
+  })
 })
 
 describe('when things fail', () => {
