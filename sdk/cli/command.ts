@@ -15,6 +15,8 @@ export const EXIT = {
   accepted: 4,
   /** The command line is not understood (EX_USAGE of sysexits.h). */
   usage: 64,
+  /** Standard output cannot be written (EX_IOERR): what was done is told on standard error. */
+  unwritten: 74,
   /** The server is away for now, or cannot be reached (EX_TEMPFAIL). */
   unavailable: 75,
 } as const
@@ -26,8 +28,11 @@ export type Edge = {
   readonly folder: string
   /** Absolute: the person's own. */
   readonly home: string
-  /** Of what was asked for. */
-  say(text: string): void
+  /**
+   * Of what was asked for.
+   * @param done what was done, in a few words, for who cannot read the text since it cannot be written
+   */
+  say(text: string, done?: string): void
   /** For a person who watches: never mixed with what was asked for. */
   tell(text: string): void
   readonly input: NodeJS.ReadableStream

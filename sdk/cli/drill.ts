@@ -80,10 +80,17 @@ export const drillCommand: Command = {
       if (interrupted.aborted) break
       const one = await drill({ edge, api, project, environment, timeoutMs, interrupted })
       drilled.push(one)
-      if (!given.flags.has('json')) edge.say(wordsOf(edge, one))
+      if (!given.flags.has('json')) edge.say(wordsOf(edge, one), doneText(one))
     }
     const exitCode = interrupted.aborted ? EXIT.failed : endOf(drilled)
-    if (given.flags.has('json')) show(edge, given, { project, environments: drilled, exitCode }, () => '')
+    if (given.flags.has('json'))
+      show(
+        edge,
+        given,
+        { project, environments: drilled, exitCode },
+        () => '',
+        drilled.map(doneText).join('; '),
+      )
     if (interrupted.aborted) edge.tell('Interrupted: the flag is un-killed, and nothing else was drilled.')
     return exitCode
   },
@@ -301,6 +308,9 @@ function wordsOf(
     ...(error === undefined ? [] : [red(`  ${error}`)]),
   ].join('\n')
 }
+
+const doneText = ({ environment, result, error }: Drilled): string =>
+  `${environment} ${SAID[result]}${error === undefined ? '' : ` (${error})`}`
 
 const SAID: Readonly<Record<Result, string>> = {
   applied: 'everyone applied it',

@@ -203,6 +203,7 @@ export const flagsCreate: Command = {
       made,
       () =>
         `Made ${made.key} (${made.type}): disabled in every environment. Next: halyard flags enable ${made.key} --env development`,
+      `${made.key} is made`,
     )
     tellWarnings(edge, made)
     return EXIT.done
@@ -232,11 +233,17 @@ export function switched(action: 'enable' | 'disable'): Command {
         ...withComment(given),
         ifMatch: '*',
       })
-      show(edge, given, done, () =>
-        [
-          `${key} is ${action}d in ${environment}, revision ${done.revision}.`,
-          ...(done.kill === null ? [] : [`It stays killed: halyard unkill ${key} --env ${environment}`]),
-        ].join('\n'),
+      const said = `${key} is ${action}d in ${environment}, revision ${done.revision}`
+      show(
+        edge,
+        given,
+        done,
+        () =>
+          [
+            `${said}.`,
+            ...(done.kill === null ? [] : [`It stays killed: halyard unkill ${key} --env ${environment}`]),
+          ].join('\n'),
+        said,
       )
       tellWarnings(edge, done)
       return EXIT.done
@@ -257,7 +264,8 @@ export function shelved(action: 'archive' | 'unarchive'): Command {
       const [key = ''] = given.operands
       const path = at('projects', projectOf(edge, given), 'flags', key, action)
       const done = await apiOf(edge, given).write<Flag & Outcome>('POST', path, withComment(given))
-      show(edge, given, done, () => `${key} is ${action}d.`)
+      const said = `${key} is ${action}d`
+      show(edge, given, done, () => `${said}.`, said)
       tellWarnings(edge, done)
       return EXIT.done
     },

@@ -38,13 +38,18 @@ export const killLinkCommand: Command = {
     // Under the address that this command reached: a proxy may not tell the server its own.
     const url = api.server.url + new URL(made.url, api.server.url).pathname
     const { dim } = paintFor(edge)
-    show(edge, given, { ...made, url }, () =>
-      [
-        url,
-        `  kills     ${inWords(target)} in ${environment}, after two taps on its page, until ${made.expiresAt.slice(0, 10)}`,
-        `  webhook   curl -X POST ${url}`,
-        dim('  keep it   as you would a key; it ends when the key that made it is revoked'),
-      ].join('\n'),
+    show(
+      edge,
+      given,
+      { ...made, url },
+      () =>
+        [
+          url,
+          `  kills     ${inWords(target)} in ${environment}, after two taps on its page, until ${made.expiresAt.slice(0, 10)}`,
+          `  webhook   curl -X POST ${url}`,
+          dim('  keep it   as you would a key; it ends when the key that made it is revoked'),
+        ].join('\n'),
+      `a link was made that kills ${inWords(target)} in ${environment}, and that nobody has seen`,
     )
     return EXIT.done
   },

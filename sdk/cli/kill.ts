@@ -81,7 +81,9 @@ export const killCommand: Command = {
     const unsure = unsureText(`${flag} is killed in ${environment}`)
     const write = { ...withComment(given), query, unsure }
     const killed = await apiOf(edge, given, URGENT).write<Killed>('PUT', path, write)
-    show(edge, given, killed, () => wordsOf(edge, flag, environment, killed, given.flags.has('dry-run')))
+    const dryRun = given.flags.has('dry-run')
+    const done = dryRun ? undefined : doneText(`${flag} is killed in ${environment}`, killed)
+    show(edge, given, killed, () => wordsOf(edge, flag, environment, killed, dryRun), done)
     tellWarnings(edge, killed)
     return exitOf(killed, wait)
   },
@@ -117,10 +119,15 @@ async function killGroup(
   const flags = 'tag' in group ? `the flags tagged ${oneLine(group.tag)}` : 'all flags'
   const unsure = unsureText(`${flags} are killed in ${environment}`)
   const killed = await api.write<KilledGroup>('POST', path, { body, query, unsure })
-  show(edge, given, killed, () => groupInWords(edge, environment, killed, dryRun))
+  const done = dryRun ? undefined : doneText(`${flags} are killed in ${environment}`, killed)
+  show(edge, given, killed, () => groupInWords(edge, environment, killed, dryRun), done)
   tellWarnings(edge, killed)
   return exitOf(killed, query.wait)
 }
+
+/** What is kept in a journal has no revision yet. */
+const doneText = (what: string, { durability, revision }: Told): string =>
+  durability?.startsWith('journal') ? `${what}, kept in the journal` : `${what}, revision ${revision}`
 
 /** So many are named; the others are counted. */
 const NAMED = 20
@@ -207,10 +214,16 @@ export const unkillCommand: Command = {
       })
     const { bold, green } = paintFor(edge)
     const by = `it was killed ${ended.ended.at} by ${oneLine(ended.ended.by)}`
-    show(edge, given, ended, () =>
-      given.flags.has('dry-run')
-        ? `${bold(flag)} would be un-killed in ${environment} (${by}); nothing was changed.`
-        : `${green('Un-killed')} ${bold(flag)} in ${environment}, revision ${ended.revision} (${by}).`,
+    const dryRun = given.flags.has('dry-run')
+    show(
+      edge,
+      given,
+      ended,
+      () =>
+        dryRun
+          ? `${bold(flag)} would be un-killed in ${environment} (${by}); nothing was changed.`
+          : `${green('Un-killed')} ${bold(flag)} in ${environment}, revision ${ended.revision} (${by}).`,
+      dryRun ? undefined : `${flag} is un-killed in ${environment}, revision ${ended.revision}`,
     )
     tellWarnings(edge, ended)
     return EXIT.done

@@ -37,6 +37,7 @@ export const loginCommand: Command = {
       given,
       { url, key: nameOf(key), path },
       () => `Logged in to ${url} with ${nameOf(key)}. Kept in ${path}`,
+      `the key for ${url} is kept in ${path}`,
     )
     if (url.startsWith('http:') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(url)) {
       edge.tell(

@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
+import { EXIT } from './command.ts'
 import { run } from './run.ts'
 
 /** Asks on standard error, so that the answer to a command stays clean in a pipe. */
@@ -36,17 +37,25 @@ function interrupted(): AbortSignal {
 }
 
 // A reader that has seen enough (`halyard … | head`) is no error, and ends nothing: a drill has a kill to take back. What
-// cannot be written for another reason (a full disk) is one.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') process.exitCode ||= 1
-})
+// cannot be written for another reason (a full disk) is one: what was done is told elsewhere then.
+let broken: NodeJS.ErrnoException | undefined
+const untold: string[] = []
+process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
-const exitCode = await run(process.argv.slice(2), {
+function say(text: string, done?: string): void {
+  process.stdout.write(`${text}\n`, (error) => {
+    if (!error) return
+    broken ??= error
+    if (done !== undefined) untold.push(done)
+  })
+}
+
+const ended = await run(process.argv.slice(2), {
   environment: process.env,
   folder: process.cwd(),
   home: homedir(),
-  say: (text) => void process.stdout.write(`${text}\n`),
+  say,
   tell: (text) => void process.stderr.write(`${text}\n`),
   input: process.stdin,
   terminal: process.stdout.isTTY === true,
@@ -56,4 +65,11 @@ const exitCode = await run(process.argv.slice(2), {
   pause: async (ms) => void (await pause(ms)),
   interrupted,
 })
-process.exitCode = exitCode || process.exitCode || 0
+process.exitCode = ended
+// Writes are told of in their order.
+process.stdout.write('', () => {
+  if (broken === undefined || broken.code === 'EPIPE') return
+  process.exitCode = ended || EXIT.unwritten
+  const told = untold.length === 0 ? '' : ` Told here instead: ${untold.join('; ').replace(/\.$/, '')}.`
+  process.stderr.write(`halyard: standard output cannot be written (${broken.message}).${told}\n`)
+})

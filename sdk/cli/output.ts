@@ -55,9 +55,12 @@ export function oneLine(text: string): string {
 
 export const asksJson = ({ flags }: Given): boolean => flags.has('json')
 
-/** The answer as it came, or as people read it. */
-export function show(edge: Edge, given: Given, answer: unknown, text: () => string): void {
-  edge.say(asksJson(given) ? JSON.stringify(answer, null, 2) : text())
+/**
+ * The answer as it came, or as people read it.
+ * @param done what was done, in a few words
+ */
+export function show(edge: Edge, given: Given, answer: unknown, text: () => string, done?: string): void {
+  edge.say(asksJson(given) ? JSON.stringify(answer, null, 2) : text(), done)
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

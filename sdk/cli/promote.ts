@@ -2,7 +2,7 @@
 import { apiOf, at } from './api.ts'
 import { type Command, confirmed, type Edge, EXIT, needed } from './command.ts'
 import { COMMENT_OPTION } from './flags.ts'
-import { asksJson, oneLine, paintFor } from './output.ts'
+import { asksJson, oneLine, paintFor, show } from './output.ts'
 import { projectOf } from './settings.ts'
 import type { Outcome } from './shapes.ts'
 import { tellWarnings } from './warnings.ts'
@@ -66,7 +66,8 @@ export const promoteCommand: Command = {
       return EXIT.failed
     }
     const done = await api.write<Promoted>('POST', path, { body: { ...body, plan: tried.plan } })
-    edge.say(asksJson(given) ? JSON.stringify(done, null, 2) : `Done in ${to}, revision ${done.revision}.`)
+    const said = `Done in ${to}, revision ${done.revision}`
+    show(edge, given, done, () => `${said}.`, said)
     return EXIT.done
   },
 }

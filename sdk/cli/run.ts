@@ -46,6 +46,7 @@ function told(edge: Edge, args: readonly string[], error: unknown): number {
     const problem = error instanceof Refusal ? error.problem : undefined
     edge.say(
       JSON.stringify({ error: text, exitCode: code, ...(problem !== undefined && { problem }) }, null, 2),
+      text,
     )
   } else {
     edge.tell(`${paintFor(edge).red('halyard:')} ${text}`)

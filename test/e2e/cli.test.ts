@@ -148,7 +148,34 @@ describe('the story of a flag', () => {
     ).toMatch(/un-?kill[\s\S]*kill/i)
   })
 
-  it('says by its exit code that its output could not be written', async () => {
-    expect(await piped(`${BIN} completion bash > /dev/full`)).toEqual({ code: 1, err: '' })
+  it('whose output cannot be written says so, and what it has done: that is not "not done"', async () => {
+    const told = (what: string) =>
+      new RegExp(`^halyard: standard output cannot be written \\(ENOSPC[^)]*\\)\\.${what}\n$`)
+    const full = (args: string) => piped(`${BIN} ${args} > /dev/full`)
+    expect(await full('completion bash')).toEqual({ code: 74, err: expect.stringMatching(told('')) })
+    await piped(`${BIN} flags create refunds`)
+    for (const how of ['', ' --json']) {
+      expect(await full(`kill refunds --env production${how}`)).toEqual({
+        code: 74,
+        err: expect.stringMatching(
+          told(' Told here instead: refunds is killed in production, revision \\d+\\.'),
+        ),
+      })
+    }
+    expect(await full('unkill refunds --env production')).toEqual({
+      code: 74,
+      err: expect.stringMatching(told(' Told here instead: refunds is un-killed in .*')),
+    })
+    // A refusal stays one.
+    expect(await full('kill refunsd --env production --json')).toEqual({
+      code: 1,
+      err: expect.stringMatching(told(' Told here instead: There is no flag [\\s\\S]*')),
+    })
+    expect(await full('drill development nowhere')).toEqual({
+      code: 1,
+      err: expect.stringMatching(
+        told(' Told here instead: development everyone applied it; nowhere failed .*'),
+      ),
+    })
   })
 })

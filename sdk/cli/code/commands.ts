@@ -81,8 +81,8 @@ export const applyCommand: Command = {
       return EXIT.failed
     }
     const applied = await applyPlan(apiOf(edge, given), plan, given.texts.comment)
-    if (asksJson(given)) edge.say(JSON.stringify({ ...plan, applied }, null, 2))
-    else edge.say(applied.map(appliedLine).join('\n'))
+    const lines = applied.map(appliedLine)
+    show(edge, given, { ...plan, applied }, () => lines.join('\n'), lines.join('; '))
     return EXIT.done
   },
 }

@@ -97,11 +97,18 @@ export const segmentsImport: Command = {
     if (given.flags.has('create')) await makeIfMissing(api, path, given)
     const done = await imported(edge, given, api, `${path}/members`)
     const { totals, members } = done
-    show(edge, given, { segment, ...totals, members }, () =>
-      [
-        `${given.flags.has('dry-run') ? 'Would add' : 'Added'} ${plural(totals.added, 'member')} to ${segment}${totals.removed > 0 ? `, and ${given.flags.has('dry-run') ? 'remove' : 'removed'} ${totals.removed}` : ''}; ${totals.present.toLocaleString('en-US')} were there before.`,
-        `It has ${plural(members.included, 'included member')}, and ${members.excluded} excluded.`,
-      ].join('\n'),
+    const dryRun = given.flags.has('dry-run')
+    const said = `${dryRun ? 'Would add' : 'Added'} ${plural(totals.added, 'member')} to ${segment}${totals.removed > 0 ? `, and ${dryRun ? 'remove' : 'removed'} ${totals.removed}` : ''}`
+    show(
+      edge,
+      given,
+      { segment, ...totals, members },
+      () =>
+        [
+          `${said}; ${totals.present.toLocaleString('en-US')} were there before.`,
+          `It has ${plural(members.included, 'included member')}, and ${members.excluded} excluded.`,
+        ].join('\n'),
+      dryRun ? undefined : said,
     )
     if (!asksJson(given)) {
       for (const { line, message } of totals.invalid.slice(0, SHOWN_FAULTS))
