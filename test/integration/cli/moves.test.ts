@@ -188,3 +188,33 @@ it('changes are told with their author and reason', async () => {
   expect(told.said).toMatch(/^\d+ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}.* {2}tested\n {4}everyone gets on/)
   expect((await cli.json<unknown[]>('changes', '-e', 'production')).length).toBeGreaterThan(1)
 })
+
+it('changes of a key that nobody knows say what was meant, and those of what is gone are told', async () => {
+  const changes = (...args: string[]) => cli(['changes', ...args, '-e', 'production'])
+  for (const [asked, meant] of [
+    ['chekout', 'checkout'],
+    ['gama', 'gamma'],
+  ] as const) {
+    if (asked === 'gama') {
+      await cli(['segments', 'import', 'gamma', '-', '--create', '-e', 'production'], { stdin: 'user-1\n' })
+    }
+    expect(await changes(asked)).toEqual({
+      code: 1,
+      said: '',
+      told: expect.stringMatching(new RegExp(`^halyard: .*${asked}.*\nDid you mean ${meant}\\?$`)),
+    })
+  }
+  const segment = await changes('gamma')
+  expect([segment.code, segment.said]).toEqual([0, expect.stringContaining('1 member included')])
+  // Known, and without a change in that time.
+  expect(await changes('checkout', '--until', '2020-01-01T00:00:00Z')).toEqual({
+    code: 0,
+    said: 'There are no such changes.',
+    told: '',
+  })
+  await service.ask('DELETE', '/api/v1/projects/default/environments/production/segments/gamma', {
+    headers: { 'if-match': '*' },
+  })
+  expect((await changes('gamma')).said).toContain('1 member included')
+  expect(await changes('gamma', '--until', '2020-01-01T00:00:00Z')).toMatchObject({ code: 0 })
+})
