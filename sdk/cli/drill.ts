@@ -66,7 +66,7 @@ export const drillCommand: Command = {
       help: 'how long to wait for everyone, such as 5s; 10s by default, 60s at most',
     },
   },
-  notes: `The flag is ${DRILL_FLAG}; where it is not there, it is made. Whatever happens, it is un-killed at the end; where that could not be, the next drill does it. While another drill is under way in an environment, nothing is done there.\nExits 3 where not everyone has said in time that they applied it, 4 where the kill was kept in a journal, since the database is away.`,
+  notes: `The flag is ${DRILL_FLAG}; where it is not there, it is made. Whatever happens, it is un-killed at the end; where that could not be, the next drill does it. While another drill is under way in an environment, nothing is done there; one that began ${ago(DIED_MS)} ago has died, and the next one ends it.\nExits 3 where not everyone has said in time that they applied it, 4 where the kill was kept in a journal, since the database is away.`,
   async run(edge, given) {
     const api = apiOf(edge, given, URGENT)
     const project = projectOf(edge, given)
@@ -146,11 +146,11 @@ async function drill(one: Drill): Promise<Drilled> {
   try {
     let killed = await kill(one)
     if (killed.already) {
-      if (!isLeftBehind(edge, killed.kill)) return busy(environment, killed.kill)
+      if (!isLeftBehind(edge, killed.kill)) return busy(edge, environment, killed.kill)
       await unkill(one, killed.kill)
       recovered = true
       killed = await kill(one)
-      if (killed.already) return busy(environment, killed.kill)
+      if (killed.already) return busy(edge, environment, killed.kill)
     }
     return { ...(await followed(one, killed)), ...(recovered && { recovered }) }
   } catch (error) {
@@ -273,11 +273,16 @@ async function servedBy(one: Drill, revision: number): Promise<NonNullable<Drill
   }
 }
 
-function busy(environment: string, { by, at: since, comment }: Kill): Drilled {
-  const killed = `${DRILL_FLAG} is killed since ${since} by ${by}${comment === undefined ? '' : ` (${comment})`}`
+function busy(edge: Edge, environment: string, { by, at: since, comment }: Kill): Drilled {
+  const began = Date.parse(since)
+  const from = `since ${since} (for ${ago(Math.max(0, edge.now() - began))}) by ${by}`
+  const dies = `from ${new Date(began + DIED_MS).toISOString()} on (${ago(DIED_MS)} after it began), the next drill takes it for dead and ends it`
+  const said = comment === undefined ? '' : ` (${comment})`
   const why =
-    comment === COMMENT ? 'another drill is under way' : 'that was no drill, and this one does not end it'
-  return { environment, result: 'busy', error: oneLine(`${killed}: ${why}. Nothing was done here.`) }
+    comment === COMMENT
+      ? `Another drill is under way ${from}, or has died: ${dies}.`
+      : `${DRILL_FLAG} is killed ${from}${said}: that was no drill, and this one does not end it.`
+  return { environment, result: 'busy', error: oneLine(`${why} Nothing was done here.`) }
 }
 
 function failureText(error: unknown): string {
