@@ -1,5 +1,5 @@
 /** `halyard segments …`: what cohorts there are, and their members out of a spreadsheet. */
-import { type Api, apiOf, at, Refused } from '../api.ts'
+import { type Api, apiOf, at, Refused, type Write } from '../api.ts'
 import { type Command, type Edge, EXIT, type Given, Refusal } from '../command.ts'
 import { COMMENT_OPTION } from '../flags.ts'
 import { asksJson, oneLine, plural, show, table } from '../output.ts'
@@ -77,12 +77,13 @@ export const segmentsImport: Command = {
     },
     list: { value: 'list', of: ['included', 'excluded'], help: 'Default: included' },
     delimiter: { value: 'character', help: 'Default: a comma' },
+    empty: { help: 'with replace: a file without rows takes all members of the list away' },
     create: { help: 'make the segment where it is not there' },
     'dry-run': { help: 'say what would happen, and change nothing' },
     ...COMMENT_OPTION,
   },
   notes:
-    'The file is - for standard input. Rows that cannot be used are left out and told with their lines; the exit code is 1 then.\nreplace is one change, all or nothing; add is one for each 10,000 rows.',
+    'The file is - for standard input. Rows that cannot be used are left out and told with their lines; the exit code is 1 then.\nreplace is one change, all or nothing; add is one for each 10,000 rows, and --empty for each 10,000 members.',
   async run(edge, given) {
     const api = apiOf(edge, given)
     const [segment = ''] = given.operands
@@ -139,17 +140,19 @@ async function imported(edge: Edge, given: Given, api: Api, path: string): Promi
   const rows = () => rowsOf(edge, { file, column, delimiter })
   const totals: Totals = { added: 0, present: 0, removed: 0, invalidCount: 0, invalid: [] }
   let members: Written['members'] = { included: 0, excluded: 0 }
-  const send = async (bytes: () => AsyncIterable<Uint8Array>, lineOf: (line: number) => number) => {
-    const written = await api.write<Written>('PATCH', path, {
-      lines: { type: 'text/csv', bytes },
-      query: { mode, ...(given.flags.has('dry-run') && { dryRun: 'true' }) },
-      comment,
-    })
+  const dryRun = given.flags.has('dry-run') ? { dryRun: 'true' } : {}
+  const change = async (write: Write): Promise<Written> => {
+    const written = await api.write<Written>('PATCH', path, { ...write, comment })
     for (const count of ['added', 'present', 'removed', 'invalidCount'] as const)
       totals[count] += written[count]
-    totals.invalid.push(...written.invalid.map(({ line, message }) => ({ line: lineOf(line), message })))
     members = written.members
     tellWarnings(edge, written)
+    return written
+  }
+  const send = async (bytes: () => AsyncIterable<Uint8Array>, lineOf: (line: number) => number) => {
+    const lines = { type: 'text/csv', bytes }
+    const { invalid } = await change({ lines, query: { mode, ...dryRun } })
+    totals.invalid.push(...invalid.map(({ line, message }) => ({ line: lineOf(line), message })))
   }
   if (mode === 'replace') {
     if (file === '-')
@@ -157,6 +160,19 @@ async function imported(edge: Edge, given: Given, api: Api, path: string): Promi
         'replace reads the file again where the server is away for a moment: give a file.',
         EXIT.usage,
       )
+    if (await isEmpty(rows())) {
+      if (!given.flags.has('empty')) {
+        throw new Refusal(
+          `${file} has no rows, and replace would take all ${list} members away. Nothing was changed; if that is meant, add --empty.`,
+        )
+      }
+      // Lines replace the lists that they name: without any, members have to be named.
+      const units = (await api.all<{ unit: string }>(path, { list, limit: BATCH })).map(({ unit }) => unit)
+      for (let at = 0; at === 0 || at < units.length; at += BATCH) {
+        await change({ body: { [list]: { remove: units.slice(at, at + BATCH) } }, query: dryRun })
+      }
+      return { totals, members }
+    }
     // Lines of what is sent are rows of the file; for those that can't be used the file is read once more.
     const lines = new Map<number, number>()
     await send(
@@ -184,6 +200,11 @@ async function imported(edge: Edge, given: Given, api: Api, path: string): Promi
   }
   if (batch.length > 0 || !sent) await flush()
   return { totals, members }
+}
+
+async function isEmpty(rows: AsyncIterable<Row>): Promise<boolean> {
+  for await (const _row of rows) return false
+  return true
 }
 
 async function findLines(

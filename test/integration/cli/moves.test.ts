@@ -70,6 +70,32 @@ describe('an import', () => {
     expect(await membersOf()).toEqual(['a', 'b'])
   })
 
+  it('does not take an empty file for a whole list, unless that is said', async () => {
+    const before = await membersOf()
+    expect(before).toHaveLength(2)
+    const replace = (...args: string[]) =>
+      cli(['segments', 'import', 'beta', ...args, '--mode', 'replace', '--column', 'unit'])
+    write('empty.csv', '')
+    write('heading.csv', 'unit,name\n')
+    for (const file of ['empty.csv', 'heading.csv']) {
+      expect(await replace(file)).toEqual({
+        code: 1,
+        said: '',
+        told: `halyard: ${file} has no rows, and replace would take all included members away. Nothing was changed; if that is meant, add --empty.`,
+      })
+    }
+    expect((await replace('heading.csv', '--empty', '--dry-run')).said).toContain('and remove 2')
+    expect(await membersOf()).toEqual(before)
+    expect(await replace('heading.csv', '--empty')).toMatchObject({
+      code: 0,
+      said: expect.stringContaining('Added 0 members to beta, and removed 2;'),
+    })
+    expect(await membersOf()).toEqual([])
+    expect(await replace('heading.csv', '--empty')).toMatchObject({ code: 0 })
+    expect(await replace('new.csv', '--empty')).toMatchObject({ code: 0 })
+    expect(await membersOf()).toEqual(before)
+  })
+
   it('tells rows that cannot be used with their lines in the file', async () => {
     write('faulty.csv', 'id,note\nc,"two\nlines"\n,empty\nd,x\n"e\ne",y\n')
     const done = await cli(['segments', 'import', 'beta', 'faulty.csv', '--column', 'id'])
