@@ -75,6 +75,8 @@ export type Command = {
   readonly options?: Readonly<Record<string, Option>>
   /** Works without a server. */
   readonly local?: true
+  /** How it can end besides what all commands have in common. */
+  readonly exits?: readonly (keyof typeof EXIT)[]
   /** Lines below the options in the command's help. */
   readonly notes?: string
   /** @returns the exit code */

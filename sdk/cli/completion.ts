@@ -1,6 +1,7 @@
 /** `halyard completion`: scripts for shells, made from the commands themselves; flags' keys are asked from the server. */
 import { apiOf, at, type Patience } from './api.ts'
 import { type Command, EXIT, type Option, Refusal } from './command.ts'
+import { asksJson, show } from './output.ts'
 import { projectOf, SERVER_OPTIONS } from './settings.ts'
 import type { Flag } from './shapes.ts'
 
@@ -31,12 +32,14 @@ export function completionCommand(commands: () => Commands, optionsOf: OptionsOf
         const flags = await apiOf({ ...edge, tell: () => {} }, given, PROMPT)
           .all<Flag>(path, { fields: 'key', limit: 1000 })
           .catch(() => [])
-        if (flags.length > 0) edge.say(flags.map(({ key }) => key).join('\n'))
+        const keys = flags.map(({ key }) => key)
+        if (keys.length > 0 || asksJson(given)) show(edge, given, keys, () => keys.join('\n'))
         return EXIT.done
       }
       const script = { bash, zsh, fish }[shell as (typeof SHELLS)[number]]
       if (script === undefined) throw new Refusal(`There is completion for ${SHELLS.join(', ')}.`, EXIT.usage)
-      edge.say(script(commands(), optionsOf))
+      const text = script(commands(), optionsOf)
+      show(edge, given, { shell, script: text }, () => text)
       return EXIT.done
     },
   }

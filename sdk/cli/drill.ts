@@ -66,7 +66,8 @@ export const drillCommand: Command = {
       help: 'how long to wait for everyone, such as 5s; 10s by default, 60s at most',
     },
   },
-  notes: `The flag is ${DRILL_FLAG}; where it is not there, it is made. Whatever happens, it is un-killed at the end; where that could not be, the next drill does it. While another drill is under way in an environment, nothing is done there; one that began ${ago(DIED_MS)} ago has died, and the next one ends it.\nExits 3 where not everyone has said in time that they applied it, 4 where the kill was kept in a journal, since the database is away.`,
+  notes: `The flag is ${DRILL_FLAG}; where it is not there, it is made. Whatever happens, it is un-killed at the end; where that could not be, the next drill does it. While another drill is under way in an environment, nothing is done there; one that began ${ago(DIED_MS)} ago has died, and the next one ends it.`,
+  exits: ['partly', 'accepted'],
   async run(edge, given) {
     const api = apiOf(edge, given, URGENT)
     const project = projectOf(edge, given)

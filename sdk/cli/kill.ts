@@ -69,8 +69,8 @@ export const killCommand: Command = {
     wait: { value: 'whom', of: ['sdks', 'servers', 'none'], help: 'for whom to wait. Default: sdks' },
     timeout: { value: 'time', help: 'how long at most, such as 500ms or 5s; 2s by default' },
   },
-  notes:
-    'No later edit un-kills it: halyard unkill does. Killing a killed flag answers the first kill.\nExits 3 where it is killed, and not everyone who was waited for has said so in time. Exits 4 where it is killed and kept in a journal, since the database is away.',
+  notes: 'No later edit un-kills it: halyard unkill does. Killing a killed flag answers the first kill.',
+  exits: ['partly', 'accepted'],
   async run(edge, given) {
     const group = groupOf(given)
     const { wait = 'sdks', timeout = '2s' } = given.texts

@@ -36,6 +36,7 @@ export const promoteCommand: Command = {
     yes: { short: 'y', help: 'ask nobody' },
     ...COMMENT_OPTION,
   },
+  exits: ['different'],
   notes:
     'No user moves in the target unless they must, and kills never travel. What changes in between stops it.',
   async run(edge, given) {

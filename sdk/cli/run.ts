@@ -20,11 +20,17 @@ export async function run(args: readonly string[], edge: Edge): Promise<number> 
   try {
     const [first] = args
     if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
-      edge.say(first === 'help' && args.length > 1 ? helpFor(args.slice(1)) : overview())
+      const words = first === 'help' ? args.slice(1) : []
+      edge.say(words.length === 0 ? overview() : helpFor(words))
       return first === undefined ? EXIT.usage : EXIT.done
     }
     if (first === '--version' || first === '-V') {
       edge.say(`${NAME} ${SDK_VERSION}`)
+      return EXIT.done
+    }
+    const group = groupOf(args)
+    if (group !== undefined) {
+      edge.say(group)
       return EXIT.done
     }
     const { name, command, rest } = commandIn(args)
@@ -65,11 +71,9 @@ function commandIn(args: readonly string[]): Found {
   }
   const [first = '', second] = args
   const group = Object.keys(COMMANDS).filter((name) => name.startsWith(`${first} `))
-  if (group.length > 0 && (second === '--help' || second === '-h' || second === undefined)) {
-    throw new Refusal(
-      `${NAME} ${first} takes one of: ${group.map((name) => name.slice(first.length + 1)).join(', ')}.`,
-      EXIT.usage,
-    )
+  if (group.length > 0 && second === undefined) {
+    const commands = group.map((name) => name.slice(first.length + 1)).join(', ')
+    throw new Refusal(`${NAME} ${first} takes one of: ${commands}.`, EXIT.usage)
   }
   const asked = group.length > 0 ? `${first} ${second ?? ''}` : first
   const close = nearest(asked, Object.keys(COMMANDS))
@@ -140,7 +144,23 @@ export function usageOf(name: string, { operands = [], options = {} }: Command):
   ].join(' ')
 }
 
+/** The help of a first word of several commands (`flags --help`); undefined where something else is asked. */
+function groupOf([first = '', second]: readonly string[]): string | undefined {
+  if (second !== '--help' && second !== '-h') return undefined
+  const commands = Object.entries(COMMANDS).filter(([name]) => name.startsWith(`${first} `))
+  if (commands.length === 0) return undefined
+  return [
+    `Usage: ${NAME} ${first} <command> [options]`,
+    '',
+    ...aligned(commands.map(summarised)),
+    '',
+    `${NAME} ${first} <command> --help tells more of one.`,
+  ].join('\n')
+}
+
 function helpFor(words: readonly string[]): string {
+  const group = groupOf([...words.slice(0, 1), '--help'])
+  if (words.length === 1 && group !== undefined) return group
   const { name, command } = commandIn(words)
   return helpOf(name, command)
 }
@@ -149,20 +169,37 @@ function overview(): string {
   return [
     `Usage: ${NAME} <command> [options]`,
     '',
-    ...aligned(
-      Object.entries(COMMANDS).map(([name, { summary, operands = [] }]) => [
-        [name, ...operands.map((operand) => (operand.startsWith('[') ? operand : `<${operand}>`))].join(' '),
-        summary,
-      ]),
-    ),
+    ...aligned(Object.entries(COMMANDS).map(summarised)),
     '',
     'Where and who: HALYARD_URL, HALYARD_API_KEY, HALYARD_PROJECT, HALYARD_ENV, or halyard login.',
     `${NAME} <command> --help tells more of one, --version which this is. --json answers JSON. NO_COLOR takes colours away.`,
-    EXIT_CODES,
+    exitCodes(Object.keys(ENDS) as (keyof typeof EXIT)[]),
   ].join('\n')
 }
 
-const EXIT_CODES = `Exit codes: ${EXIT.done} done, ${EXIT.failed} not done, ${EXIT.different} there is a difference (plan, refs, types --check), ${EXIT.usage} the command line is not understood, ${EXIT.unavailable} the server is away.`
+const summarised = ([name, { summary, operands = [] }]: readonly [string, Command]) =>
+  [
+    [name, ...operands.map((operand) => (operand.startsWith('[') ? operand : `<${operand}>`))].join(' '),
+    summary,
+  ] as const
+
+/** What every command can end with. */
+const COMMON: readonly (keyof typeof EXIT)[] = ['done', 'failed', 'usage', 'unwritten']
+const ENDS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'done',
+  failed: 'not done',
+  different: 'there is a difference',
+  partly: 'killed, and not everyone who was waited for has said so in time',
+  accepted: 'killed, and kept in a journal, since the database is away',
+  usage: 'the command line is not understood',
+  unwritten: 'standard output cannot be written',
+  unavailable: 'the server is away or does not answer',
+}
+
+function exitCodes(named: readonly (keyof typeof EXIT)[]): string {
+  const told = (Object.keys(ENDS) as (keyof typeof EXIT)[]).filter((end) => named.includes(end))
+  return `Exit codes: ${told.map((end) => `${EXIT[end]} ${ENDS[end]}`).join(', ')}.`
+}
 
 function helpOf(name: string, command: Command): string {
   return [
@@ -178,9 +215,16 @@ function helpOf(name: string, command: Command): string {
     ),
     ...(command.notes === undefined ? [] : ['', command.notes]),
     '',
-    EXIT_CODES,
+    exitCodes([
+      ...COMMON,
+      ...(command.exits ?? []),
+      ...(asksServer(command) ? (['unavailable'] as const) : []),
+    ]),
   ].join('\n')
 }
+
+/** Some that are local ask one, too: they say where it is by the same option. */
+const asksServer = ({ local, options = {} }: Command): boolean => local !== true || 'url' in options
 
 function aligned(rows: readonly (readonly [name: string, text: string])[]): string[] {
   const width = Math.max(...rows.map(([name]) => name.length))

@@ -41,6 +41,7 @@ export const planCommand: Command = {
     out: { value: 'file', help: 'keep the plan, so that apply --plan does this or nothing' },
   },
   notes: 'Exits 0 where nothing would change, and 2 where something would.',
+  exits: ['different'],
   async run(edge, given) {
     const plan = await planOf(edge, given)
     const { out } = given.texts
@@ -65,6 +66,7 @@ export const applyCommand: Command = {
     yes: { short: 'y', help: 'ask nobody' },
     ...COMMENT_OPTION,
   },
+  exits: ['different'],
   notes:
     'What somebody else changes in between is never overwritten: the environment is left as it is, and said so.',
   async run(edge, given) {

@@ -29,6 +29,7 @@ export const refsCommand: Command = {
     all: { help: 'every place of every flag' },
   },
   local: true,
+  exits: ['different'],
   notes:
     'Exits 2 where code asks for a flag that is not there, or is archived. Without paths: this folder. Files that git ignores,\nand packages, are left out. Keys that are put together at run time cannot be found.',
   async run(edge, given) {

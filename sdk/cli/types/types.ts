@@ -23,6 +23,7 @@ export const typesCommand: Command = {
     openfeature: { help: 'OpenFeature’s flag keys, too (needs @openfeature/core)' },
   },
   local: true,
+  exits: ['different'],
   notes: 'A flag that somebody makes on the server breaks nobody’s build: --check tells it, and exits 0.',
   async run(edge, given) {
     const { out = OUT, from } = given.texts
