@@ -1,10 +1,10 @@
 /** `halyard kill-link`: a link that kills one flag, or a group, for a runbook or an alerting tool. */
-import { type Api, apiOf, at } from './api.ts'
+import { type Api, apiOf, at, Refused } from './api.ts'
 import { type Command, EXIT, type Given, Refusal } from './command.ts'
 import { COMMENT_OPTION } from './flags.ts'
-import { expectedOf, GROUP_OPTIONS, type Group, groupOf } from './kill.ts'
+import { expectedOf, GROUP_OPTIONS, type Group, groupOf, named } from './kill.ts'
 import { oneLine, paintFor, plural, show } from './output.ts'
-import { ENVIRONMENT_OPTION, environmentOf, projectOf } from './settings.ts'
+import { ENVIRONMENT_OPTION, environmentOf, isLoopback, projectOf } from './settings.ts'
 
 type Link = { readonly id: string; readonly url: string; readonly expiresAt: string }
 type Target = { readonly flag: string } | (Group & { readonly expect: number })
@@ -28,16 +28,17 @@ export const killLinkCommand: Command = {
     const api = apiOf(edge, given)
     const path = at('projects', projectOf(edge, given), 'environments', environment, 'kill-links')
     const target = await targetOf(api, given, path)
-    const made = await api.write<Link>('POST', path, {
-      body: {
-        ...target,
-        ...(comment !== undefined && { comment }),
-        ...(expires !== undefined && { expiresAt: new Date(edge.now() + lasting(expires)).toISOString() }),
-      },
+    const body = {
+      ...target,
+      ...(comment !== undefined && { comment }),
+      ...(expires !== undefined && { expiresAt: new Date(edge.now() + lasting(expires)).toISOString() }),
+    }
+    const made = await api.write<Link>('POST', path, { body }).catch((error: unknown) => {
+      throw ofALink(error, target)
     })
     // Under the address that this command reached: a proxy may not tell the server its own.
     const url = api.server.url + new URL(made.url, api.server.url).pathname
-    const { dim } = paintFor(edge)
+    const { dim, yellow } = paintFor(edge)
     show(
       edge,
       given,
@@ -51,8 +52,24 @@ export const killLinkCommand: Command = {
         ].join('\n'),
       `a link was made that kills ${inWords(target)} in ${environment}, and that nobody has seen`,
     )
+    if (isLoopback(url)) {
+      edge.tell(
+        `${yellow('warning:')} ${new URL(url).host} is this machine alone: no other one reaches the link. Make it with --url and an address that others know.`,
+      )
+    }
     return EXIT.done
   },
+}
+
+/** The server's sentence is of a kill. */
+function ofALink(error: unknown, target: Target): unknown {
+  if (!(error instanceof Refused) || !('expect' in target) || error.problem.matching === undefined)
+    return error
+  const { count, flags } = error.problem.matching
+  return new Refused(
+    error.problem,
+    `${plural(count, 'flag matches', 'flags match')} now, and ${target.expect} were expected: ${oneLine(named(flags, count))}. No link was made; if these are meant, say --expect ${count}.`,
+  )
 }
 
 /** @throws Refusal where it is not said how many flags of a group are meant */

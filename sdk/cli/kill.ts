@@ -132,8 +132,8 @@ const doneText = (what: string, { durability, revision }: Told): string =>
 /** So many are named; the others are counted. */
 const NAMED = 20
 
-function named(flags: readonly string[]): string {
-  const more = flags.length - NAMED
+export function named(flags: readonly string[], all = flags.length): string {
+  const more = all - Math.min(flags.length, NAMED)
   return flags.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${count(more)} more` : '')
 }
 

@@ -4,7 +4,17 @@ import { resolve } from 'node:path'
 import { createApi, type Page, Refused } from './api.ts'
 import { type Command, type Edge, EXIT, type Given, Refusal } from './command.ts'
 import { paintFor, plural, show } from './output.ts'
-import { checkedKey, forget, type Kept, keep, keptIn, readKept, serverOf, urlOf } from './settings.ts'
+import {
+  checkedKey,
+  forget,
+  isLoopback,
+  type Kept,
+  keep,
+  keptIn,
+  readKept,
+  serverOf,
+  urlOf,
+} from './settings.ts'
 
 const MOST_KEY_BYTES = 4_096
 
@@ -39,7 +49,7 @@ export const loginCommand: Command = {
       () => `Logged in to ${url} with ${nameOf(key)}. Kept in ${path}`,
       `the key for ${url} is kept in ${path}`,
     )
-    if (url.startsWith('http:') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(url)) {
+    if (url.startsWith('http:') && !isLoopback(url)) {
       edge.tell(
         `${paintFor(edge).yellow('warning:')} ${url} is not encrypted: the key can be read on its way.`,
       )

@@ -18,13 +18,15 @@ export type ProblemDetails = {
   readonly instance?: string
   readonly errors?: readonly { readonly pointer: string; readonly message: string }[]
   readonly didYouMean?: string
+  /** The flags of a group, where others were expected. */
+  readonly matching?: { readonly count: number; readonly flags: readonly string[] }
   readonly editedWhileKilled?: readonly EditedWhileKilled[]
 }
 
 /** @param body as it came, of any shape: a proxy may have answered */
 export function problemOf(status: number, body: unknown): ProblemDetails {
   if (typeof body !== 'object' || body === null) return { status }
-  const { type, title, detail, instance, errors, didYouMean, editedWhileKilled } = body as Record<
+  const { type, title, detail, instance, errors, didYouMean, matching, editedWhileKilled } = body as Record<
     string,
     unknown
   >
@@ -36,8 +38,15 @@ export function problemOf(status: number, body: unknown): ProblemDetails {
     ...(typeof instance === 'string' && { instance }),
     ...(Array.isArray(errors) && { errors: errors.filter(isFault) }),
     ...(typeof didYouMean === 'string' && { didYouMean }),
+    ...(isMatching(matching) && { matching }),
     ...(Array.isArray(editedWhileKilled) && { editedWhileKilled: editedWhileKilled.filter(isEdit) }),
   }
+}
+
+function isMatching(value: unknown): value is NonNullable<ProblemDetails['matching']> {
+  if (typeof value !== 'object' || value === null) return false
+  const { count, flags } = value as Record<string, unknown>
+  return typeof count === 'number' && Array.isArray(flags) && flags.every((flag) => typeof flag === 'string')
 }
 
 function isEdit(value: unknown): value is EditedWhileKilled {

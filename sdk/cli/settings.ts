@@ -74,6 +74,11 @@ export function urlOf(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
+/** Whether an address leads to this machine alone, from wherever it is followed. */
+export function isLoopback(url: string): boolean {
+  return /^(localhost|.+\.localhost|127\.[\d.]+|\[::1\]|0\.0\.0\.0)$/.test(new URL(url).hostname)
+}
+
 export type Server = { readonly url: string; readonly key: string; readonly from: string }
 
 /** The server and its key. What login kept is for its own server: its key is never sent to another. */

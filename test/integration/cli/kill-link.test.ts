@@ -1,5 +1,6 @@
 /** `halyard kill-link` against a real service: what it prints works as it is. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { isLoopback } from '../../../sdk/cli/settings.ts'
 import { halyard } from '../../support/cli.ts'
 import { ADMIN_KEY, startService, type TestService } from '../../support/start-service.ts'
 
@@ -29,6 +30,17 @@ it('prints a link whose page opens, and a line that kills when it is typed', asy
   expect((await service.ask('GET', KILL)).body.kill).not.toBeNull()
 })
 
+it('warns where no other machine reaches the link', async () => {
+  expect((await make()).told).toBe(
+    `warning: ${new URL(url).host} is this machine alone: no other one reaches the link. Make it with --url and an address that others know.`,
+  )
+  expect(isLoopback('http://localhost:4000')).toBe(true)
+  expect(isLoopback('http://[::1]:4000')).toBe(true)
+  for (const elsewhere of ['http://10.0.0.7:4000', 'https://localhost.example', 'http://127.example']) {
+    expect(isLoopback(elsewhere)).toBe(false)
+  }
+})
+
 it('takes for how long, and answers JSON', async () => {
   const link = JSON.parse((await make('--expires', '8w', '--json')).said)
   expect(link.url.startsWith(`${url}/k/`)).toBe(true)
@@ -51,5 +63,9 @@ it('makes one for a group, once it is said how many flags that is', async () => 
   expect(await group()).toMatchObject({ code: 64, told: expect.stringContaining('add --expect 1') })
   const { code, said } = await group('--expect', '1')
   expect([code, said]).toEqual([0, expect.stringContaining('kills     1 flag in production')])
-  expect(await group('--expect', '2')).toMatchObject({ code: 1 })
+  expect(await group('--expect', '2')).toEqual({
+    code: 1,
+    said: '',
+    told: 'halyard: 1 flag matches now, and 2 were expected: checkout. No link was made; if these are meant, say --expect 1.',
+  })
 })
