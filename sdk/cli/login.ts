@@ -11,6 +11,7 @@ import {
   type Kept,
   keep,
   keptIn,
+  placeToKeep,
   readKept,
   serverOf,
   urlOf,
@@ -33,6 +34,7 @@ export const loginCommand: Command = {
     'The key goes into a file that only you can read, under $XDG_CONFIG_HOME/halyard or ~/.config/halyard.',
   async run(edge, given) {
     const url = urlOf(given.texts.url ?? (edge.environment.HALYARD_URL || 'http://127.0.0.1:4000'))
+    placeToKeep(edge)
     const key = checkedKey(await keyFor(edge, given, url))
     const projects = await projectsOf(edge, { url, key, from: 'what you gave' })
     const { project } = given.texts
@@ -104,7 +106,7 @@ export const logoutCommand: Command = {
     const kept = keptOrDamaged(edge)
     forget(edge)
     const was = kept === 'damaged' ? null : (kept?.url ?? null)
-    show(edge, given, { path: keptIn(edge), was }, () => {
+    show(edge, given, { path: keptIn(edge) ?? null, was }, () => {
       if (kept === undefined) return 'Nothing was kept.'
       const what =
         kept === 'damaged' ? `what was kept in ${keptIn(edge)}, damaged` : `the key for ${kept.url}`

@@ -66,6 +66,10 @@ export function kindOf({ type }: ProblemDetails): string | undefined {
   return type?.split('/').at(-1)
 }
 
+/** Query parameters that options of the same name become. */
+const AS_OPTIONS =
+  /^The query parameter (since|until|limit|timeout|wait|query|tag|owner|archived|kill|mode)\b/
+
 /** @param placeOf names the place of a pointer, where the body came from a file */
 export function problemText(problem: ProblemDetails, placeOf = (pointer: string) => pointer): string {
   const { title, detail, status, errors = [], didYouMean, instance } = problem
@@ -81,6 +85,6 @@ export function problemText(problem: ProblemDetails, placeOf = (pointer: string)
     ...(meant ? [] : [`Did you mean ${didYouMean}?`]),
     ...(status >= 500 && instance !== undefined ? [`The server's log names it ${instance}.`] : []),
   ]
-    .map(oneLine)
+    .map((line) => oneLine(line.replace(AS_OPTIONS, '--$1')))
     .join('\n')
 }

@@ -21,16 +21,20 @@ export const ENVIRONMENT_OPTION: Readonly<Record<string, Option>> = {
 
 type Place = Pick<Edge, 'environment' | 'home'>
 
-/** $XDG_CONFIG_HOME/halyard/config.json, or ~/.config/…; relative values are ignored, as the XDG specification says. */
-export function keptIn({ environment, home }: Place): string {
+/**
+ * $XDG_CONFIG_HOME/halyard/config.json, or ~/.config/…; relative values are ignored, as the XDG specification says.
+ * Undefined where there is no home: a key must not end up in whichever folder somebody stands in.
+ */
+export function keptIn({ environment, home }: Place): string | undefined {
   const { XDG_CONFIG_HOME: chosen } = environment
-  const base = chosen !== undefined && isAbsolute(chosen) ? chosen : join(home, '.config')
-  return join(base, 'halyard', 'config.json')
+  const base = [chosen, join(home, '.config')].find((path) => path !== undefined && isAbsolute(path))
+  return base === undefined ? undefined : join(base, 'halyard', 'config.json')
 }
 
 /** What `login` kept; undefined where nobody logged in. */
 export function readKept(place: Place): Kept | undefined {
   const path = keptIn(place)
+  if (path === undefined) return undefined
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -47,9 +51,19 @@ export function readKept(place: Place): Kept | undefined {
   }
 }
 
+/** Where `keep` would. @throws Refusal where there is no place */
+export function placeToKeep(place: Place): string {
+  const path = keptIn(place)
+  if (path !== undefined) return path
+  throw new Refusal(
+    'There is nowhere to keep a key, since HOME is empty: set XDG_CONFIG_HOME to an absolute path, or use HALYARD_API_KEY.',
+    EXIT.usage,
+  )
+}
+
 /** For its owner's eyes alone, and never half written. */
 export function keep(place: Place, kept: Kept): string {
-  const path = keptIn(place)
+  const path = placeToKeep(place)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const fresh = `${path}.new`
   rmSync(fresh, { force: true })
@@ -60,7 +74,8 @@ export function keep(place: Place, kept: Kept): string {
 }
 
 export function forget(place: Place): void {
-  rmSync(keptIn(place), { force: true })
+  const path = keptIn(place)
+  if (path !== undefined) rmSync(path, { force: true })
 }
 
 export function urlOf(text: string): string {
@@ -93,7 +108,7 @@ export function serverOf(edge: Edge, given: Given): Server {
   const { HALYARD_API_KEY } = edge.environment
   if (HALYARD_API_KEY) return { url, key: checkedKey(HALYARD_API_KEY), from: 'HALYARD_API_KEY' }
   const kept = readKept(edge)
-  if (kept?.url === url) return { url, key: kept.key, from: keptIn(edge) }
+  if (kept?.url === url) return { url, key: kept.key, from: placeToKeep(edge) }
   throw new Refusal(
     `There is no key for ${url}: run halyard login --url ${url}, or set HALYARD_API_KEY.`,
     EXIT.usage,

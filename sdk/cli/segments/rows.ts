@@ -45,10 +45,27 @@ export async function* rowsOf(edge: Edge, { file, column, delimiter }: Source): 
       yield { unit: record[at ?? 0] ?? '', line: info.lines }
     }
   } catch (error) {
-    if (error instanceof CsvError) throw new Refusal(`${file} is no CSV: ${oneLine(error.message)}.`)
+    if (error instanceof CsvError) throw new Refusal(`${file} is no CSV: ${faultOf(error)}.`)
     if ((error as NodeJS.ErrnoException).code === undefined) throw error
     throw new Refusal(`${file} cannot be read: ${(error as Error).message}.`, EXIT.usage)
   }
+}
+
+/** What is wrong and where, without a word of what stands there: it may be a person. */
+function faultOf(error: CsvError): string {
+  const { lines, index } = error as CsvError & { readonly lines?: number; readonly index?: number }
+  const what = FAULTS[error.code] ?? 'it cannot be read'
+  return `line ${lines ?? '?'}, column ${index === undefined ? '?' : index + 1}: ${what}`
+}
+
+const FAULTS: Readonly<Record<string, string>> = {
+  INVALID_OPENING_QUOTE:
+    'there is a quote in the midst of a field (a field with quotes stands in quotes, each doubled)',
+  CSV_INVALID_CLOSING_QUOTE: 'something follows a closing quote (a quote in a field is doubled)',
+  CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE:
+    'something follows a closing quote (a quote in a field is doubled)',
+  CSV_QUOTE_NOT_CLOSED: 'a quote is not closed',
+  CSV_MAX_RECORD_SIZE: 'it is too long',
 }
 
 function columnOf(heading: readonly string[], column: string | undefined, file: string) {

@@ -243,6 +243,22 @@ describe('a login', () => {
     expect(asked).toEqual([[expect.stringContaining(url), 'hidden']])
   })
 
+  it('keeps nothing in whichever folder somebody stands in, where there is no home', async () => {
+    const homeless = { ...bare, home: '', stdin: ADMIN_KEY }
+    expect(await cli(['login', '--url', url], homeless)).toEqual({
+      code: 64,
+      said: '',
+      told: expect.stringContaining('set XDG_CONFIG_HOME'),
+    })
+    expect(existsSync('.config/halyard')).toBe(false)
+    // What needs no file works.
+    expect(await cli(['flags', 'list'], { home: '' })).toMatchObject({ code: 0, told: '' })
+    expect(await cli(['logout'], homeless)).toMatchObject({ code: 0, said: 'Nothing was kept.' })
+    const chosen = { ...homeless, environment: { XDG_CONFIG_HOME: join(cli.folder, 'chosen') } }
+    expect((await cli(['login', '--url', url], chosen)).code).toBe(0)
+    expect(existsSync(join(cli.folder, 'chosen/halyard/config.json'))).toBe(true)
+  })
+
   it('never sends its key to another server', async () => {
     const elsewhere = { environment: { HALYARD_URL: 'http://127.0.0.1:59999' } }
     expect(await cli(['flags', 'list'], elsewhere)).toMatchObject({

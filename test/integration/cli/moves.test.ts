@@ -132,8 +132,17 @@ describe('an import', () => {
       expect.stringContaining('Did you mean email?'),
     ])
     expect(await told('nowhere.csv')).toEqual([64, expect.stringContaining('cannot be read')])
-    write('broken.csv', 'id\n"a\n')
-    expect(await told('broken.csv', '--column', 'id')).toEqual([1, expect.stringContaining('is no CSV')])
+    // Where, and never what stands there: it may be a person.
+    for (const [text, place] of [
+      ['id\n"jane@shop.example\n', 'line 2, column 1: a quote is not closed.'],
+      ['name,id\nJo,jane@"shop.example\n', 'line 2, column 2: there is a quote in the midst of a field'],
+      ['name,id\nJo,"jane"shop.example\n', 'line 2, column 2: something follows a closing quote'],
+    ] as const) {
+      write('broken.csv', text)
+      const [code, sentence] = await told('broken.csv', '--column', 'id')
+      expect([code, sentence]).toEqual([1, expect.stringContaining(`broken.csv is no CSV: ${place}`)])
+      expect(sentence).not.toMatch(/jane|shop/)
+    }
   })
 
   it('reads standard input, in as many requests as it needs', async () => {
@@ -213,6 +222,13 @@ it('changes are told with their author and reason', async () => {
   const told = await cli(['changes', 'checkout', '-e', 'production', '--limit', '1'])
   expect(told.said).toMatch(/^\d+ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}.* {2}tested\n {4}everyone gets on/)
   expect((await cli.json<unknown[]>('changes', '-e', 'production')).length).toBeGreaterThan(1)
+  for (const option of ['--since', '--until']) {
+    const refused = await cli(['changes', '-e', 'production', option, 'yesterday'])
+    expect([refused.code, refused.told]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`^halyard: ${option} is a time`)),
+    ])
+  }
 })
 
 it('changes of a key that nobody knows say what was meant, and those of what is gone are told', async () => {
