@@ -235,7 +235,7 @@ async function followed(one: Drill, killed: Killed): Promise<Drilled> {
 
 function leftText(environment: string, error: unknown): string {
   if (error instanceof Refused && error.kind === 'not-killed') return 'Somebody un-killed it meanwhile.'
-  return `${DRILL_FLAG} ${error instanceof Refused ? 'is' : 'may be'} still killed in ${environment}: the next drill un-kills it, or halyard unkill ${DRILL_FLAG} --env ${environment} (${reasonOf(error)})`
+  return `${DRILL_FLAG} ${error instanceof Refused ? 'is still' : 'may still be'} killed in ${environment}: the next drill un-kills it, or halyard unkill ${DRILL_FLAG} --env ${environment} (${reasonOf(error)})`
 }
 
 /** How far it has come when everyone has it, when the time is over, or when somebody interrupts. */

@@ -90,17 +90,38 @@ describe('a server that does not answer', () => {
     expect(passed).toBeLessThanOrEqual(4 * 11_000)
   })
 
-  it.each([['kill', 'checkout', '--dry-run'], ['kill', '--all'], ['delivery'], ['drill', 'production']])(
-    'that nothing was asked to do leaves nothing unknown: %s %s',
-    async (...args) => {
-      const { run } = await server()
-      const { code, said, told } = await run(...args)
-      expect([code, said]).toEqual([75, ''])
-      expect(told).toContain('trying again')
-      expect(told).not.toContain('NOT known')
-      expect(passed).toBeLessThanOrEqual(11_000)
-    },
-  )
+  it.each([
+    [['kill', 'checkout', '--dry-run']],
+    [['kill', '--all']],
+    [['delivery']],
+    [['drill', 'production']],
+  ])('that nothing was asked to do leaves nothing unknown: %j', async (args) => {
+    const { run } = await server()
+    const { code, said, told } = await run(...args)
+    expect([code, said]).toEqual([75, ''])
+    expect(told).toContain('trying again')
+    expect(told).not.toContain('NOT known')
+    expect(passed).toBeLessThanOrEqual(11_000)
+  })
+
+  it('leaves a drill to say whether its flag may be killed', async () => {
+    const { run } = await server((request, response) => {
+      if (request.method === 'GET') response.end('{}')
+      else timeIsOver()
+    })
+    const { code, said } = await run('drill', 'production')
+    expect(code).toBe(1)
+    expect(said).toMatch(
+      /It may have been killed\. halyard-drill may still be killed in production: the next/,
+    )
+    const other = await server((request, response) => {
+      if (request.method === 'PUT') timeIsOver()
+      else response.end('{}')
+    })
+    expect((await other.run('drill', 'production')).said).toMatch(
+      /It may have been killed\. It is un-killed\.$/,
+    )
+  })
 
   it('is told of in half a minute by commands that nobody waits for', async () => {
     const { run } = await server()
