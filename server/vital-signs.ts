@@ -1,5 +1,5 @@
 /** What this process can tell of its own health: how late its event loop is, and how full its memory. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
 import process from 'node:process'
 import { getHeapStatistics } from 'node:v8'
 import type { Signs } from './live/pressure.ts'
@@ -11,19 +11,21 @@ const UNLIMITED = 2 ** 48
 
 /**
  * Begins to sample; nothing is kept alive by it.
+ * @param turns times between two turns of the event loop, nanoseconds
  * @param clock milliseconds that only grow
  */
-export function openVitalSigns(clock: { now(): number } = performance): Signs {
+export function openVitalSigns(
+  turns: Pick<RecordableHistogram, 'mean' | 'reset'> = sampledTurns(),
+  clock: { now(): number } = performance,
+): Signs {
   let looked = clock.now()
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-  delay.enable()
   const limit = process.constrainedMemory?.() ?? 0
   return {
     delayMs() {
-      const mean = delay.mean / 1e6
+      const mean = turns.mean / 1e6
       const since = clock.now() - looked
       looked += since
-      delay.reset()
+      turns.reset()
       // A sample is the time between two turns of the loop, and a reset forgets the first of them: where there is none,
       // all the time since the last look was one turn. That is when it is worst.
       return Math.max(0, (Number.isFinite(mean) ? mean : since) - RESOLUTION_MS)
@@ -35,4 +37,10 @@ export function openVitalSigns(clock: { now(): number } = performance): Signs {
       return limit > 0 && limit < UNLIMITED ? Math.max(ofHeap, process.memoryUsage.rss() / limit) : ofHeap
     },
   }
+}
+
+function sampledTurns() {
+  const turns = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  turns.enable()
+  return turns
 }
