@@ -63,6 +63,7 @@ export const WALLS = {
     'server/contract',
     'server/domain',
     'server/live',
+    'server/waiting.ts',
     'type:server/store',
     'sdk/core',
     'fastify',

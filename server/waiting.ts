@@ -1,7 +1,12 @@
 /**
- * Waits that a signal ends. What was waited for leaves nothing behind at the signal, however long that lasts: a race with
- * a promise that stays open keeps something of each race, for as long as the promise is open.
+ * Waits that a signal or the time ends, whatever becomes of the work. What was waited for leaves nothing behind at the
+ * signal, however long that lasts: a race with a promise that stays open keeps something of each race, for as long as the
+ * promise is open.
  */
+
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError'
+}
 
 /** Resolves after `ms`, or as soon as the signal fires. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -26,4 +31,43 @@ export function unlessLost<T>(work: Promise<T>, signal: AbortSignal): Promise<T>
     else signal.addEventListener('abort', lost)
     work.then(resolve, reject).finally(settled)
   })
+}
+
+/**
+ * Settles as the work does, or rejects with `TimeoutError` where that takes longer: what is frozen answers nothing, not
+ * even that it is late. An answer that has arrived counts, also where this process was too busy to read it: after the time
+ * is up, what is there is read first.
+ */
+export function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new TimeoutError(`no answer within ${ms} ms`))
+    const timer = setTimeout(() => setImmediate(late), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** For what is only good to know: the answer, if it comes in time and is none of failure. */
+export function inTime<T>(answer: Promise<T>, ms: number): Promise<T | undefined> {
+  return within(answer, ms).catch(() => undefined)
+}
+
+/**
+ * The same, for one who is asked again and again: after it was late once, it is waited for less, until an answer comes.
+ * @param ms how long it is waited for; `lateMs` after it was late
+ */
+export function patience(ms: number, lateMs: number) {
+  let late = false
+  return async <T>(answer: Promise<T>, mostMs = ms): Promise<T | undefined> => {
+    let told = false
+    answer.then(
+      () => {
+        told = true
+        late = false
+      },
+      () => undefined,
+    )
+    const value = await inTime(answer, Math.min(mostMs, late ? lateMs : ms))
+    if (!told) late = true
+    return value
+  }
 }

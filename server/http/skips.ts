@@ -1,9 +1,9 @@
 /** Warns who would skip what was just written. Advice: it neither fails a write that is committed nor holds it up. */
 import type { LogId, Warning } from '../domain/change.ts'
 import { demandingUses, introduced, skipWarnings } from '../domain/skipped.ts'
-import { inTime } from '../live/in-time.ts'
 import type { Live } from '../live/live.ts'
 import type { Committed } from '../store/store.ts'
+import { inTime } from '../waiting.ts'
 
 /** Milliseconds that a write's answer may wait for this, once it asks for something that some SDKs do not know. */
 const WITHIN_MS = 1_000

@@ -5,7 +5,7 @@
 import type { LogId } from '../domain/change.ts'
 import type { Reads, VariantRead } from '../domain/stale.ts'
 import type { Store } from '../store/store.ts'
-import { inTime } from './in-time.ts'
+import { inTime } from '../waiting.ts'
 
 /** undefined: nothing is known, because the store did not answer. An environment of which nobody told is missing. */
 export type FlagReads = (logs: readonly LogId[]) => Promise<ReadonlyMap<LogId, Reads> | undefined>

@@ -3,9 +3,9 @@
  * other instances have saved. Whatever a caller sends as its name is cut to size, and never an error.
  */
 import type { KeyUse, Store } from '../store/store.ts'
+import { inTime } from '../waiting.ts'
 import { type CallerNames, callerNames, HEADER_BYTES } from './caller.ts'
 import type { Conditions } from './conditions.ts'
-import { inTime } from './in-time.ts'
 import { singleFlight } from './single-flight.ts'
 
 /** Who calls, as far as it told: the same object for the same key and names, for as long as it is remembered. */

@@ -1,6 +1,6 @@
 /** Where instances leave notes for each other. */
 import type { Store } from '../store/store.ts'
-import { patience } from './in-time.ts'
+import { patience } from '../waiting.ts'
 
 /** Every method may reject, and soon. */
 export type Noticeboard = {

@@ -5,7 +5,7 @@
  */
 import type { LogId } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
-import { patience } from './in-time.ts'
+import { patience } from '../waiting.ts'
 import type { Noticeboard } from './noticeboard.ts'
 import type { Peer } from './peers.ts'
 

@@ -3,7 +3,7 @@
  * the others did; where the board cannot be relied on they are asked directly.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inTime, patience } from '../in-time.ts'
+import { inTime, patience } from '../../waiting.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import type { Presence } from '../presence.ts'
 import { readAccount, type ServerAccount } from './account.ts'

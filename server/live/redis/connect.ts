@@ -4,12 +4,12 @@
  * process goes on. Each condition is logged once, and never with what was sent or who we are.
  */
 import { ReplyError } from 'ioredis'
+import { TimeoutError, within } from '../../waiting.ts'
 import { createConditions, type Log } from '../conditions.ts'
 import { createBreaker } from './breaker.ts'
 import { type Client, openBulk, openHot, openListener, type RedisSettings } from './clients.ts'
 import { keepListening } from './listen.ts'
 import type { Credentials, RedisHost } from './url.ts'
-import { TimeoutError, within } from './within.ts'
 
 export type { Client, RedisSettings } from './clients.ts'
 
@@ -96,12 +96,12 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
     const key = `${prefix}probe`
     const servers = 'nodes' in client ? client.nodes('master') : [client]
     await within(
-      HOT_MS,
       Promise.all([
         client.set(key, '', 'PX', 60_000),
         client.get(key),
         ...servers.map((server) => server.ping()),
       ]),
+      HOT_MS,
     )
   }
 
@@ -140,7 +140,7 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
       tell = resolve
     })
     hoping.add(tell)
-    await within(HOPE_MS, told)
+    await within(told, HOPE_MS)
       .catch(() => {
         throw new Error(`Redis does not work: ${conditions.of(COMMANDS) ?? 'it is not connected yet'}`)
       })
@@ -163,7 +163,7 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
       if (!breaker.closed) throw new Error('Redis is bypassed until it works again')
       counts.commands++
       try {
-        return await within(HOT_MS, work(client))
+        return await within(work(client), HOT_MS)
       } catch (cause) {
         throw fail(cause)
       }
@@ -174,14 +174,14 @@ export function openRedis(settings: RedisSettings, { log, random }: RedisDeps): 
       bulk ??= openBulk(settings, random, BULK_MS).on('error', () => {})
       counts.commands++
       try {
-        return await within(withinMs, work(bulk))
+        return await within(work(bulk), withinMs)
       } catch (cause) {
         count(cause)
         throw harmless(cause)
       }
     },
     publish(channel, message) {
-      within(HOT_MS, client.publish(prefix + channel, message)).then(
+      within(client.publish(prefix + channel, message), HOT_MS).then(
         () => conditions.clear(PUBLISHING),
         failToPublish,
       )

@@ -3,9 +3,8 @@
  * does not. What is missed in between is missed; whoever listens finds it by polling.
  */
 import type { Redis } from 'ioredis'
-import { pause, unlessLost } from '../../waiting.ts'
+import { pause, unlessLost, within } from '../../waiting.ts'
 import { retryDelay } from '../poll.ts'
-import { within } from './within.ts'
 
 export type ListenDeps = {
   /** A connection that is not connected yet. @param attempt counts up, so that each may go to another server */
@@ -74,11 +73,11 @@ async function listenOnce(
   })
   try {
     await unlessLost(client.connect(), lost.signal)
-    await within(ANSWER_MS, unlessLost(client.subscribe(channel), lost.signal))
+    await within(unlessLost(client.subscribe(channel), lost.signal), ANSWER_MS)
     started()
     while (!stopped.aborted) {
       await unlessLost(pause(HEARTBEAT_MS, stopped), lost.signal)
-      if (!stopped.aborted) await within(ANSWER_MS, unlessLost(client.ping(), lost.signal))
+      if (!stopped.aborted) await within(unlessLost(client.ping(), lost.signal), ANSWER_MS)
     }
   } finally {
     client.disconnect()

@@ -3,7 +3,7 @@
  * over, reported, and the next newest tried. A shelf that fails or hangs is only one rung fewer.
  */
 import type { Loaded } from '../../store/store.ts'
-import { within } from '../redis/within.ts'
+import { within } from '../../waiting.ts'
 import { forged, garbage, isSigned, unseal } from './form.ts'
 import type { Reports } from './reports.ts'
 import { logOf, markIn, type Shelf } from './shelf.ts'
@@ -46,8 +46,8 @@ export async function findNewest(
   async function readAll(shelf: Shelf): Promise<ReadonlyMap<string, Buffer>> {
     try {
       const read = await within(
-        READ_WITHIN_MS,
         everythingOn(shelf, only === undefined ? shelf.names() : [only]),
+        READ_WITHIN_MS,
       )
       reports.works(shelf)
       return read

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
-import { pause, unlessLost } from '../../../server/waiting.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { inTime, patience, pause, TimeoutError, unlessLost, within } from '../../../server/waiting.ts'
 
 const NEVER = new Promise<never>(() => {})
 
@@ -32,4 +32,59 @@ it('a pause ends with the signal', async () => {
   stopped.abort()
   await pausing
   await pause(60_000, stopped.signal)
+})
+
+describe('work that has so much time', () => {
+  // What was read meanwhile comes with the loop's own turn, as it does in a server.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+  const answer = (ms: number) => new Promise<string>((resolve) => setTimeout(resolve, ms, 'answer'))
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+  /** What became of the wait after so many milliseconds more. */
+  async function atLast(ms: number, wait: Promise<unknown>) {
+    await vi.advanceTimersByTimeAsync(ms)
+    await nextTurn()
+    return await Promise.race([wait, Promise.resolve('waiting')])
+  }
+
+  it('settles as the work does, and leaves no timer behind', async () => {
+    expect(await within(Promise.resolve('answer'), 100)).toBe('answer')
+    await expect(within(Promise.reject(new Error('no')), 100)).rejects.toThrow('no')
+    expect(await inTime(Promise.resolve('answer'), 100)).toBe('answer')
+    expect(await inTime(Promise.reject(new Error('no')), 100)).toBeUndefined()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('is given up when the time is up, and not before', async () => {
+    const strict = within(NEVER, 100).catch((error: unknown) => error)
+    const lenient = inTime(NEVER, 100)
+    expect([await atLast(99, strict), await atLast(0, lenient)]).toEqual(['waiting', 'waiting'])
+    expect(await atLast(1, strict)).toEqual(new TimeoutError('no answer within 100 ms'))
+    expect(await atLast(0, lenient)).toBeUndefined()
+  })
+
+  it('counts where it has come in time and only could not be read', async () => {
+    const read = answer(100).then(async (text) => {
+      await nextTurn()
+      return text
+    })
+    const waits = Promise.all([within(read, 100), inTime(read, 100)])
+    expect(await atLast(100, waits)).toEqual(['answer', 'answer'])
+  })
+
+  it('is waited for less after it was late, until an answer comes', async () => {
+    const soon = patience(100, 10)
+    expect(await atLast(50, soon(answer(50)))).toBe('answer')
+    const first = soon(NEVER)
+    expect(await atLast(99, first)).toBe('waiting')
+    expect(await atLast(1, first)).toBeUndefined()
+    const second = soon(answer(50))
+    expect(await atLast(9, second)).toBe('waiting')
+    expect(await atLast(1, second)).toBeUndefined()
+    // It comes all the same.
+    await vi.advanceTimersByTimeAsync(40)
+    expect(await atLast(50, soon(answer(50)))).toBe('answer')
+    expect(await soon(Promise.reject(new Error('no')))).toBeUndefined()
+    expect(await atLast(10, soon(NEVER))).toBeUndefined()
+  })
 })
