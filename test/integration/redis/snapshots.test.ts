@@ -1,7 +1,9 @@
 /** Snapshots in a real Redis: a service without its database and without a disk of its own starts from them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { subkey } from '../../../server/data-folder.ts'
+import { SYSTEM } from '../../../server/domain/change.ts'
 import { redisShelf } from '../../../server/live/redis/shelf.ts'
+import { markOf, nameOf } from '../../../server/live/snapshots/shelf.ts'
 import { openPostgres } from '../../../server/store/postgres.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
@@ -41,21 +43,18 @@ describe.runIf(canStartRedis())('with snapshots in Redis', () => {
   it('a service starts while the database is away, and answers what was committed last', async () => {
     await service.ask('PUT', `${FLAG}/fallthrough`, { body: { variant: 'on' }, headers: { 'if-match': '*' } })
     const { body } = await service.ask('POST', `${FLAG}/enable`)
-    await until('its snapshot is kept', async () => {
-      const texts = await Promise.all((await names()).map((name) => server.cli('getrange', name, '0', '80')))
-      return texts.some((text) => text.includes(`-${String(body.revision).padStart(16, '0')}`))
-    })
-    await until('so is that of its project, with the key', async () => {
-      const { id } = service.live.projects()[0] ?? { id: '' }
-      const held = String(service.live.held(id)?.state.revision).padStart(16, '0')
-      const name = (await names()).find((one) => one.includes(id)) ?? ''
-      return (await server.cli('getrange', name, '0', '80')).includes(`-${held}`)
+    const { id } = service.live.environment('default', 'development')!
+    const logs = [SYSTEM, service.live.projects()[0]!.id, id]
+    // Whoever starts from the system's log of before the project would find its keys nowhere.
+    await until('the newest snapshots are kept', async () => {
+      const marks = logs.map((log) => markOf(service.live.held(log)!.state).trim())
+      const kept = logs.map((log) => server.cli('getrange', `shop:snapshot:${nameOf(log)}`, '0', '80'))
+      return (await Promise.all(kept)).every((text, index) => text.startsWith(marks[index]!))
     })
     const store = await openPostgres({ url: NOWHERE })
     const shelves = [redisShelf(room.link(server.url, { prefix: 'shop:' }))]
     const without = openLive(store, { snapshots: { shelves, key: subkey(SECRET, 'snapshots') } })
     const starting = without.start()
-    const { id } = service.live.environment('default', 'development') ?? { id: '' }
     await until('it serves', () => without.live(id))
     await until('it has given the database up', async () => (await without.authenticate(key)) !== 'unloaded')
     expect(without.status()).toMatchObject({ store: { ok: false } })
