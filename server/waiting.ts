@@ -22,6 +22,46 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
+export type Trying = {
+  /**
+   * One try: settles when what it began is over, and at the signal.
+   * @param works to be called once it is under way
+   */
+  readonly once: (stopped: AbortSignal, works: () => void) => Promise<void>
+  /** Of a try that was not stopped. */
+  readonly onFailure: (cause: unknown) => void
+  /** How long to pause after a try, milliseconds. */
+  readonly pauseMs: () => number
+}
+
+/**
+ * Tries again and again until it is stopped, whatever becomes of each try.
+ * @returns once the first try is under way or over: what to call to stop, which resolves when the last one is over
+ */
+export async function keepTrying({ once, onFailure, pauseMs }: Trying): Promise<() => Promise<void>> {
+  const stopping = new AbortController()
+  const stopped = stopping.signal
+  const trying = async (works: () => void): Promise<void> => {
+    while (!stopped.aborted) {
+      try {
+        await once(stopped, works)
+      } catch (cause) {
+        if (!stopped.aborted) onFailure(cause)
+      }
+      works()
+      await pause(pauseMs(), stopped)
+    }
+  }
+  let running: Promise<void> | undefined
+  await new Promise<void>((resolve) => {
+    running = trying(resolve)
+  })
+  return async () => {
+    stopping.abort()
+    await running
+  }
+}
+
 /** Settles as the work does, or rejects with the signal's reason as soon as that fires. */
 export function unlessLost<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
  * comes back by itself. Notifications are hints: what was missed meanwhile is found by polling.
  */
 import type pg from 'pg'
-import { pause, unlessLost } from '../waiting.ts'
+import { keepTrying, pause, unlessLost } from '../waiting.ts'
 import { CHANNEL, type Log } from './database.ts'
 
 const HEARTBEAT_MS = 10_000
@@ -20,43 +20,32 @@ type ListenOptions = {
 }
 
 /** Resolves after the first attempt, successful or not, with the function that stops listening. */
-export async function listenOnPostgres(options: ListenOptions): Promise<() => Promise<void>> {
-  const stopping = new AbortController()
-  let tried = () => {}
-  const first = new Promise<void>((resolve) => {
-    tried = resolve
-  })
-  const running = keepListening(options, stopping.signal, tried)
-  await first
-  return async () => {
-    stopping.abort()
-    await running
-  }
-}
-
-async function keepListening(options: ListenOptions, stopped: AbortSignal, tried: () => void): Promise<void> {
+export function listenOnPostgres(options: ListenOptions): Promise<() => Promise<void>> {
+  let failures = 0
+  let since = 0
   // The same failure is told once, and not each half minute.
   let told: string | undefined
-  const listening = (): void => {
-    told = undefined
-    tried()
-  }
-  for (let failures = 0; !stopped.aborted; failures++) {
-    const since = performance.now()
-    try {
-      await listenOnce(options, stopped, listening)
-    } catch (error) {
+  return keepTrying({
+    once(stopped, works) {
+      since = performance.now()
+      return listenOnce(options, stopped, () => {
+        told = undefined
+        works()
+      })
+    },
+    onFailure(error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (reason !== told) {
         options.log.warn({ err: error }, 'change notifications are interrupted; polling goes on')
       }
       told = reason
-    }
-    tried()
-    if (performance.now() - since > HEALTHY_MS) failures = 0
-    const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.least * 2 ** failures)
-    await pause(Math.max(50, options.random() * most), stopped)
-  }
+    },
+    pauseMs() {
+      if (performance.now() - since > HEALTHY_MS) failures = 0
+      const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.least * 2 ** failures++)
+      return Math.max(50, options.random() * most)
+    },
+  })
 }
 
 /** Resolves when stopped; rejects when the connection fails. */

@@ -3,7 +3,7 @@
  * does not. What is missed in between is missed; whoever listens finds it by polling.
  */
 import type { Redis } from 'ioredis'
-import { pause, unlessLost, within } from '../../waiting.ts'
+import { keepTrying, pause, unlessLost, within } from '../../waiting.ts'
 import { retryDelay } from '../poll.ts'
 
 export type ListenDeps = {
@@ -23,34 +23,19 @@ const ANSWER_MS = 2_000
 const RETRY = { first: 200, most: 2_000 }
 
 /** Resolves after the first attempt, successful or not, with the function that stops listening. */
-export async function keepListening(deps: ListenDeps): Promise<() => Promise<void>> {
-  const stopping = new AbortController()
-  let tried = (): void => {}
-  const first = new Promise<void>((resolve) => {
-    tried = resolve
-  })
-  const running = listening(deps, stopping.signal, tried)
-  await first
-  return async () => {
-    stopping.abort()
-    await running
-  }
-}
-
-async function listening(deps: ListenDeps, stopped: AbortSignal, tried: () => void): Promise<void> {
-  for (let attempt = 0, failures = 0; !stopped.aborted; attempt++) {
-    try {
-      await listenOnce(deps, attempt, stopped, () => {
+export function keepListening(deps: ListenDeps): Promise<() => Promise<void>> {
+  let attempt = 0
+  let failures = 0
+  return keepTrying({
+    once: (stopped, works) =>
+      listenOnce(deps, attempt++, stopped, () => {
         failures = 0
         deps.onListening()
-        tried()
-      })
-    } catch (cause) {
-      if (!stopped.aborted) deps.onFailure(cause)
-    }
-    tried()
-    await pause(retryDelay(failures++, deps.random, RETRY), stopped)
-  }
+        works()
+      }),
+    onFailure: deps.onFailure,
+    pauseMs: () => retryDelay(failures++, deps.random, RETRY),
+  })
 }
 
 /** Resolves when stopped; rejects when the connection fails. */

@@ -1,7 +1,15 @@
 import { getEventListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { inTime, patience, pause, TimeoutError, unlessLost, within } from '../../../server/waiting.ts'
+import {
+  inTime,
+  keepTrying,
+  patience,
+  pause,
+  TimeoutError,
+  unlessLost,
+  within,
+} from '../../../server/waiting.ts'
 
 const NEVER = new Promise<never>(() => {})
 
@@ -23,6 +31,44 @@ describe('work that a signal may end', () => {
     lost.abort(new Error('the connection is lost'))
     await expect(work).rejects.toThrow('the connection is lost')
     await expect(unlessLost(NEVER, lost.signal)).rejects.toThrow('the connection is lost')
+  })
+})
+
+describe('work that is tried again and again', () => {
+  it('goes on after each try that fails or is over, until it is stopped', async () => {
+    const seen: string[] = []
+    const outcomes = [() => Promise.reject(new Error('no')), () => Promise.resolve(), () => NEVER]
+    let lasting = (): void => {}
+    const last = new Promise<void>((resolve) => {
+      lasting = resolve
+    })
+    const stop = await keepTrying({
+      once(stopped) {
+        seen.push('try')
+        const outcome = outcomes.shift()!
+        if (outcomes.length === 0) lasting()
+        return unlessLost(outcome(), stopped)
+      },
+      onFailure: (cause) => seen.push((cause as Error).message),
+      pauseMs: () => 0,
+    })
+    await last
+    // That it is stopped is no failure.
+    await stop()
+    expect(seen).toEqual(['try', 'no', 'try', 'try'])
+  })
+
+  it('is known to have begun when its first try is under way, or is over', async () => {
+    const seldom = { onFailure: () => {}, pauseMs: () => 60_000 }
+    const under = await keepTrying({
+      ...seldom,
+      once(stopped, works) {
+        works()
+        return unlessLost(NEVER, stopped)
+      },
+    })
+    const over = await keepTrying({ ...seldom, once: () => Promise.reject(new Error('no')) })
+    await Promise.all([under(), over()])
   })
 })
 
