@@ -2,9 +2,8 @@
 import type { State } from '@halyard/sdk/core'
 import { type Edit, SYSTEM, type Warning } from './change.ts'
 import { type ApiKeyDocument, apiKeyOf, documentsOf, type GrantDocument, lockedLog } from './documents.ts'
-import { at, collectFaults, nearest, quote } from './faults.ts'
+import { at, nearest, quote } from './faults.ts'
 import type { ApiKeyInput, RotateInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
 import { Problem } from './problem.ts'
 import {
@@ -18,6 +17,7 @@ import {
   readKey,
   readList,
   readWord,
+  startReading,
 } from './reading.ts'
 import { keyRotated, type Rotated, rotateKey } from './rotate-key.ts'
 
@@ -46,13 +46,11 @@ export function createApiKey(
   known?: Places,
 ): Edit<Minted<ApiKeyDocument>> {
   return (_logs, moment) => {
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
     const fields = readFields(input, reading, 'A key', ['name', 'grants', 'expiresAt'])
     const grants = readGrants(fields.grants, inside(reading, 'grants'))
     const common = readKeyDocument('management', fields, reading, moment, randomBytes)
-    faults.refuse()
+    reading.faults.refuse()
     const document: ApiKeyDocument = { ...common.document, grants }
     const warnings = known === undefined ? [] : unknownIn(grants, known)
     return keyMade('api-key', SYSTEM, { document, secret: common.secret }, warnings)

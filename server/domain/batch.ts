@@ -8,7 +8,6 @@ import { draftConfiguration, whyNotHere } from './current-configuration.ts'
 import { asJson, entriesOf, lockedLog } from './documents.ts'
 import { at, collectFaults, type Faults, quote } from './faults.ts'
 import type { ChangeInput, RangesOption } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { removeMembers } from './member-chunks.ts'
 import {
   type Fields,
@@ -19,6 +18,7 @@ import {
   readKey,
   readList,
   readWord,
+  startReading,
 } from './reading.ts'
 import { draftSegment } from './segments.ts'
 import { type Draft, settle } from './settle.ts'
@@ -39,10 +39,9 @@ export function commitAll(
 ): Edit<readonly CommittedEntry[]> {
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
-    const faults = collectFaults()
-    checkJson({ changes }, faults)
-    const reading: Reading = { faults, pointer: '/changes' }
-    const asked = readAsked(changes, reading)
+    const reading = startReading({ changes })
+    const { faults } = reading
+    const asked = readAsked(changes, inside(reading, 'changes'))
     faults.refuse()
     refuseOtherRevisions(view, asked)
 

@@ -10,10 +10,9 @@ import { asJson, lockedLog } from './documents.ts'
 import { expectMatch } from './expectations.ts'
 import { at, collectFaults, nearest, quote, refuse } from './faults.ts'
 import type { Expectation, FlagConfigInput, RangesOption, RuleInput, ServeInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { mergePatch } from './merge-patch.ts'
 import { Problem } from './problem.ts'
-import { type Fields, fieldOf, isObject, listOf } from './reading.ts'
+import { type Fields, fieldOf, isObject, listOf, startReading } from './reading.ts'
 import { settle } from './settle.ts'
 import { flagWarnings } from './warnings.ts'
 
@@ -206,13 +205,12 @@ function configure(
   return (logs, moment): Change<FlagConfig> => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { input, within = '' } = plan(logs, view)
-    const faults = collectFaults((pointer) => relative(pointer, within))
-    checkJson(input, faults)
-    const { config, moved } = draftConfiguration(logs, view, flag, input, moment, {
-      faults,
-      pointer: '',
-      keepRanges,
-    })
+    const reading = startReading(
+      input,
+      collectFaults((pointer) => relative(pointer, within)),
+    )
+    const { faults } = reading
+    const { config, moved } = draftConfiguration(logs, view, flag, input, moment, { ...reading, keepRanges })
     faults.refuse()
     const edits = settle(view, [{ kind: 'flag', key: flag, definition: asJson(config), pointer: '' }], faults)
     return {

@@ -16,11 +16,19 @@ import {
 } from './documents.ts'
 import { editsOf } from './edits.ts'
 import { expectMatch } from './expectations.ts'
-import { collectFaults, nearest, quote } from './faults.ts'
+import { nearest, quote } from './faults.ts'
 import type { EnvironmentInput, EnvironmentPatch, Expectation } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
-import { inside, READ_ONLY, type Reading, readBoolean, readFields, readKey, readText } from './reading.ts'
+import {
+  inside,
+  READ_ONLY,
+  type Reading,
+  readBoolean,
+  readFields,
+  readKey,
+  readText,
+  startReading,
+} from './reading.ts'
 
 const LONGEST_NAME = 256
 export const NEW_SETTINGS: Settings = { corsOrigins: [], requireComment: false, confirmBulk: false }
@@ -36,9 +44,7 @@ export const readName = (value: unknown, reading: Reading): string =>
 export function createEnvironment(project: LogId, input: EnvironmentInput): Edit<EnvironmentDocument> {
   return (logs, moment) => {
     const view = lockedLog(logs, project, 'project-not-found')
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
     const fields = readFields(
       input,
       reading,
@@ -51,7 +57,7 @@ export function createEnvironment(project: LogId, input: EnvironmentInput): Edit
     const settings = readSettings(fields.settings, NEW_SETTINGS, inside(reading, 'settings'))
     const source =
       fields.from === undefined ? undefined : findSource(logs, view, fields.from, inside(reading, 'from'))
-    faults.refuse()
+    reading.faults.refuse()
     if (environmentOf(view.state, key) !== undefined) {
       throw new Problem('already-exists', `The environment ${quote(key)} exists.`)
     }
@@ -94,13 +100,11 @@ export function updateEnvironment(
     const view = lockedLog(logs, project, 'project-not-found')
     const current = findEnvironment(view, key)
     expectMatch(view.state, 'environment', key, expect)
-    const faults = collectFaults()
-    checkJson(patch, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(patch)
     const fields = readFields(patch, reading, 'A change of an environment', ['name', 'settings'], READ_ONLY)
     const name = fields.name === undefined ? current.name : readName(fields.name, inside(reading, 'name'))
     const settings = readSettings(fields.settings, current.settings, inside(reading, 'settings'))
-    faults.refuse()
+    reading.faults.refuse()
     const result: EnvironmentDocument = { id: current.id, key, name, settings }
     return {
       action: 'environment.update',

@@ -11,7 +11,6 @@ import { at, collectFaults, nearest, quote } from './faults.ts'
 import { FLAG_TYPES, readFlagConfig } from './flags.ts'
 import { NOTHING_TOLD, readTold, TOLD_FIELDS } from './identity-fields.ts'
 import type { CreateFlagInput, Expectation, FlagPatch } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
 import {
   type Fields,
@@ -23,6 +22,7 @@ import {
   readFields,
   readKey,
   readWord,
+  startReading,
 } from './reading.ts'
 import { dependantsOf } from './references.ts'
 import { refuseRequired, settle } from './settle.ts'
@@ -45,9 +45,8 @@ const PATCH_IGNORES: ReadonlySet<string> = new Set([...READ_ONLY, 'initial'])
 export function createFlag(project: LogId, input: CreateFlagInput): Edit<Identity> {
   return (logs, { mint }) => {
     const view = lockedLog(logs, project, 'project-not-found')
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
+    const { faults } = reading
     const fields = readFields(input, reading, 'A flag', CREATE_FIELDS, READ_ONLY)
     const key = readKey(fields.key, inside(reading, 'key'), 'A flag’s key')
     const type = readWord(fields.type, inside(reading, 'type'), 'A flag’s type', FLAG_TYPES)
@@ -85,9 +84,8 @@ export function updateFlag(
     const view = lockedLog(logs, project, 'project-not-found')
     const identity = findIdentity(view, key)
     expectMatch(view.state, 'identity', key, expect)
-    const faults = collectFaults()
-    checkJson(patch, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(patch)
+    const { faults } = reading
     const fields = readFields(patch, reading, 'A change of a flag', PATCH_FIELDS, PATCH_IGNORES)
     if (fields.type !== undefined && fields.type !== identity.type) {
       faults.add('/type', `The flag is of type ${identity.type}, for ever; another type is another flag.`)

@@ -3,10 +3,9 @@ import { foldCase, LIMITS, type Members, memberChunk, type SegmentKey, unitOf } 
 import type { Edit, EntryEdit, LogId, LogView } from './change.ts'
 import { lockedLog } from './documents.ts'
 import { checkSize, growthOf } from './edits.ts'
-import { at, collectFaults, type Faults, quote } from './faults.ts'
+import { at, type Faults, quote } from './faults.ts'
 import { UNIT_EXPECTED } from './flags.ts'
 import type { MembersEdit, MembersInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import {
   allMembers,
   chunkEdit,
@@ -17,7 +16,7 @@ import {
   type MemberCounts,
   replaceChunks,
 } from './member-chunks.ts'
-import { inside, type Reading, readFields, readList } from './reading.ts'
+import { inside, type Reading, readFields, readList, startReading } from './reading.ts'
 import { findSegment } from './segments.ts'
 
 export type ListEdited = {
@@ -49,9 +48,9 @@ export function editMembers(
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
     const unitFor = readerOfUnits(view, segment)
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const asked = readAsked(input, { faults, pointer: '' }, unitFor)
+    const reading = startReading(input)
+    const { faults } = reading
+    const asked = readAsked(input, reading, unitFor)
     faults.refuse()
 
     const byChunk = new Map<string, Asked[]>()
@@ -83,9 +82,8 @@ export function replaceMembers(
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
     const unitFor = readerOfUnits(view, segment)
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
+    const { faults } = reading
     const fields = readFields(input, reading, 'The members', LISTS)
     const given = (list: List): Iterable<string> => {
       if (fields[list] === undefined) return allMembers(state, segment, list)

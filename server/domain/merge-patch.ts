@@ -1,17 +1,13 @@
 /** JSON Merge Patch, RFC 7396. */
 import type { Json } from '@halyard/sdk/core'
-import { collectFaults } from './faults.ts'
-import { checkJson } from './json-text.ts'
-import { isObject } from './reading.ts'
+import { isObject, startReading } from './reading.ts'
 
 /**
  * The target with the patch applied: null removes a member, an object merges, anything else replaces.
  * @throws Problem `invalid-document` for a patch that is too deep to be followed, or holds text that cannot be kept.
  */
 export function mergePatch(target: unknown, patch: Json): unknown {
-  const faults = collectFaults()
-  checkJson(patch, faults)
-  faults.refuse()
+  startReading(patch).faults.refuse()
   return merge(target, patch)
 }
 

@@ -10,11 +10,10 @@ import { asJson, entriesOf, lockedLog } from './documents.ts'
 import { changes, replaced } from './edits.ts'
 import { at, collectFaults, type Faults, namedFaults, quote, quoteSome } from './faults.ts'
 import type { Part, PromotionInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { countMembers, membersAsIn } from './member-chunks.ts'
 import { composed } from './promotion-parts.ts'
 import { planOf, readPlan, refuseMoved, refuseOther } from './promotion-plan.ts'
-import { inside, type Reading, readFields, readKeys, readList, readWord } from './reading.ts'
+import { inside, type Reading, readFields, readKeys, readList, readWord, startReading } from './reading.ts'
 import { flagsUnder, segmentsUnder } from './references.ts'
 import { draftSegment, readSegment } from './segments.ts'
 import { type Draft, settle } from './settle.ts'
@@ -48,9 +47,9 @@ export function promote(from: LogId, to: LogId, input: PromotionInput): Edit<Pro
   return (logs, moment) => {
     const source = lockedLog(logs, from, 'environment-not-found')
     const target = lockedLog(logs, to, 'environment-not-found')
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const asked = readAsked(input, { faults, pointer: '' })
+    const reading = startReading(input)
+    const { faults } = reading
+    const asked = readAsked(input, reading)
     if (from === to) faults.add('/to', 'Name another environment than the one that the flags come from.')
     faults.refuse()
     if (asked.plan !== undefined) refuseMoved(asked.plan, source, target)

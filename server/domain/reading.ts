@@ -3,13 +3,24 @@
  * gives back a stand-in, so that the rest is read too. A document with faults never leaves this room.
  */
 import type { AttributePath } from '@halyard/sdk/core'
-import { at, type Faults, quote } from './faults.ts'
+import { at, collectFaults, type Faults, quote } from './faults.ts'
+import { checkJson } from './json-text.ts'
 import { READ_ONLY_FIELDS } from './read-only.ts'
 
 export type Fields = { readonly [name: string]: unknown }
 
 /** Where a value stands, and who collects what is wrong with it. */
 export type Reading = { readonly faults: Faults; readonly pointer: string }
+
+/**
+ * Begins to read what came from outside. Text that cannot be kept, wherever it stands, is a fault already.
+ * @param faults who collects them, where pointers have to be told otherwise
+ * @throws Problem at once for what is no JSON or too deep
+ */
+export function startReading(input: unknown, faults = collectFaults()): Reading {
+  checkJson(input, faults)
+  return { faults, pointer: '' }
+}
 
 export const inside = (reading: Reading, step: string | number): Reading => ({
   ...reading,

@@ -9,9 +9,8 @@ import { changes, replaced } from './edits.ts'
 import { at, collectFaults, namedFaults, quote, quoteSome } from './faults.ts'
 import { readFlagConfig } from './flags.ts'
 import type { RevertInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { membersAsIn } from './member-chunks.ts'
-import { inside, type Reading, readFields, readKeys } from './reading.ts'
+import { inside, type Reading, readFields, readKeys, startReading } from './reading.ts'
 import { readSegment } from './segments.ts'
 import { type Draft, settle } from './settle.ts'
 import { flagWarnings, namedWarnings, segmentWarnings } from './warnings.ts'
@@ -32,9 +31,9 @@ export function revert(
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const project = lockedLog(logs, String(view.parent), 'project-not-found')
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const named = readNamed(input, { faults, pointer: '' }, past)
+    const reading = startReading(input)
+    const { faults } = reading
+    const named = readNamed(input, reading, past)
     faults.refuse()
     if (named !== undefined) refuseAbsent(view, project, named)
 

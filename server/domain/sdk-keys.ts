@@ -7,12 +7,10 @@ import {
   type SdkKeyDocument,
   sdkKeyOf,
 } from './documents.ts'
-import { collectFaults } from './faults.ts'
 import type { RotateInput, SdkKeyInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { keyMade, keyRevoked, type Minted, readKeyDocument, unknownKey } from './minted-keys.ts'
 import { Problem } from './problem.ts'
-import { inside, readFields, readWord } from './reading.ts'
+import { inside, readFields, readWord, startReading } from './reading.ts'
 import { keyRotated, type Rotated, rotateKey } from './rotate-key.ts'
 
 /** `randomBytes`: 32, from a cryptographic source. */
@@ -24,13 +22,11 @@ export function createSdkKey(
 ): Edit<Minted<SdkKeyDocument>> {
   return (logs, moment) => {
     const { state } = lockedLog(logs, project, 'project-not-found')
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
     const fields = readFields(input, reading, 'A key', ['kind', 'name', 'expiresAt'])
     const kind = readWord(fields.kind, inside(reading, 'kind'), 'A key’s kind', ['server', 'client'])
     const common = readKeyDocument(kind, fields, reading, moment, randomBytes)
-    faults.refuse()
+    reading.faults.refuse()
     const environments = [...documentsOf<EnvironmentDocument>(state, 'environment')]
     if (!environments.some(({ id }) => id === environment)) {
       throw new Problem(

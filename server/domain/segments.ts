@@ -6,7 +6,6 @@ import { asJson, entriesOf, lockedLog, segmentOf } from './documents.ts'
 import { expectMatch } from './expectations.ts'
 import { collectFaults, type Faults, nearest, quote } from './faults.ts'
 import type { Expectation, SegmentInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { foldMembers, removeMembers } from './member-chunks.ts'
 import { mergePatch } from './merge-patch.ts'
 import { Problem } from './problem.ts'
@@ -19,6 +18,7 @@ import {
   readBoolean,
   readFields,
   readKey,
+  startReading,
   TARGETING_KEY,
 } from './reading.ts'
 import { settle } from './settle.ts'
@@ -71,9 +71,9 @@ function configure(environment: LogId, key: SegmentKey, plan: (view: LogView) =>
   return (logs): Change<Segment> => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const input = plan(view)
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const { segment, also } = draftSegment(view, key, input, { faults, pointer: '' })
+    const reading = startReading(input)
+    const { faults } = reading
+    const { segment, also } = draftSegment(view, key, input, reading)
     faults.refuse()
     const edits = settle(
       view,

@@ -19,12 +19,11 @@ import {
 import { editsOf } from './edits.ts'
 import { NEW_SETTINGS, readName } from './environments.ts'
 import { expectMatch } from './expectations.ts'
-import { collectFaults, nearest, quote } from './faults.ts'
+import { nearest, quote } from './faults.ts'
 import { environmentsOf } from './identities.ts'
 import type { Expectation, ProjectInput } from './inputs.ts'
-import { checkJson } from './json-text.ts'
 import { Problem } from './problem.ts'
-import { inside, READ_ONLY, readFields, readKey } from './reading.ts'
+import { inside, READ_ONLY, readFields, readKey, startReading } from './reading.ts'
 
 /** Any port of a developer's own machine. */
 const LOCALHOST = ['http://localhost:*', 'http://127.0.0.1:*']
@@ -79,13 +78,11 @@ export function bootstrap(): Edit<{ readonly created: boolean }> {
 export function createProject(input: ProjectInput): Edit<ProjectDocument> {
   return (logs, { mint }) => {
     const { state } = systemLog(logs)
-    const faults = collectFaults()
-    checkJson(input, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(input)
     const fields = readFields(input, reading, 'A project', ['key', 'name'], READ_ONLY)
     const key = readKey(fields.key, inside(reading, 'key'), 'A project’s key')
     const name = fields.name === undefined ? key : readName(fields.name, inside(reading, 'name'))
-    faults.refuse()
+    reading.faults.refuse()
     if (projectOf(state, key) !== undefined)
       throw new Problem('already-exists', `The project ${quote(key)} exists.`)
     const project: ProjectDocument = { id: `prj_${mint()}`, key, name }
@@ -109,12 +106,10 @@ export function updateProject(
     const view = systemLog(logs)
     const current = findProject(view, key)
     expectMatch(view.state, 'project', key, expect)
-    const faults = collectFaults()
-    checkJson(patch, faults)
-    const reading = { faults, pointer: '' }
+    const reading = startReading(patch)
     const fields = readFields(patch, reading, 'A change of a project', ['name'], READ_ONLY)
     const name = fields.name === undefined ? current.name : readName(fields.name, inside(reading, 'name'))
-    faults.refuse()
+    reading.faults.refuse()
     const result: ProjectDocument = { id: current.id, key, name }
     return {
       action: 'project.update',
