@@ -2,6 +2,7 @@
  * How a list of things with names of their own became another: what went, what came, and the fewest that have to be
  * called moved. What the things are is not known here.
  */
+import { countLeading } from './sorted.ts'
 
 /** Indexes: `from` into the list before, `to` into the list after. */
 export type Kept = { readonly from: number; readonly to: number; readonly moved: boolean }
@@ -39,15 +40,9 @@ function longestAscent(numbers: readonly number[]): ReadonlySet<number> {
   const ends: number[] = []
   const previous = new Map<number, number | undefined>()
   for (const number of numbers) {
-    let low = 0
-    let high = ends.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((ends[middle] as number) < number) low = middle + 1
-      else high = middle
-    }
-    previous.set(number, ends[low - 1])
-    ends[low] = number
+    const less = countLeading(ends, (end) => end < number)
+    previous.set(number, ends[less - 1])
+    ends[less] = number
   }
   const ascent = new Set<number>()
   for (let number = ends.at(-1); number !== undefined; number = previous.get(number)) ascent.add(number)

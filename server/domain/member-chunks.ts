@@ -5,6 +5,7 @@
 import { foldCase, type Members, memberChunk, type SegmentKey, type State } from '@halyard/sdk/core'
 import type { EntryEdit } from './change.ts'
 import { asJson, membersOf } from './documents.ts'
+import { countLeading } from './sorted.ts'
 
 /** The names of all chunks, in order: `00` to `ff`. */
 export const CHUNKS: readonly string[] = Array.from({ length: 256 }, (_, index) =>
@@ -59,14 +60,7 @@ export function membersAsIn(state: State, segment: SegmentKey): EntryEdit[] {
 
 /** Whether a list, sorted by code unit, has a unit. */
 export function hasUnit(sorted: readonly string[], unit: string): boolean {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((sorted[middle] as string) < unit) low = middle + 1
-    else high = middle
-  }
-  return sorted[low] === unit
+  return sorted[countLeading(sorted, (one) => one < unit)] === unit
 }
 
 /** Members by chunk, each list without repetitions and sorted. */

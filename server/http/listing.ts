@@ -1,6 +1,7 @@
 /** Lists: sorted keys, filtered, cut into pages by an opaque cursor. Sorting is kept for as long as a state stands. */
 import type { Entry } from '@halyard/sdk/core'
 import { Problem } from '../domain/problem.ts'
+import { countLeading } from '../domain/sorted.ts'
 
 export type Page<Item> = { readonly items: readonly Item[]; readonly cursor: string | null }
 
@@ -32,7 +33,9 @@ export function pageOf<Item>(
 ): Page<Item> {
   const items: Item[] = []
   let last: string | undefined
-  for (let at = cursor === undefined ? 0 : firstAfter(keys, readCursor(cursor)); at < keys.length; at++) {
+  const after = cursor === undefined ? undefined : readCursor(cursor)
+  const first = after === undefined ? 0 : countLeading(keys, (key) => key <= after)
+  for (let at = first; at < keys.length; at++) {
     const key = keys[at] as string
     const item = show(key)
     if (item === undefined) continue
@@ -41,18 +44,6 @@ export function pageOf<Item>(
     last = key
   }
   return { items, cursor: null }
-}
-
-/** Where the keys that come after this one begin. */
-function firstAfter(keys: readonly string[], after: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((keys[middle] as string) <= after) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 export function makeCursor(after: string): string {

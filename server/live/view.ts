@@ -3,6 +3,7 @@
  * parts of answers that all of them share. Made once per compiled state.
  */
 import { type Compiled, type CompiledFlag, type FlagKey, tagOf } from '@halyard/sdk/core'
+import { countLeading } from '../domain/sorted.ts'
 
 export type Scope = 'server' | 'client'
 
@@ -34,14 +35,7 @@ export function sees(scope: Scope, flag: CompiledFlag | undefined): boolean {
 
 /** How many of the sorted instants have come: answers are the same between two of them. */
 export function intervalAt(instants: readonly number[], now: number): number {
-  let low = 0
-  let high = instants.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((instants[middle] as number) <= now) low = middle + 1
-    else high = middle
-  }
-  return low
+  return countLeading(instants, (instant) => instant <= now)
 }
 
 function make(compiled: Compiled): View {
