@@ -3,24 +3,23 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { markIn, markOf } from '../../server/live/snapshots/shelf.ts'
 import type { Server } from './process.ts'
+import { rest } from './rest.ts'
 import { until } from './until.ts'
 
-type Readiness = {
-  readonly environments: readonly {
-    readonly environment: string
-    readonly epoch: number
-    readonly revision: number
-  }[]
-}
+type State = { readonly epoch: number; readonly revision: number }
 
-/** Resolves when the newest state of each environment that the server holds is on its disk. */
-export async function keptOnDisk({ url, dataDir }: Pick<Server, 'url' | 'dataDir'>): Promise<void> {
+/** Resolves when the newest state of every log is on its disk: of each environment that it holds, and of what has the keys. */
+export async function keptOnDisk({ url, dataDir, adminKey }: Server): Promise<void> {
   const folder = join(dataDir, 'snapshots')
+  const api = rest(url, adminKey)
+  const newest = async (log: string): Promise<State | undefined> =>
+    (await api.must<{ items: State[] }>('GET', `/api/v1/${log}changes?limit=1`)).items[0]
   await until('the newest snapshots are on the disk', async () => {
-    const { environments } = (await (await fetch(`${url}/health/ready`)).json()) as Readiness
+    const { environments } = await api.must<{ environments: State[] }>('GET', '/health/ready')
+    const others = [await newest(''), await newest('projects/default/')]
     const kept = readdirSync(folder)
       .filter((name) => name.endsWith('.snapshot'))
       .map((name) => markIn(readFileSync(join(folder, name))))
-    return environments.every((state) => kept.includes(markOf(state)))
+    return [...environments, ...others].every((state) => state && kept.includes(markOf(state)))
   })
 }
