@@ -3,6 +3,7 @@
  * decides nothing but when each begins and ends.
  */
 import type { LogId } from '../domain/change.ts'
+import type { Notice } from '../domain/notice.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/store.ts'
 import type { StreamLimits } from './admission.ts'
@@ -111,7 +112,7 @@ export function createLive(deps: LiveDeps): Live {
   })
   const hub = createHub({
     store,
-    signal,
+    signal: { publish },
     clock,
     conditions,
     metrics,
@@ -172,6 +173,11 @@ export function createLive(deps: LiveDeps): Live {
     refresh: poll.refresh,
     clock,
   })
+  /** The poll would find it, too. Where Redis fails, others are told directly: a kill should not wait for that. */
+  function publish(notice: Notice): void {
+    signal.publish(notice)
+    if (redis?.status().ok === false) peers.notify(notice)
+  }
   let draining = false
   const { status, environments } = createStatus({
     store,
@@ -194,6 +200,7 @@ export function createLive(deps: LiveDeps): Live {
     needed: () => kills.waiting,
     account: () => delivery.account(),
     answer: (question) => rollCall.answer(question),
+    onNotice: poll.notice,
     onKills: (sealed) => kills.receive(sealed),
     clock,
   })

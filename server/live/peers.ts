@@ -2,11 +2,14 @@
  * Other instances, spoken to directly: for what must go between them when neither the database nor Redis carries it.
  * Messages are signed with a key that only this installation has; whoever else asks is told nothing.
  */
+import type { LogId } from '../domain/change.ts'
+import type { Notice } from '../domain/notice.ts'
 import type { Question } from './delivery/roll-call.ts'
 import type { Spread } from './kills/spread.ts'
 import type { Noticeboard } from './noticeboard.ts'
 import type { Instance } from './presence.ts'
 import { signedText, signText } from './signed-text.ts'
+import { singleFlight } from './single-flight.ts'
 
 export type Peer = { readonly id: string; readonly address: string }
 
@@ -18,6 +21,8 @@ export type Peers = {
   ask(server: string, question: Question, withinMs: number): Promise<string>
   /** Tells the others that this one is there. */
   greet(): void
+  /** Tells the others where there is something newer. Never waits, and never fails. */
+  notify(notice: Notice): void
   /** Whether that pass was made by an instance a moment ago: known before the message is read, which may be large. */
   admits(pass: string | undefined): boolean
   /** A message of another instance: what to answer, or undefined where it is not to be believed. */
@@ -43,6 +48,8 @@ export type PeersDeps = {
   readonly account: () => string
   /** What this instance answers to a question. */
   readonly answer: (question: Question) => Promise<string>
+  /** An instance says that there is something newer. */
+  readonly onNotice: (notice: Notice) => void
   /** What others send. False where it is not to be believed. */
   readonly onKills: (sealed: string) => Promise<boolean>
   /** Epoch milliseconds. */
@@ -55,6 +62,7 @@ type Message = {
   /** Of accepted kills. */
   readonly sealed?: string
   readonly question?: Question
+  readonly notices?: readonly Notice[]
 }
 
 const ANSWER_MS = 400
@@ -63,13 +71,13 @@ const FRESH_MS = 120_000
 const MOST_REMEMBERED = 10_000
 
 export function createPeers(deps: PeersDeps): Peers {
-  const { peers, self, onPeer, key, needed, account, answer, onKills, clock } = deps
+  const { peers, self, onPeer, key, needed, account, answer, onNotice, onKills, clock } = deps
   /** By accepted kills, who has them. */
   const delivered = new Map<string, Set<string>>()
 
   const say = (
     address: string,
-    message: Pick<Message, 'sealed' | 'question'>,
+    message: Pick<Message, 'sealed' | 'question' | 'notices'>,
     withinMs = ANSWER_MS,
   ): Promise<string> =>
     posted(
@@ -78,6 +86,17 @@ export function createPeers(deps: PeersDeps): Peers {
       peerPass(clock.now(), key),
       withinMs,
     )
+
+  /** Of each log the newest that nobody was told of. */
+  const untold = new Map<LogId, Notice>()
+  /** One telling at a time: however fast edits come, the others get a message a round trip. */
+  const tellAll = singleFlight(async () => {
+    const notices = [...untold.values()]
+    untold.clear()
+    if (notices.length > 0) {
+      await Promise.allSettled(peers().map(({ address }) => say(address, { notices })))
+    }
+  })
 
   const isFresh = (at: number): boolean => Math.abs(clock.now() - at) <= FRESH_MS
 
@@ -115,6 +134,10 @@ export function createPeers(deps: PeersDeps): Peers {
     greet() {
       for (const { address } of peers()) say(address, {}).catch(() => undefined)
     },
+    notify(notice) {
+      untold.set(notice.log, notice)
+      void tellAll()
+    },
     admits(pass) {
       const at = pass === undefined ? undefined : signedText(pass, key)
       return at !== undefined && isFresh(Number(at))
@@ -123,6 +146,7 @@ export function createPeers(deps: PeersDeps): Peers {
       const told = believed(message, key)
       if (told === undefined || !isFresh(told.at)) return undefined
       if (told.from !== undefined) onPeer(told.from)
+      for (const notice of told.notices ?? []) onNotice(notice)
       if (told.sealed !== undefined && !(await onKills(told.sealed))) return undefined
       return told.question === undefined ? account() : answer(told.question)
     },

@@ -25,6 +25,8 @@ export type Poll = {
    * logs are up to date; environments follow, each at its own pace. Rejects where the store fails.
    */
   refresh(): Promise<void>
+  /** Somebody says that there is something newer; where that is so, it is read. */
+  notice(notice: Notice): void
   /** Logs that the store has and that could not be loaded, as their heads were read; why is their condition. */
   unloaded(): ReadonlyMap<LogId, Head>
   readonly loaded: boolean
@@ -241,6 +243,7 @@ export function createPoll(deps: PollDeps): Poll {
       tasks.push(polling())
     },
     refresh,
+    notice: onNotice,
     unloaded: () => unloaded,
     get loaded() {
       return loaded

@@ -29,7 +29,9 @@ const say = (payload: string, headers: Readonly<Record<string, string>> = {}) =>
 it('answers an instance with what it accounts for', async () => {
   const { statusCode, payload } = await say(signText(JSON.stringify({ at: Date.now() }), KEY))
   expect(statusCode).toBe(200)
-  expect(JSON.parse(payload)).toEqual({ server: expect.any(String), environments: {} })
+  expect(JSON.parse(payload)).toEqual({
+    ...{ server: expect.any(String), at: expect.any(Number), environments: {} },
+  })
 })
 
 it.each([

@@ -1,6 +1,7 @@
 /** Instances that tell of themselves, and what becomes of those that end, hang or lie. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Config } from '../../../server/config.ts'
+import { PEER_PATH } from '../../../server/live/peers.ts'
 import type { Instance } from '../../../server/live/presence.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
@@ -99,20 +100,38 @@ describe.runIf(canStartRedis())('instances', () => {
     await until('it is noticed', () => !one.live.status().redis?.ok)
     const starter = await instance()
     await leaver.close()
-    const those = await Promise.all([one, other, starter].map(idOf))
-    await until('all see all', async () =>
-      (await Promise.all([one, other, starter].map(seenBy))).every(
-        (seen) => ids(seen).join() === [...those].sort().join(),
-      ),
-    )
+    const three = [one, other, starter]
+    const those = (await Promise.all(three.map(idOf))).sort()
+    const seeEachOther = async () =>
+      (await Promise.all(three.map((each) => seenBy(each).catch(() => [])))).every(
+        (seen) => ids(seen).join() === those.join(),
+      )
+    await until('all see all', seeEachOther)
+    await server.start()
+    await until('Redis is back', () => three.every(({ live }) => live.status().redis?.ok))
+    expect(await seeEachOther()).toBe(true)
+    await starter.close()
+    // They read that it has ended while Redis is there to say so.
+    for (const each of [one, other]) expect(await seenBy(each)).toHaveLength(2)
+  })
+
+  it('have a kill, and say so, while Redis is gone: they are told directly', async () => {
+    const told: (string | undefined)[] = []
+    other.http.server.on('request', ({ url }) => told.push(url))
+    const address = await other.listen()
+    await server.kill()
+    await until('it is noticed', () => !one.live.status().redis?.ok)
+    const knowsWhere = async () => (await seenBy(one)).some((seen) => seen.address === address)
+    await until('one knows where the other is', knowsWhere)
     for (const flag of ['b', 'c', 'd']) {
       await one.ask('POST', '/api/v1/projects/default/flags', { body: { key: flag, type: 'boolean' } })
-      const { status, body } = await other.ask('PUT', `${DEVELOPMENT}/flags/${flag}/kill?timeout=2s`)
-      expect([status, body.servers]).toEqual([200, { live: 3, applied: 3, refused: [], missing: [] }])
+      const { status, body } = await one.ask('PUT', `${DEVELOPMENT}/flags/${flag}/kill?timeout=2s`)
+      expect([status, body.servers]).toEqual([200, { live: 2, applied: 2, refused: [], missing: [] }])
     }
+    // Sooner than it would have found it itself.
+    await until('the other was told', () => told.includes(PEER_PATH))
     await server.start()
-    await until('Redis is back', () => [one, other, starter].every(({ live }) => live.status().redis?.ok))
-    for (const each of [one, other, starter]) expect(ids(await seenBy(each))).toEqual([...those].sort())
+    await until('Redis is back', () => [one, other].every(({ live }) => live.status().redis?.ok))
   })
 
   it('are not said to be gone where all that they share is', async () => {
