@@ -4,8 +4,11 @@ import { patience } from '../waiting.ts'
 
 /** Every method may reject, and soon. */
 export type Noticeboard = {
-  /** Puts a text up under the name, in place of what was there, for this many milliseconds. */
-  put(name: string, text: string, forMs: number): Promise<void>
+  /**
+   * Puts a text up under the name, in place of what was there, for this many milliseconds.
+   * @param last nothing will follow it: where there are several places, it is put up in all of them
+   */
+  put(name: string, text: string, forMs: number, last?: 'last'): Promise<void>
   /** What is up now. */
   all(): Promise<readonly string[]>
   remove(name: string): Promise<void>
@@ -34,7 +37,12 @@ export function eitherBoard(first: Noticeboard, second: Noticeboard): Noticeboar
   const patient = () => patience(WAIT.most, WAIT.late)
   const [putFirst, ofFirst, ofSecond] = [patient(), patient(), patient()]
   return {
-    async put(name, text, forMs) {
+    async put(name, text, forMs, last) {
+      if (last !== undefined) {
+        const puts = [first, second].map((board) => board.put(name, text, forMs))
+        await Promise.allSettled(puts)
+        return Promise.any(puts)
+      }
       const putting = first.put(name, text, forMs).then(() => true)
       if (await putFirst(putting)) return
       await second.put(name, text, forMs).catch(() => putting)

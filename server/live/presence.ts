@@ -135,7 +135,8 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
       clearInterval(telling)
       // Last, or an instance that has ended would be missed.
       await saying
-      await board?.put(self.id, JSON.stringify({ ended: self.id }), MISSED_MS).catch(() => undefined)
+      const farewell = JSON.stringify({ ended: self.id })
+      await board?.put(self.id, farewell, MISSED_MS, 'last').catch(() => undefined)
     },
   }
 }

@@ -53,6 +53,17 @@ describe('two boards as one', () => {
     await expect(eitherBoard(first.it, second.it).put('one', 'text', 1_000)).rejects.toThrow('away')
   })
 
+  it('both have the last word, in place of what either had, as far as they take it', async () => {
+    const [first, second] = [board(['one']), board(['one'])]
+    await eitherBoard(first.it, second.it).put('one', 'farewell', 1_000, 'last')
+    expect([first.up.get('one'), second.up.get('one')]).toEqual(['farewell', 'farewell'])
+    first.puts(() => Promise.reject(new Error('It is away.')))
+    await eitherBoard(first.it, second.it).put('two', 'farewell', 1_000, 'last')
+    expect(second.up.get('two')).toBe('farewell')
+    second.puts(() => Promise.reject(new Error('It is away, too.')))
+    await expect(eitherBoard(first.it, second.it).put('two', '', 1_000, 'last')).rejects.toThrow()
+  })
+
   it('are read together, what is on the first last', async () => {
     expect(await eitherBoard(board(['one']).it, board(['two']).it).all()).toEqual([
       'two of before',
