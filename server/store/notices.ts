@@ -35,7 +35,7 @@ export async function readNotices(db: Db, board: string): Promise<readonly strin
 const remove = statement(
   'halyard_remove_notice',
   sql`DELETE FROM halyard.notices
-      WHERE until < now() OR (board = ${sql.placeholder('board')} AND name = ${sql.placeholder('name')})`,
+      WHERE until <= now() OR (board = ${sql.placeholder('board')} AND name = ${sql.placeholder('name')})`,
 )
 
 /** Along with what nobody reads any more, on whichever board. */

@@ -175,7 +175,7 @@ it('erases a person beside a service that runs, who has the new state within sec
   const url = new URL(database)
   url.username = login
   const asLogin = await npm('history:erase', [...where, '--identifier', 'user-7'], { DATABASE_URL: url.href })
-  expect(asLogin).toMatchObject({ code: 64, said: '' })
+  expect(asLogin).toMatchObject({ code: 78, said: '' })
   expect(asLogin.told).toContain('The role of DATABASE_URL may not do this; its owner may')
   await client.query(`DROP ROLE ${login}`)
   await client.end()
