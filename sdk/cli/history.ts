@@ -46,7 +46,7 @@ export const changesCommand: Command = {
 
 type Place = { readonly api: Api; readonly project: string; readonly environment: string }
 
-/** Of a flag, else of a segment of that key; both may be gone by now. @throws Refused where there never was any */
+/** Of a flag, else of a segment of that key, deleted or not. @throws Refused where there never was one */
 async function changesOf(place: Place, key: string | undefined, query: Query): Promise<Page<Recorded>> {
   const { api, project, environment } = place
   const path = at('projects', project, 'environments', environment, 'changes')

@@ -75,7 +75,8 @@ export function createPeers(deps: PeersDeps): Peers {
   /** By accepted kills, who has them. */
   const delivered = new Map<string, Set<string>>()
 
-  const say = (
+  /** Rejects, and never throws, also where an address is none: it is what somebody put up. */
+  const say = async (
     address: string,
     message: Pick<Message, 'sealed' | 'question' | 'notices'>,
     withinMs = ANSWER_MS,

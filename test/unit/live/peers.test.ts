@@ -48,7 +48,8 @@ it('tells where there is something newer, to whoever can be reached', async () =
   const other = instance('other', [])
   const { peer } = await listening(other)
   const dead = { id: 'dead', address: 'http://127.0.0.1:1' }
-  instance('one', [dead, peer]).it.notify(at(7))
+  const nowhere = { id: 'nowhere', address: 'no address' }
+  instance('one', [nowhere, dead, peer]).it.notify(at(7))
   await until('it is heard', () => other.heard.length > 0)
   expect(other.heard).toEqual([at(7)])
 })
