@@ -44,7 +44,12 @@ export type Moment = {
   /** A new random identifier of the alphabet `[a-z0-9]`, 20 characters, never the same twice. */
   readonly mint: () => string
   /** The edit was made before, on these very logs: it runs for its answer alone, and what let it pass is not asked again. */
-  readonly again?: boolean
+  readonly again?: Made
+}
+
+/** What a change wrote when it was made. */
+export type Made = {
+  readonly wrote: (log: LogId, kind: string, key: string) => boolean
 }
 
 /** `definition: null` removes the entry. */

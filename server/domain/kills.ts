@@ -72,13 +72,18 @@ export function killFlags(
   return (logs, moment) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const all = entriesOf(view.state, 'flag')
-    const keys = [...new Set(flags === 'all' ? all.keys() : flags)].sort()
+    const { again } = moment
+    // Sent again, it answers for the flags that it killed, whichever are meant by now.
+    const then = again && new Set([...all.keys()].filter((flag) => again.wrote(environment, 'kill', flag)))
+    const keys = [...new Set([...(flags === 'all' ? all.keys() : flags), ...(then ?? [])])].sort()
     const matching = keys.flatMap((key) => {
       const current = all.get(key)
-      return current === undefined ? [] : taken(view.state, key, current, input, moment)
+      if (current === undefined) return []
+      const one = taken(view.state, key, current, input, moment)
+      return then === undefined || one.already || then.has(key) ? one : []
     })
     if (matching.length === 0) throw new Problem('flag-not-found', 'No flag of this environment matches.')
-    if (input.expect !== undefined && input.expect !== matching.length) {
+    if (again === undefined && input.expect !== undefined && input.expect !== matching.length) {
       throw otherCount(
         input.expect,
         matching.map(({ flag }) => flag),
@@ -172,7 +177,7 @@ export function unkill(
     readonly writtenBy?: WrittenBy
   } = {},
 ): Edit<Unkilled> {
-  return (logs, { again = false }) => {
+  return (logs, { again }) => {
     const view = lockedLog(logs, environment, 'environment-not-found')
     const { state } = view
     const entry = entryOf(state, 'kill', flag)
@@ -184,14 +189,14 @@ export function unkill(
     }
     const ended = entry.definition as unknown as Kill
     const { id, by, at } = newestOf(ended)
-    if (!again && input.kill !== undefined && input.kill !== id) {
+    if (again === undefined && input.kill !== undefined && input.kill !== id) {
       throw new Problem(
         'kill-changed',
         `The flag ${quote(flag)} is killed by another kill than the one that was meant: by ${quote(id)}, which is ${quote(by)}’s of ${at}. Nothing was ended; name that one if it is meant.`,
       )
     }
     const editedWhileKilled = editsSince(state, flag, entry.revision, ended, input.writtenBy)
-    if (!again && editedWhileKilled.length > 0 && input.acceptEdits !== true) {
+    if (again === undefined && editedWhileKilled.length > 0 && input.acceptEdits !== true) {
       const edited = editedWhileKilled.map(({ kind, key }) => `${kind} ${key}`)
       throw new Problem(
         'edited-while-killed',

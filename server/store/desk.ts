@@ -4,7 +4,7 @@
  */
 import { apply, emptyState, type State } from '@halyard/sdk/core'
 import { canonical } from '../domain/canonical.ts'
-import type { Change, LockedLogs, Opening } from '../domain/change.ts'
+import type { Change, LockedLogs, Made, Opening } from '../domain/change.ts'
 import { minterFrom } from '../domain/mint.ts'
 import type { LockedRow } from './locking.ts'
 import { type LogPlan, planLog, planOpening, planRecord, type Signature } from './plan.ts'
@@ -46,15 +46,11 @@ export function deskOf(
 export function runEdit(
   desks: readonly Desk[],
   request: CommitRequest<unknown>,
-  {
-    now,
-    change: id,
-    again = false,
-  }: { readonly now: number; readonly change: string; readonly again?: boolean },
+  { now, change: id, again }: { readonly now: number; readonly change: string; readonly again?: Made },
 ): Run {
   const { actor, comment, idempotency } = request
   const logs = viewsOf(desks)
-  const change = request.edit(logs, { now, actor, comment, mint: minterFrom(id), again })
+  const change = request.edit(logs, { now, actor, comment, mint: minterFrom(id), ...(again && { again }) })
   checkReach(change, logs)
   const signature: Signature = {
     change: id,

@@ -4,8 +4,9 @@
  */
 import { emptyState, type State } from '@halyard/sdk/core'
 import { eq, inArray, sql } from 'drizzle-orm'
-import type { LogId } from '../domain/change.ts'
+import type { LogId, Made } from '../domain/change.ts'
 import { Problem } from '../domain/problem.ts'
+import type { DocumentDigest } from './chain.ts'
 import { type Db, statement, value } from './database.ts'
 import { deskOf, runEdit } from './desk.ts'
 import { readPast } from './past.ts'
@@ -89,11 +90,17 @@ export async function recall(
  * @throws Problem `idempotency-key-reused` where what the edit saw then is not in the history any more
  */
 export async function repeat(db: Db, change: string, request: Request): Promise<Committed<unknown>> {
-  const [record] = await db
-    .select({ revision: changes.revision, at: changes.at, locked: changes.locked })
+  const records = await db
+    .select({
+      log: changes.logId,
+      revision: changes.revision,
+      at: changes.at,
+      locked: changes.locked,
+      documents: changes.documents,
+    })
     .from(changes)
     .where(eq(changes.changeId, change))
-    .limit(1)
+  const [record] = records
   if (record?.locked == null) throw new Error(`The change ${change} does not say what it was made on`)
   const before = new Map(Object.entries(JSON.parse(record.locked) as Record<LogId, number>))
   const rows = await db
@@ -107,7 +114,11 @@ export async function repeat(db: Db, change: string, request: Request): Promise<
       const state = await stateBefore(db, row, before.get(id) ?? 0)
       desks.push(deskOf({ id, kind, parent }, state, { headHash: '', bytes: 0 }))
     }
-    const { committed } = runEdit(desks, request, { now: record.at.getTime(), change, again: true })
+    const { committed } = runEdit(desks, request, {
+      now: record.at.getTime(),
+      change,
+      again: madeBy(records),
+    })
     // Logs that were opened and closed then have moved on since, and are nobody's to take from here.
     return { ...committed, opened: [], closed: [], repeated: true }
   } catch (cause) {
@@ -118,6 +129,16 @@ export async function repeat(db: Db, change: string, request: Request): Promise<
       { cause },
     )
   }
+}
+
+function madeBy(records: readonly { readonly log: LogId; readonly documents: string }[]): Made {
+  const name = (log: LogId, kind: string, key: string) => `${log} ${kind} ${key}`
+  const written = new Set(
+    records.flatMap(({ log, documents }) =>
+      (JSON.parse(documents) as DocumentDigest[]).map(([kind, key]) => name(log, kind, key)),
+    ),
+  )
+  return { wrote: (log, kind, key) => written.has(name(log, kind, key)) }
 }
 
 /** A log has no record of how it was before its first. */

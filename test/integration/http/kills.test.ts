@@ -129,6 +129,20 @@ describe('a group of flags', () => {
     expect(again.body.kills.every(({ already }: { already?: true }) => already)).toBe(true)
   })
 
+  it('is answered as the first time where the same request comes again, whatever has the tag by then', async () => {
+    const headers = { 'idempotency-key': `INC-${round}` }
+    const first = await killGroup({ tag, expect: 3 }, '', { headers })
+    expect([first.status, keysOf(first.body)]).toEqual([200, flags])
+    const other = `other-${round}`
+    await make(other, { tags: [tag] })
+    const more = await killGroup({ tag, expect: 3 }, '', { headers })
+    expect([more.status, more.body.kills]).toEqual([200, first.body.kills])
+    await must('PATCH', `${PROJECT}/flags/${flags[0]}`, { body: { tags: [] }, headers: { 'if-match': '*' } })
+    const others = await killGroup({ tag, expect: 3 }, '', { headers })
+    expect([others.status, others.body.kills]).toEqual([200, first.body.kills])
+    expect(await isKilled(other)).toBe(false)
+  })
+
   it('is killed however broken any of its flags is', async () => {
     const off = { type: 'boolean', variants: { on: true, off: false }, offVariant: 'off' }
     await write(flags[0]!, 'flag', { ...off, rules: [{ when: { all: 7 }, serve: null }], targets: 'x' })

@@ -157,6 +157,20 @@ describe('a kill of several flags', () => {
     expect(world.commit(killFlags(env, ['checkout', 'invoice'], { expect: 2 })).edits.size).toBe(0)
   })
 
+  it('sent again, is told of the flags that it killed then, whichever are meant by now', () => {
+    world.commit(kill(env, 'refund'))
+    const killing = killFlags(env, ['checkout', 'refund', 'voucher'], { expect: 3 })
+    const made = world.run(killing)
+    const first = killsOf(made.result)
+    expect(first).toEqual(['checkout', 'refund, before', 'voucher'])
+    expect(killsOf(world.again(killing, made))).toEqual(first)
+    // One lost the tag, another has it now; the number is the same, or it is not.
+    expect(
+      killsOf(world.again(killFlags(env, ['checkout', 'refund', 'invoice'], { expect: 3 }), made)),
+    ).toEqual(first)
+    expect(killsOf(world.again(killFlags(env, ['refund', 'invoice'], { expect: 3 }), made))).toEqual(first)
+  })
+
   it('takes the whole environment, archived flags left out', () => {
     world.commit(archiveFlag(world.project, 'invoice'))
     expect(killsOf(world.commit(killFlags(env, 'all', { expect: 3 })).result)).toEqual([

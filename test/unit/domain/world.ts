@@ -18,6 +18,8 @@ import {
   identityOf,
   type LogId,
   type LogView,
+  type Made,
+  type Moment,
   Problem,
   type ProblemType,
   SYSTEM,
@@ -58,7 +60,7 @@ export class World {
   /** Runs an edit without applying it. */
   run<R>(edit: Edit<R>, locked: readonly LogId[] = [...this.logs.keys()]): Change<R> {
     const logs = new Map([...this.logs].filter(([id]) => locked.includes(id)))
-    const change = edit(logs, { now: this.now, actor: ANNA, comment: this.comment, mint: this.mint })
+    const change = edit(logs, this.moment)
     for (const [id, edits] of change.edits) {
       expect(edits.length, `${change.action}: a log without edits`).toBeGreaterThan(0)
       for (const { kind, key, definition } of edits) {
@@ -69,6 +71,17 @@ export class World {
       }
     }
     return change
+  }
+
+  private get moment(): Moment {
+    return { now: this.now, actor: ANNA, comment: this.comment, mint: this.mint }
+  }
+
+  /** The answer to an edit that was made before, on the logs as they are, when it wrote `made`. */
+  again<R>(edit: Edit<R>, made: Change<unknown>): R {
+    const wrote: Made['wrote'] = (log, kind, key) =>
+      made.edits.get(log)?.some((one) => one.kind === kind && one.key === key) === true
+    return edit(this.logs, { ...this.moment, again: { wrote } }).result
   }
 
   commit<R>(edit: Edit<R>, locked?: readonly LogId[]): Change<R> {
