@@ -84,15 +84,18 @@ export function createPoller(options: PollerOptions): Poller {
         aside: streaming(),
         headersMs: headersMs(),
       })
-      return signal.aborted ? 0 : took(state)
+      return signal.aborted ? 0 : took(state, held?.state)
     } catch (cause) {
       return signal.aborted ? 0 : await failed(cause instanceof Error ? cause : new Error(String(cause)))
     }
   }
 
-  /** @returns how long to wait for the next, in milliseconds */
-  function took(state: State | undefined): number {
-    const current = state === undefined || accepted(state)
+  /**
+   * @param before what was held when the question was sent
+   * @returns how long to wait for the next, in milliseconds
+   */
+  function took(state: State | undefined, before: State | undefined): number {
+    const current = state === undefined || accepted(state, before)
     if (state === undefined) holder.confirm(streaming() ? 'stream' : 'poll')
     failures.succeeded(now())
     succeeded = true
@@ -115,7 +118,7 @@ export function createPoller(options: PollerOptions): Poller {
   }
 
   /** Whether the held state is the newest now. */
-  function accepted(state: State): boolean {
+  function accepted(state: State, before: State | undefined): boolean {
     const offered = holder.offer(state, 'poll')
     if (offered === 'foreign') {
       throw new TransportError(
@@ -123,9 +126,11 @@ export function createPoller(options: PollerOptions): Poller {
         `The answer was ignored: it is of environment "${state.project}/${state.environment}", and another one is held. To change environments, connect again.`,
       )
     }
-    if (offered !== 'older') {
+    const overtaken = offered === 'older' && before !== undefined && compareStates(state, before) >= 0
+    // The stream was faster than this answer: that says nothing against the server.
+    if (offered !== 'older' || overtaken) {
       older = 0
-      return true
+      return !overtaken
     }
     older += 1
     if (older === OLDER_ANSWERS) {

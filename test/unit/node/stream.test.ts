@@ -66,6 +66,21 @@ describe('while a stream works', () => {
     expect(server.rulesets()).toBe(2)
   })
 
+  test('an answer that the stream has overtaken on its way says nothing against the server', async () => {
+    const { server, flags } = await connected({ timing: { pollBesideStreamMs: 20 } })
+    const reported = errors(flags)
+    server.instead.ruleset = (_, response) => {
+      const before = JSON.stringify(rulesetOf(server.state))
+      server.edit([{ key: 'a', definition: booleanFlag(server.state.revision % 2 === 0) }])
+      const { revision } = server.state
+      void until('the edit arrives', () => flags.status().revision === revision).then(() =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end(before),
+      )
+    }
+    await until('six answers were overtaken', () => server.rulesets() >= 7)
+    expect(reported).toEqual([])
+  })
+
   test('a delta that comes twice is applied once, and fetches nothing', async () => {
     const { server, flags } = await connected()
     const delta = deltaOf(server.state, [on])
