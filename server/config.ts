@@ -5,6 +5,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { parseRedisUrl, type RedisAddress } from './live/redis/url.ts'
+import { tlsFault } from './store/postgres-url.ts'
 
 const whole = (least: number, most: number) =>
   z
@@ -160,6 +161,9 @@ export function parseConfig(
       'DATABASE_URL: must be set with NODE_ENV=production (a postgres:// URL, or the word embedded)',
     )
   }
+  const address = parsed.data?.DATABASE_URL ?? 'embedded'
+  const tls = address === 'embedded' ? undefined : tlsFault(address, readFile)
+  if (tls !== undefined) faults.push(`DATABASE_URL: ${tls}`)
   if (given.REDIS_URL !== undefined && given.HALYARD_SECRET === undefined) {
     faults.push(
       'HALYARD_SECRET: must be set with REDIS_URL, to the same 32 characters or more on all instances that share it',

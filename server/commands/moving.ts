@@ -123,7 +123,8 @@ function configFor(environment: Edge['environment']): Config {
     return configOf({ environment })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    throw new Refusal('--to takes a postgres:// URL, or embedded.', EXIT.usage)
+    const faults = error.faults.map((fault) => fault.replace(/^DATABASE_URL: /, ''))
+    throw new Refusal(`--to takes a postgres:// URL, or embedded: ${faults.join('; ')}.`, EXIT.usage)
   }
 }
 

@@ -8,7 +8,7 @@ import { type Config, ConfigError } from '../config.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Database, silent } from '../store/database.ts'
 import { EmbeddedExistsError, folderOf } from '../store/embedded.ts'
-import { misdirectionOf, sqlState } from '../store/faults.ts'
+import { type Misdirection, misdirectionOf, sqlState } from '../store/faults.ts'
 import { FolderInUseError } from '../store/folder-lock.ts'
 import { BackupError } from '../store/moving/format.ts'
 import { EXIT, Refusal, reasonOf } from './command.ts'
@@ -52,9 +52,19 @@ export function misdirected(error: unknown, database: string, setting = 'DATABAS
   const { protocol, username, host, pathname } = new URL(database)
   // Never the password, nor what stands behind the question mark: it may be there, too.
   const shown = `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`
-  return misdirection === 'login'
-    ? `Postgres does not let the user of ${setting} in (${reasonOf(driver)}): check the user and the password in it (${shown}), and that pg_hba.conf lets it in from here.`
-    : `The database that ${setting} names does not exist (${reasonOf(driver)}): check its name (${shown}), or create it.`
+  return MISDIRECTED[misdirection](setting, reasonOf(driver), shown)
+}
+
+type Sentence = (setting: string, reason: string, shown: string) => string
+const MISDIRECTED: Readonly<Record<Misdirection, Sentence>> = {
+  login: (setting, reason, shown) =>
+    `Postgres does not let the user of ${setting} in (${reason}): check the user and the password in it (${shown}), and that pg_hba.conf lets it in from here.`,
+  database: (setting, reason, shown) =>
+    `The database that ${setting} names does not exist (${reason}): check its name (${shown}), or create it.`,
+  plain: (setting, reason, shown) =>
+    `${setting} asks for TLS, and the Postgres there takes none (${reason}): leave sslmode out of it (${shown}), or switch TLS on there.`,
+  certificate: (setting, reason, shown) =>
+    `The certificate of the Postgres that ${setting} names is not trusted (${reason}): name the certificates to trust in it, with sslrootcert=/path/to/ca.pem (${shown}); sslmode=no-verify encrypts without asking who answers.`,
 }
 
 function refusalOf(error: unknown, database: string, setting: string): Error {

@@ -29,16 +29,31 @@ export function isLost(driver: unknown): boolean {
 
 /**
  * What only whoever wrote the database's URL can mend, however often it is tried: `login`, its user is not let in;
- * `database`, the one that it names does not exist. Undefined for every other failure.
+ * `database`, the one that it names does not exist; `plain`, it asks for TLS and the server has none; `certificate`, the
+ * server's is not trusted. Undefined for every other failure.
  */
-export type Misdirection = 'login' | 'database'
+export type Misdirection = 'login' | 'database' | 'plain' | 'certificate'
 export function misdirectionOf(driver: unknown): Misdirection | undefined {
   const state = sqlState(driver)
   if (state === '3D000') return 'database'
+  if (driver instanceof Error) {
+    if (driver.message === 'The server does not support SSL connections') return 'plain'
+    if ('code' in driver && DISTRUST.has(driver.code)) return 'certificate'
+  }
   // The client itself refuses to go on without a password that it is asked for.
   const unasked = driver instanceof Error && /^SASL: .*client password/.test(driver.message)
   return unasked || state?.startsWith('28') ? 'login' : undefined
 }
+
+/** Node.js, "TLS: X509 certificate error codes", as far as they do not come by themselves, or with time. */
+const DISTRUST: ReadonlySet<unknown> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+])
 
 const READ_ONLY = '25006'
 /** Whether a write was refused since the database takes none. @param error as the store throws it */
@@ -56,6 +71,15 @@ const MISDIRECTIONS: Readonly<Record<Misdirection, Meaning>> = {
   database: {
     detail:
       'The database that the service should use does not exist: its operator should check DATABASE_URL, or create it.',
+    retryAfter: 5,
+  },
+  plain: {
+    detail: 'The database takes no TLS: its operator should check sslmode in DATABASE_URL.',
+    retryAfter: 5,
+  },
+  certificate: {
+    detail:
+      'The database’s certificate is not trusted: its operator should check sslrootcert in DATABASE_URL.',
     retryAfter: 5,
   },
 }

@@ -14,6 +14,7 @@ import { applyMigrations } from './migrate.ts'
 import { createStore, type StoreOptions } from './open-store.ts'
 import { holdAlone } from './postgres-alone.ts'
 import { listenOnPostgres } from './postgres-listen.ts'
+import { strictUrl } from './postgres-url.ts'
 import type { Store } from './store.ts'
 
 /** Milliseconds. */
@@ -86,7 +87,7 @@ export function postgresDatabase(options: PostgresOptions): Database {
   const deadlines: Deadlines = { ...DEADLINES, ...options.deadlines }
   const log = options.log ?? silent
   const connection: pg.ClientConfig = {
-    connectionString: options.url,
+    connectionString: strictUrl(options.url),
     application_name: 'halyard',
     connectionTimeoutMillis: deadlines.connect,
     keepAlive: true,

@@ -3,11 +3,21 @@
  * can stop, kill and freeze. It touches no other Postgres of the machine.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
+import type { Certificates } from './certificates.ts'
 
 export type PostgresProcess = {
   /** Of its database `postgres`. */
@@ -104,9 +114,11 @@ export function giveToPostgres(folder: string): void {
 /**
  * Starts a private cluster. Durability against power failure is off (it is a test's); against crashes it is not.
  * @param settings more server settings, such as `{ max_connections: '5' }`
+ * @param tls of whoever asks for TLS; what comes without is let in, too
  */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  tls?: Pick<Certificates, 'certFile' | 'keyFile'>,
 ): Promise<PostgresProcess> {
   const binaries = postgresBinaries() ?? installBinaries()
   const user = unprivileged()
@@ -128,6 +140,7 @@ export async function startPostgres(
     full_page_writes: 'off',
     shared_buffers: '64MB',
     max_connections: '100',
+    ...(tls && { ssl: 'on', ...ownCertificates(tls, folder, user) }),
     ...settings,
   }
   const parameters = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`])
@@ -186,6 +199,20 @@ export async function startPostgres(
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Copies that belong to the user that Postgres runs as: it takes no key that others could have changed. */
+function ownCertificates(
+  { certFile, keyFile }: Pick<Certificates, 'certFile' | 'keyFile'>,
+  folder: string,
+  user: User | undefined,
+): Readonly<Record<string, string>> {
+  const settings = { ssl_cert_file: join(folder, 'server.crt'), ssl_key_file: join(folder, 'server.key') }
+  copyFileSync(certFile, settings.ssl_cert_file)
+  copyFileSync(keyFile, settings.ssl_key_file)
+  chmodSync(settings.ssl_key_file, 0o600)
+  if (user !== undefined) for (const file of Object.values(settings)) chownSync(file, user.uid, user.gid)
+  return settings
 }
 
 /**
