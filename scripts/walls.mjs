@@ -71,7 +71,7 @@ export const WALLS = {
     'zod',
     'node:',
   ],
-  'server/config.ts': ['zod', 'server/live/redis/url.ts', 'node:path'],
+  'server/config.ts': ['zod', 'server/live/redis/url.ts', 'server/store/postgres-url.ts', 'node:path'],
   'server/data-folder.ts': ['node:'],
   'server/waiting.ts': [],
   'server/vital-signs.ts': ['type:server/live', 'node:'],

@@ -29,6 +29,14 @@ export class WentBack extends Error {
   }
 }
 
+/** A log is not in the database, where logs are closed and never removed: it is not whole, or another than before. */
+export class MissingLog extends Error {
+  override readonly name = 'MissingLog'
+  constructor(log: LogId) {
+    super(`the log ${log} is not in the database`)
+  }
+}
+
 export const textOf = ({ epoch, revision }: Position): string => `${epoch}-${revision}`
 
 export type Reopened = {

@@ -3,6 +3,7 @@
  * Errors that only a bug of ours can cause stay errors. Nothing of a statement or its values gets out.
  */
 import { DrizzleQueryError } from 'drizzle-orm'
+import { MissingLog } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
 
 /** Thrown by a driver where no answer came in time; the connection is destroyed. */
@@ -98,13 +99,21 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   },
   '57014': { detail: 'The database took too long to answer.', retryAfter: 1 },
 }
-/** Data exceptions, constraints, syntax and missing tables (no missing rights): the store's own mistake, and no reason to try again. */
+/** Tables, columns, indexes or functions that migrations made are not there. */
+const NOT_WHOLE = /^(3F000|42P01|42P10|42703|42883)$/
+const UNWHOLE: Meaning = {
+  detail:
+    'The database has not all that it should have: it is being restored, or was changed past the service. Nothing was written; try again.',
+  retryAfter: 5,
+}
+/** Data exceptions, constraints and syntax: the store's own mistake, and no reason to try again. */
 const OUR_BUGS = /^(22|23|42(?!501))/
 
 function meaningOf(cause: unknown): Meaning {
   if (cause instanceof DeadlineError) {
     return { detail: 'The database did not answer in time.', retryAfter: 1 }
   }
+  if (cause instanceof MissingLog || NOT_WHOLE.test(sqlState(cause) ?? '')) return UNWHOLE
   const misdirection = misdirectionOf(cause)
   if (misdirection !== undefined) return MISDIRECTIONS[misdirection]
   return (
@@ -130,8 +139,9 @@ export function faultOf(error: unknown): unknown {
  */
 export function unavailable(cause: unknown): Error {
   if (cause instanceof Problem) return cause
-  if (OUR_BUGS.test(sqlState(cause) ?? '')) {
-    return new Error(`The database refused a statement of the store (SQLSTATE ${sqlState(cause)})`, { cause })
+  const state = sqlState(cause) ?? ''
+  if (OUR_BUGS.test(state) && !NOT_WHOLE.test(state)) {
+    return new Error(`The database refused a statement of the store (SQLSTATE ${state})`, { cause })
   }
   return new Problem('unavailable', meaningOf(cause).detail, {
     retryAfter: meaningOf(cause).retryAfter,

@@ -4,9 +4,11 @@
  */
 import { apply, type State } from '@halyard/sdk/core'
 import { sql } from 'drizzle-orm'
-import { type LogId, type LogKind, SYSTEM } from '../domain/change.ts'
+import type { LogId, LogKind } from '../domain/change.ts'
+import { MissingLog } from '../domain/epochs.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Db, statement, value } from './database.ts'
+import { unavailable } from './faults.ts'
 import { definitionOf, entriesOf, grouped, stateFrom } from './read.ts'
 import type { Scope } from './store.ts'
 
@@ -47,13 +49,15 @@ const lockChildren = statement<LockedRow>(
 
 /**
  * Locks the logs of a scope.
- * @throws Problem `project-not-found` or `environment-not-found` where one of the path is closed or unknown
+ * @throws Problem `project-not-found` or `environment-not-found` where one of the path is closed, `unavailable` where the
+ *   database does not know it
  */
 export async function lockLogs(db: Db, scope: Scope): Promise<readonly LockedRow[]> {
   const found = (await lockPath(db, { ids: scope.path })).map(withNumbers)
   for (const id of scope.path) {
     const row = found.find((candidate) => candidate.id === id)
-    if (row === undefined || row.closed) throw notFound(id, row?.kind)
+    if (row === undefined) throw unavailable(new MissingLog(id))
+    if (row.closed) throw closed(row)
   }
   const locked = [...found]
   let parents = scope.descendants ? found.filter((row) => row.id === scope.path.at(-1)) : []
@@ -67,7 +71,7 @@ export async function lockLogs(db: Db, scope: Scope): Promise<readonly LockedRow
 /** Locks one log, be it closed: its history is still there. */
 export async function lockAnyLog(db: Db, id: LogId): Promise<LockedRow> {
   const [row] = await lockPath(db, { ids: [id] })
-  if (row === undefined) throw notFound(id, undefined)
+  if (row === undefined) throw unavailable(new MissingLog(id))
   return withNumbers(row)
 }
 
@@ -81,10 +85,8 @@ const withNumbers = (row: LockedRow): LockedRow => ({
   changedAt: Number(row.changedAt),
 })
 
-function notFound(id: LogId, kind: LogKind | undefined): Error {
-  if (id === SYSTEM) return new Error('The system log is missing from the database')
-  const what = kind ?? (id.startsWith('prj_') ? 'project' : 'environment')
-  return what === 'project'
+function closed({ kind }: LockedRow): Problem {
+  return kind === 'project'
     ? new Problem('project-not-found', 'There is no such project; it may have been deleted meanwhile.')
     : new Problem(
         'environment-not-found',

@@ -214,8 +214,13 @@ export function commits(subject: () => Subject): void {
     expect(await store.load([log])).toEqual([])
     expect(await store.newer(log, held)).toEqual({ kind: 'closed' })
     await expect(write(store, log, flag('a', 1))).rejects.toMatchObject({ type: 'environment-not-found' })
-    await expect(write(store, 'prj_unknown', flag('a', 1))).rejects.toMatchObject({
-      type: 'project-not-found',
+  })
+
+  it('takes nothing for a log that the database does not have, and does not say that it was deleted', async () => {
+    await expect(write(subject().store, 'prj_unknown', flag('a', 1))).rejects.toMatchObject({
+      type: 'unavailable',
+      message: expect.stringContaining('is being restored'),
+      cause: { message: 'the log prj_unknown is not in the database' },
     })
   })
 

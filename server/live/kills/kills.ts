@@ -4,7 +4,8 @@
  * whichever instance is first. Nothing but the log ends it.
  */
 import { compareStates, type Entry, entryOf, type FlagKey, type Kill, type State } from '@halyard/sdk/core'
-import type { Edit, LogId, LogView } from '../../domain/change.ts'
+import { type Edit, type LogId, type LogView, SYSTEM } from '../../domain/change.ts'
+import { MissingLog } from '../../domain/epochs.ts'
 import { Problem } from '../../domain/problem.ts'
 import { settleKills } from '../../domain/settle-kills.ts'
 import type { CommitRequest, Committed, Idempotency } from '../../store/store.ts'
@@ -178,11 +179,15 @@ export function createKills(deps: KillsDeps): Kills {
         const own = `accepted ${id}`
         if (idempotency.key !== own) return settleOne({ ...accepted, idempotency: { key: own, digest: '' } })
       }
+      if (isMissing(cause) && isGone(environment)) return 'settled'
       if (isUnavailable(cause)) return 'away'
       log.error({ err: cause, environment }, 'accepted kills cannot be written')
       return 'not-yet'
     }
   }
+
+  /** It came after the backup that was restored: nothing names it any more. */
+  const isGone = (environment: LogId): boolean => hub.logs().has(SYSTEM) && !hub.logs().has(environment)
 
   async function forget({ id, environment, kills }: AcceptedKills): Promise<void> {
     waiting.delete(id)
@@ -368,6 +373,8 @@ function orphaned(environment: LogId, flag: FlagKey, one: Kill, id: string): Acc
     kills: { [flag]: one },
   }
 }
+
+const isMissing = (cause: unknown): boolean => cause instanceof Problem && cause.cause instanceof MissingLog
 
 const isUnavailable = (cause: unknown): boolean => cause instanceof Problem && cause.type === 'unavailable'
 

@@ -77,9 +77,10 @@ describe.skipIf(!canStartPostgres())('while Postgres', () => {
     newer: subject.store.newer(log, { epoch: 1, revision: 0 }),
     ping: subject.store.ping(),
   })
-  const allUnavailable = async () => {
+  const allUnavailable = async (but?: string) => {
+    const { [but ?? '']: _, ...all } = calls()
     const failures = await Promise.all(
-      Object.entries(calls()).map(async ([name, call]) => [name, await failure(call)] as const),
+      Object.entries(all).map(async ([name, call]) => [name, await failure(call)] as const),
     )
     for (const [name, problem] of failures) {
       expect([name, problem.type]).toEqual([name, 'unavailable'])
@@ -168,6 +169,27 @@ describe.skipIf(!canStartPostgres())('while Postgres', () => {
     const committed = await eventually(() => write(subject.store, log, flag('x', Math.random())))
     expect(committed.heads.get(log)?.revision).toBe(revision + 1)
     expect(subject.store.readOnly()).toBe(false)
+  })
+
+  it('is being restored and has not all tables yet, every call is unavailable; then they work again', async () => {
+    const named = async (from: string, to: string) => {
+      await admin.query(`ALTER SCHEMA ${from} RENAME TO ${to}`)
+    }
+    await write(subject.store, log, flag('before', 2))
+    await named('halyard', 'half_restored')
+    await allUnavailable('ping')
+    await admin.query('CREATE SCHEMA halyard')
+    await admin.query('CREATE TABLE halyard.logs (LIKE half_restored.logs)')
+    const { message, details } = await failure(write(subject.store, log, flag('between', 1)))
+    expect([message, details.cause]).toEqual([
+      expect.stringContaining('is being restored'),
+      expect.any(Error),
+    ])
+    await admin.query('DROP SCHEMA halyard CASCADE')
+    await named('half_restored', 'halyard')
+    await write(subject.store, log, flag('after', 2))
+    const kept = (await loadOne(subject.store, log)).state.entries.get('flag')
+    expect([kept?.has('before'), kept?.has('between'), kept?.has('after')]).toEqual([true, false, true])
   })
 
   it('has another holding the row, a kill gives up at once and an edit in time; nothing is written', async () => {

@@ -1,18 +1,21 @@
 import { type Kill, type State, withPending } from '@halyard/sdk/core'
 import { describe, expect, it, vi } from 'vitest'
-import { HALYARD } from '../../../server/domain/change.ts'
+import { HALYARD, SYSTEM } from '../../../server/domain/change.ts'
+import { MissingLog } from '../../../server/domain/epochs.ts'
 import { kill as killEdit } from '../../../server/domain/kills.ts'
 import { Problem } from '../../../server/domain/problem.ts'
 import { createKills } from '../../../server/live/kills/kills.ts'
 import { boolean, Clock, edited, heldEnvironment, started } from './support.ts'
 
 type Commit = Parameters<typeof createKills>[0]['hub']['commit']
+const SYSTEM_LOG = { ...heldEnvironment(started()), id: SYSTEM }
 const AWAY = new Problem('unavailable', 'The database is away.')
 
 /** Kills at an instance whose database is away at first, and whose held state moves when the test says so. */
 function house() {
   let state: State = started({ 'flag/a': boolean(), 'flag/b': boolean() })
   let answers = false
+  let isThere = true
   let takes = true
   let minted = 0
   const away = async () => {
@@ -29,8 +32,9 @@ function house() {
       pend(_log, pending, ended) {
         state = withPending(state, pending, ended)
       },
-      environment: () => heldEnvironment(state),
-      logs: () => new Map([['env_1', heldEnvironment(state)]]),
+      environment: () => (isThere ? heldEnvironment(state) : undefined),
+      logs: () =>
+        new Map([[SYSTEM, SYSTEM_LOG], ...(isThere ? [['env_1', heldEnvironment(state)] as const] : [])]),
     },
     journal: {
       async put(id, text) {
@@ -62,6 +66,9 @@ function house() {
     broken(to: typeof commit) {
       answers = false
       commit = to
+    },
+    gone() {
+      isThere = false
     },
     fullDisk() {
       takes = false
@@ -121,6 +128,30 @@ describe('an accepted kill', () => {
     })
     await kills.settle('env_1')
     expect(pending()).toEqual(['a'])
+  })
+})
+
+describe('an accepted kill of an environment that the database does not have', () => {
+  const missing = async () => {
+    throw new Problem('unavailable', 'Not there.', { cause: new MissingLog('env_1') })
+  }
+
+  it('stays in effect while the environment is held: a restore is under way', async () => {
+    const { kills, kept, pending, back } = house()
+    await kills.kill(REQUEST)
+    back(missing)
+    await kills.settle('env_1')
+    expect([pending(), kept.size, kills.waiting]).toEqual([['a'], 1, true])
+  })
+
+  it('is over where nothing names the environment any more: it came after the backup', async () => {
+    const { kills, kept, back, gone } = house()
+    await kills.kill(REQUEST)
+    gone()
+    back(missing)
+    await kills.start()
+    await vi.waitFor(() => expect([kept.size, kills.waiting]).toEqual([0, false]))
+    await kills.stop()
   })
 })
 
