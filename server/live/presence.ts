@@ -25,6 +25,9 @@ export type Instance = Self & {
   readonly environments: Readonly<Record<LogId, { readonly epoch: number; readonly revision: number }>>
 }
 
+/** Times are when it came to be known here, epoch milliseconds. */
+export type Seen = { readonly instance: Instance; readonly firstAt: number; readonly at: number }
+
 export type Presence = {
   start(): void
   /** Rejects with `Problem` `unavailable` where the others cannot be asked for: that is no absence. */
@@ -35,8 +38,8 @@ export type Presence = {
    */
   known(withinMs: number): Promise<readonly string[]>
   own(): Instance
-  /** What another told of itself last, and when that was, epoch milliseconds; undefined where that is long ago. */
-  seen(id: string): { readonly instance: Instance; readonly at: number } | undefined
+  /** What another told of itself last; undefined where that is long ago. */
+  seen(id: string): Seen | undefined
   /** The others of them that said where they are reached, as they were known last. */
   peers(): readonly Peer[]
   /** One of them says directly that it is there. */
@@ -71,14 +74,18 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
   let saying: Promise<void> = Promise.resolve()
   const own = (): Instance => ({ ...self, since, environments: environments() })
   /** When each was seen last. */
-  const seen = new Map<string, { readonly instance: Instance; readonly at: number }>()
+  const seen = new Map<string, Seen>()
   /** Since when the board could be read each time: who was not seen while nobody could be is no less there. */
   let readSince: number | undefined
+
+  function see(instance: Instance, now: number): void {
+    seen.set(instance.id, { instance, firstAt: seen.get(instance.id)?.firstAt ?? now, at: now })
+  }
 
   function note(texts: readonly string[]): void {
     const now = clock.now()
     const { running, ended } = readNotes(texts)
-    for (const instance of running) seen.set(instance.id, { instance, at: now })
+    for (const instance of running) see(instance, now)
     for (const id of ended) seen.delete(id)
     readSince ??= now
     for (const [id, { at }] of seen) if (now - Math.max(at, readSince) > MISSED_MS) seen.delete(id)
@@ -130,7 +137,7 @@ export function createPresence({ board, self, environments, onArrival, clock }: 
       [...seen.values()].flatMap(({ instance: { id, address } }) =>
         id === self.id || address === undefined ? [] : [{ id, address }],
       ),
-    met: (instance) => void seen.set(instance.id, { instance, at: clock.now() }),
+    met: (instance) => see(instance, clock.now()),
     async stop() {
       clearInterval(telling)
       // Last, or an instance that has ended would be missed.

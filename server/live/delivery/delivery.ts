@@ -107,7 +107,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   const environments = new Map<LogId, Watched>()
   let ticking: NodeJS.Timeout | undefined
   const exchange = createExchange({ board, direct, presence, account, clock })
-  const reports = createReports({ presence, held, accounts: exchange.all, store, onLoss, clock })
+  const reports = createReports({
+    ...{ presence, held, store, onLoss, clock },
+    accounts: exchange.all,
+    countedSince: (asked) => watchOf(asked)?.since,
+  })
 
   function of(environment: LogId): Watched {
     let watched = environments.get(environment)
@@ -176,9 +180,12 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))
   }
 
+  const watchOf = ({ environment, kill }: Pick<AskedKill, 'environment' | 'kill'>): KillWatch | undefined =>
+    environments.get(environment)?.kills.find((one) => one.kill === kill)
+
   function follow(asked: AskedKill): void {
     const { environment, kill, at } = asked
-    const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
+    const watch = watchOf(asked)
     if (watch === undefined) return
     watch.promised = at === undefined
     if (at !== undefined) reports.follow({ environment, kill, at })
@@ -247,7 +254,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     },
     windowMs,
     async told({ environment, kill }) {
-      const watch = environments.get(environment)?.kills.find((one) => one.kill === kill)
+      const watch = watchOf({ environment, kill })
       if (watch === undefined) return reports.kept({ environment, kill })
       return { report: await reports.now({ environment, kill, at: watch.at }), at: clock.now() }
     },

@@ -1,4 +1,5 @@
 /** Reports of how far a kill has come: now, when nothing is left to wait for, and kept for those who ask later. */
+import { setMaxListeners } from 'node:events'
 import type { State } from '@halyard/sdk/core'
 import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
@@ -37,6 +38,8 @@ export type Reports = {
 export type ReportsDeps = {
   readonly presence: Pick<Presence, 'known' | 'own' | 'seen'>
   readonly held: (environment: LogId) => State | undefined
+  /** Since when SDKs are counted here for a kill, epoch milliseconds; undefined where they are not. */
+  readonly countedSince: (asked: Pick<AskedKill, 'environment' | 'kill'>) => number | undefined
   /** What all instances account for. */
   readonly accounts: (withinMs: number) => Promise<readonly ServerAccount[]>
   readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
@@ -48,17 +51,21 @@ export type ReportsDeps = {
 
 /** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
 const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
+/** For so long all that were there before a kill count the SDKs for it, milliseconds. */
+const COUNTED_MS = 300_000
 /** How long a kill is followed before its report is kept as it is, milliseconds. */
 const FOLLOWED_MS = 60_000
 /** How often that is tried where the database does not take it, and for how long, milliseconds. */
 const KEEP = { everyMs: 1_000, forMs: 600_000 }
 
 export function createReports(deps: ReportsDeps): Reports {
-  const { presence, held, accounts, store, onLoss, clock } = deps
+  const { presence, held, countedSince, accounts, store, onLoss, clock } = deps
   const self = presence.own().id
   /** Kills whose report is to be kept, until it is. */
   const followed = new Map<string, Promise<void>>()
   const stopping = new AbortController()
+  // Each report that is waited for listens.
+  setMaxListeners(0, stopping.signal)
   let leaving = false
 
   /** @param everyone the instances that should be there, where that was asked before */
@@ -71,13 +78,19 @@ export function createReports(deps: ReportsDeps): Reports {
       everyone ?? presence.known(Math.min(READ_MS, withinMs)),
       accounts(Math.min(READ_MS, withinMs)),
     ])
+    const since = countedSince({ environment, kill }) ?? 0
     const all = known.map((id): KnownServer => {
       if (id === self) return { id, serves: held(environment) }
-      const { environments, address } = presence.seen(id)?.instance ?? {}
-      return { id, serves: environments?.[environment], address }
+      const { instance, firstAt = 0 } = presence.seen(id) ?? {}
+      // Who was there before the kill counts SDKs for it: while that is not heard, nobody knows how many there are.
+      const serves = firstAt > since || isLongAgo(since) ? instance?.environments[environment] : undefined
+      return { id, serves, address: instance?.address }
     })
     return reportOf(environment, kill, at, all, said)
   }
+
+  /** Others may have stopped counting already. */
+  const isLongAgo = (since: number): boolean => clock.now() - since > COUNTED_MS
 
   async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
     const until = performance.now() + timeoutMs

@@ -17,11 +17,19 @@ const INSTANCE = {
   environments: {},
 }
 
+/** An account of SDKs that all have applied a kill. */
+const counting = (known: number) => ({
+  sdks: { known, applied: known, waiting: [], latencies: {}, arrived: [], moved: [], closed: [] },
+  pollers: { known: 0, applied: 0, worstCaseMs: 0 },
+})
+
 /** How far kills have come, as an instance tells that knows of another one and shares no board with it. */
 function house() {
   let held = heldEnvironment(started(Object.fromEntries(MANY.map((flag) => [`flag/${flag}`, boolean()]))))
+  const clock = new Clock()
   let failures = 0
   let other: { epoch: number; revision: number } | undefined
+  let seenFrom = 0
   const kept: { kill: string; report: string }[] = []
   const losses: unknown[] = []
   let said: readonly ServerAccount[] = []
@@ -31,7 +39,8 @@ function house() {
     presence: {
       own: () => ({ ...INSTANCE, id: 'here' }),
       known: async () => (other === undefined ? ['here'] : ['here', 'there']),
-      seen: () => other && { instance: { ...INSTANCE, environments: { env_1: other } }, at: 0 },
+      seen: () =>
+        other && { instance: { ...INSTANCE, environments: { env_1: other } }, firstAt: seenFrom, at: 0 },
     },
     held: () => held.state,
     refusal: () => undefined,
@@ -44,7 +53,7 @@ function house() {
     },
     onLoss: (cause) => losses.push(cause),
     metrics: { acknowledgements: 0, observeKillApplied: () => {} },
-    clock: new Clock(),
+    clock,
   })
   onTestFinished(() => delivery.stop())
   function swap(after: HeldEnvironment, delta?: ReturnType<typeof moved>['delta']) {
@@ -80,9 +89,12 @@ function house() {
     says(...accounts: readonly ServerAccount[]) {
       said = accounts
     },
-    isThere(serves: { epoch: number; revision: number } | undefined) {
+    /** @param from when the other one was seen first, epoch milliseconds */
+    isThere(serves: { epoch: number; revision: number } | undefined, from = 0) {
       other = serves
+      seenFrom = from
     },
+    clock,
   }
 }
 
@@ -130,6 +142,30 @@ describe('a kill of long ago', () => {
   })
 })
 
+describe('a kill that apps are counted for', () => {
+  it('has not come to who was there before it and has not told of its apps, though it serves the state', async () => {
+    const { delivery, at, asked, killed, isThere, says, clock } = house()
+    killed(['f00'])
+    isThere(at(), clock.time - 1)
+    const silent = await delivery.settled(asked('kill f00', at()), 'sdks', 30)
+    expect(silent.servers).toMatchObject({ live: 2, applied: 1, missing: ['there'] })
+    says({ server: 'there', environments: { env_1: { ...at(), kills: { 'kill f00': counting(3) } } } })
+    const whole = await delivery.settled(asked('kill f00', at()), 'sdks', 1_000)
+    expect([whole.servers.applied, whole.sdks.known, whole.sdks.applied]).toEqual([2, 3, 3])
+  })
+
+  it('has come to who arrived after it, or where others may count no longer, by the state that it serves', async () => {
+    const { delivery, at, asked, killed, isThere, clock } = house()
+    killed(['f00'])
+    isThere(at(), clock.time + 1)
+    const servers = async () => (await delivery.settled(asked('kill f00', at()), 'sdks', 30)).servers
+    expect(await servers()).toMatchObject({ live: 2, applied: 2, missing: [] })
+    isThere(at(), clock.time - 1)
+    clock.time += 300_001
+    expect(await servers()).toMatchObject({ live: 2, applied: 2, missing: [] })
+  })
+})
+
 describe('kills without a revision that a start found', () => {
   it('are served here, and no app is said to be counted for them', async () => {
     const { delivery, asked, starts } = house()
@@ -156,9 +192,7 @@ it('takes of two accounts of an instance the one that it gave last, wherever tha
   const { delivery, at, asked, killed, isThere, says } = house()
   killed(['f00'])
   isThere({ epoch: 1, revision: 0 })
-  const none = { known: 0, applied: 0 }
-  const sdks = { ...none, waiting: [], latencies: {}, arrived: [], moved: [], closed: [] }
-  const kills = { 'kill f00': { sdks, pollers: { ...none, worstCaseMs: 0 } } }
+  const kills = { 'kill f00': counting(0) }
   const [older, newer] = [
     { server: 'there', at: 1, environments: { env_1: { ...at(), kills: {} } } },
     { server: 'there', at: 2, environments: { env_1: { ...at(), kills } } },
@@ -187,6 +221,18 @@ it('goes by what an instance said before where it does not answer in time, unles
 })
 
 describe('the report of a kill', () => {
+  it('can be waited for by many at once, and no listener is taken for a leak', async () => {
+    const { delivery, killed, at, asked, isThere } = house()
+    const warnings: Error[] = []
+    const warned = (warning: Error) => warnings.push(warning)
+    process.on('warning', warned)
+    onTestFinished(() => void process.off('warning', warned))
+    killed(['f00'])
+    isThere({ epoch: 1, revision: 0 })
+    await Promise.all(Array.from({ length: 40 }, () => delivery.settled(asked('kill f00', at()), 'sdks', 30)))
+    expect(warnings).toEqual([])
+  })
+
   it('is kept when the database is back, where it went away', async () => {
     const { delivery, killed, kept, at, asked, fails, losses } = house()
     killed(['f00'])
