@@ -4,10 +4,13 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { Problem } from '../domain/problem.ts'
 import type { Sink, StreamHandle } from '../live/live.ts'
 
 /** A dead peer is noticed by TCP after about this long, milliseconds. */
 const KEEP_ALIVE_MS = 60_000
+/** How soon to ask again on another connection, seconds. */
+const ELSEWHERE_AFTER = 1
 /** How long a peer may take to read the last bytes after an end, milliseconds. */
 const LAST_READ_MS = 5_000
 
@@ -61,6 +64,8 @@ class ResponseSink implements Sink {
 /**
  * Turns a reply into a stream.
  * @param open opens the stream on the sink; where it throws before a frame was written, the reply is still free
+ * @throws Problem `unavailable` where an answer is still to come before this one on its connection (RFC 9112, 9.3.2):
+ * nothing could be written, and Node does not tell such a response that its connection is gone
  */
 export function stream(
   reply: FastifyReply,
@@ -68,6 +73,13 @@ export function stream(
   open: (sink: Sink) => StreamHandle,
 ): void {
   const response = reply.raw
+  if (response.socket === null) {
+    throw new Problem(
+      'unavailable',
+      'Another answer comes first on this connection. Ask for a stream on a connection of its own.',
+      { retryAfter: ELSEWHERE_AFTER, routine: true },
+    )
+  }
   const sink = new ResponseSink(response, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',

@@ -64,6 +64,10 @@ async function tokenAddress(key = client): Promise<string> {
   const { body } = await service.ask('POST', '/ofrep/v1/evaluate/flags', { key, body: { context: {} } })
   return body.eventStreams[0].endpoint.requestUri
 }
+const metrics = async (): Promise<Readonly<Record<string, string>>> => {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Object.fromEntries(text.split('\n').map((line) => line.split(/ (?=\S+$)/) as [string, string]))
+}
 const environmentId = () => service.live.environment('default', 'development')?.id ?? ''
 const enable = (state: 'enable' | 'disable') => service.ask('POST', `${ENVIRONMENT}/flags/open/${state}`)
 
@@ -135,6 +139,21 @@ describe('the stream of server SDKs', () => {
     await reader.until(/event: /)
     await enable('enable')
     expect(await reader.until(/event: delta\n/)).toBeTruthy()
+    socket.destroy()
+    await expect.poll(() => service.live.streams().server).toBe(1)
+  })
+
+  it('is one a connection: what was asked for behind it holds no room, and none is left when the peer goes', async () => {
+    const { port } = new URL(url)
+    const socket = await new Promise<Socket>((resolve) => {
+      const one = connect(Number(port), '127.0.0.1', () => resolve(one))
+    })
+    const sent = `GET /sdk/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server}\r\n\r\n`
+    socket.write(sent.repeat(5))
+    await expect.poll(async () => (await metrics())['halyard_problems_total{type="unavailable"}']).toBe('4')
+    expect(service.live.streams().server).toBe(1)
+    const other = await sdkStream()
+    expect(other.response.status).toBe(200)
     socket.destroy()
     await expect.poll(() => service.live.streams().server).toBe(1)
   })
