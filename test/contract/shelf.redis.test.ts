@@ -43,6 +43,19 @@ describe('the shelf in Redis', () => {
     await close()
   })
 
+  it('says what stands under names now, whatever names it has', async () => {
+    const { shelf, link, prefix, close } = open()
+    for (const name of ['env_1.v1', 'env_2.v1', 'env_3.v1']) await shelf.put(name, snapshot(7))
+    await link.carry((client) => client.del(`${prefix}snapshot:env_2.v1`))
+    await link.carry((client) => client.set(`${prefix}snapshot:env_3.v1`, 'garbage'))
+    await link.carry((client) => client.rpush(`${prefix}snapshot:env_4.v1`, 'a list'))
+    expect(await shelf.names()).toContain('env_2.v1')
+    const names = ['env_1.v1', 'env_2.v1', 'env_3.v1', 'env_4.v1', 'env_5.v1']
+    expect(await shelf.marks?.(names)).toEqual([markOf({ epoch: 1, revision: 7 }), '', '', '', ''])
+    await link.carry((client) => client.del(`${prefix}snapshot:env_4.v1`))
+    await close()
+  })
+
   it('takes the place of whatever else stands under its names', async () => {
     const { shelf, link, prefix, close } = open()
     await link.carry((client) => client.set(`${prefix}snapshots`, 'no set'))

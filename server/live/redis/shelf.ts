@@ -19,6 +19,8 @@ const MOST_TRIES = 20
 export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'>): Shelf {
   const index = `${prefix}snapshots`
   const keyOf = (name: string): string => `${prefix}snapshot:${name}`
+  const startOf = (client: Client, name: string): Promise<Buffer> =>
+    elseOnWrongType(client.getrangeBuffer(keyOf(name), 0, MARK_BYTES - 1), Buffer.alloc(0))
 
   return {
     name: 'redis',
@@ -28,10 +30,7 @@ export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'
     put: (name, bytes) =>
       carry(async (client) => {
         for (let tries = 0; tries < MOST_TRIES; tries++) {
-          const there = await elseOnWrongType(
-            client.getrangeBuffer(keyOf(name), 0, MARK_BYTES - 1),
-            Buffer.alloc(0),
-          )
+          const there = await startOf(client, name)
           if (markIn(there) > markIn(bytes)) return 'newer-there'
           if ((await client.eval(REPLACE, 1, keyOf(name), there, bytes)) === 1) {
             await note(client, name)
@@ -45,6 +44,11 @@ export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'
         await client.del(keyOf(name))
         await elseOnWrongType(client.srem(index, name), 0)
       }),
+    /** A Redis that is full drops values and not their names, and a replica that takes over may have older ones. */
+    marks: (names) =>
+      carry(async (client) =>
+        (await Promise.all(names.map((name) => startOf(client, name)))).map((start) => markIn(start)),
+      ),
   }
 
   async function note(client: Client, name: string): Promise<void> {

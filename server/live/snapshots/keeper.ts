@@ -10,7 +10,7 @@ import type { LiveMetrics } from '../metrics.ts'
 import { seal, unseal } from './form.ts'
 import type { Found } from './newest.ts'
 import type { Reports } from './reports.ts'
-import { nameOf, type Shelf } from './shelf.ts'
+import { markOf, nameOf, type Shelf } from './shelf.ts'
 
 export type Keeper = {
   /** Begins to look after the shelves; again, it hears what is on them. @param found what is on them already */
@@ -50,7 +50,8 @@ export type Pace = {
 const PACE: Pace = { soon: 100, apart: 1_000, look: 2_000, end: 2_000, rest: 10 }
 
 /** A shelf as this process knows it: of each log, which state it has. `down`: it failed, and was not seen to work since. */
-type Known = { readonly shelf: Shelf; readonly has: Map<LogId, string>; down: boolean }
+type Known = { readonly shelf: Shelf; readonly has: Map<LogId, Kept>; down: boolean }
+type Kept = { readonly version: string; readonly mark: string }
 
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { key, logs, reports, metrics, random, onNewer } = deps
@@ -96,7 +97,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   async function keep(log: LogId): Promise<void> {
     const held = logs().get(log)
     if (held === undefined) return
-    const lacking = known.filter(({ has, down }) => !down && has.get(log) !== versionOf(held.state))
+    const lacking = known.filter(({ has, down }) => !down && has.get(log)?.version !== versionOf(held.state))
     if (lacking.length === 0) return
     const began = performance.now()
     rest(log, began + pace.apart)
@@ -124,7 +125,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         await shelf.remove(name)
         await shelf.put(name, bytes)
       }
-      has.set(held.id, versionOf(held.state))
+      has.set(held.id, keptOf(held.state))
       reports.kept(shelf, name)
       // Closed while it was written.
       if (!logs().has(held.id)) await shelf.remove(name)
@@ -164,20 +165,34 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     try {
       const names = new Set(await one.shelf.names())
       for (const log of one.has.keys()) if (!names.has(nameOf(log))) one.has.delete(log)
+      await lookAtMarks(one)
     } catch (cause) {
       failed(one, cause)
       return
     }
     if (!one.down) reports.works(one.shelf)
     one.down = false
-    for (const [log, { state }] of logs()) if (one.has.get(log) !== versionOf(state)) want(log)
+    for (const [log, { state }] of logs()) if (one.has.get(log)?.version !== versionOf(state)) want(log)
+  }
+
+  /** What was kept may be gone again under its name, or an older one be back in its place. */
+  async function lookAtMarks({ shelf, has }: Known): Promise<void> {
+    const kept = [...has]
+    const marks = await shelf.marks?.(kept.map(([log]) => nameOf(log)))
+    for (const [index, mark] of (marks ?? []).entries()) {
+      const [log, one] = kept[index] ?? []
+      // Kept anew meanwhile, or still there: another instance may have put a newer one in its place.
+      if (log === undefined || one === undefined || has.get(log) !== one || mark >= one.mark) continue
+      has.delete(log)
+      if (mark !== '') reports.older(shelf, nameOf(log))
+    }
   }
 
   return {
     start(found) {
       for (const { loaded, on } of found) {
         for (const { shelf, has } of known) {
-          if (on.includes(shelf)) has.set(loaded.log, versionOf(loaded.state))
+          if (on.includes(shelf)) has.set(loaded.log, keptOf(loaded.state))
         }
       }
       if (!started) void look()
@@ -208,6 +223,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     },
   }
 }
+
+const keptOf = (state: State): Kept => ({ version: versionOf(state), mark: markOf(state) })
 
 /** Kills without a revision are part of it. */
 function versionOf(state: State): string {

@@ -45,7 +45,7 @@ export function createReports(conditions: Conditions, metrics: LiveMetrics): Rep
       conditions.fail(
         subject(shelf, name),
         'a snapshot is older than what is known, and ignored',
-        new Error('another shelf has a newer one'),
+        new Error('a newer one is known'),
       )
     },
     notMade(log, cause) {

@@ -18,6 +18,11 @@ export type Shelf = {
   put(name: string, bytes: Buffer): Promise<'kept' | 'newer-there'>
   /** Does nothing where nothing is there. */
   remove(name: string): Promise<void>
+  /**
+   * The mark of what stands under each of these names now, '' where that has none or is gone. Absent where nothing is
+   * lost or exchanged but under the eyes of who looks at the names.
+   */
+  marks?(names: readonly string[]): Promise<readonly string[]>
 }
 
 /** The form's version stands in the names: releases side by side do not take each other's snapshots for garbage. */

@@ -74,4 +74,24 @@ describe.runIf(canStartRedis())('with snapshots in Redis', () => {
     await server.start()
     await until('they are back again', async () => String((await names()).sort()) === String(before))
   })
+
+  it('one that a full Redis dropped is back soon, and so is the newest where an older one took its place', async () => {
+    const log = service.live.environment('default', 'development')!.id
+    const name = `shop:snapshot:${nameOf(log)}`
+    const isThere = async () => {
+      const mark = markOf(service.live.held(log)!.state).trim()
+      return (await server.cli('getrange', name, '0', '80')).startsWith(mark)
+    }
+    await until('the newest is kept', isThere)
+    // As an eviction does: the name stays in the set of names.
+    await server.cli('del', name)
+    await until('it is back', isThere)
+    // As a replica does that was behind when it took over.
+    await server.cli('copy', name, 'older')
+    await service.ask('POST', `${FLAG}/enable`)
+    await service.ask('POST', `${FLAG}/disable`)
+    await until('the newest is kept', isThere)
+    await server.cli('copy', 'older', name, 'replace')
+    await until('the newest is back', isThere)
+  })
 })
