@@ -9,15 +9,18 @@ import type { Client, RedisLink } from './connect.ts'
 
 /**
  * Keeps one number a caller: the microsecond at which all that it has taken is paid for. A caller may be ahead by a
- * second's worth. Redis's own clock is asked, so that instances need not agree on the time.
+ * second's worth. Redis's own clock is asked, so that instances need not agree on the time. Where that went back, as
+ * when a server takes over whose clock is behind, callers go on as if they had just taken their second's worth.
  */
 const TAKE = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local each = 1000000 / tonumber(ARGV[1])
+local most = math.max(each, 1000000)
 local paid = tonumber(redis.call('GET', KEYS[1]) or now)
 if paid < now then paid = now end
-local early = paid + each - math.max(each, 1000000) - now
+if paid > now + most then paid = now + most - each end
+local early = paid + each - most - now
 if early > 0 then return math.ceil(early) end
 redis.call('SET', KEYS[1], string.format('%.0f', paid + each), 'PX', math.ceil((paid + each - now) / 1000))
 return 0

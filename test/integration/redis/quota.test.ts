@@ -72,6 +72,22 @@ describe.runIf(canStartRedis())('a quota in Redis', () => {
     expect(one.link.counts.failures).toBe(0)
   })
 
+  it('goes on where another Redis takes over whose clock is minutes behind', async () => {
+    const one = await instance(server.url)
+    const quotaKeys = async () => (await server.cli('--scan', '--pattern', 'halyard:quota:*')).split('\n')
+    await until('all are forgotten', async () => String(await quotaKeys()) === '')
+    await through([one], 'k9', 1)
+    const [key = ''] = await quotaKeys()
+    const [seconds] = (await server.cli('time')).split('\n')
+    // What the one before wrote, by a clock that was three minutes ahead.
+    await server.cli('set', key, String((Number(seconds) + 180) * 1e6), 'px', '181000')
+    expect(await one.quota.take('k9')).toBe(0)
+    const next = await one.quota.take('k9')
+    expect(next).toBeGreaterThan(0)
+    expect(next).toBeLessThanOrEqual(1)
+    expect(Number(await server.cli('pttl', key))).toBeLessThanOrEqual(1_000)
+  })
+
   it('is counted by each instance for itself while Redis is frozen: nobody waits twice, and nobody is let off', async () => {
     const instances = [await instance(proxy.via(server.url)), await instance(proxy.via(server.url))]
     await through(instances, 'k5', 2)
