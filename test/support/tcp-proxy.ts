@@ -31,6 +31,8 @@ export type TcpProxy = {
   readonly vanish: () => void
   /** Resets what is open. New connections work. */
   readonly cut: () => void
+  /** New connections go there, as where a name is given to another machine; what is open stays. */
+  readonly leadTo: (target: string) => void
   /** Resets what is open, and refuses new connections, as where nothing listens. */
   readonly takeAway: () => Promise<void>
   readonly giveBack: () => Promise<void>
@@ -45,8 +47,7 @@ export async function tcpProxy(
   target: string,
   { away = false, treatment }: { readonly away?: boolean; readonly treatment?: Treatment } = {},
 ): Promise<TcpProxy> {
-  const { hostname, port: targetPort, protocol } = new URL(target)
-  const farPort = Number(targetPort || DEFAULT_PORTS[protocol])
+  let far = addressOf(target)
   const port = await freePort()
   const links = new Set<OpenLink>()
   const base = treatment ?? (() => ({}))
@@ -55,7 +56,7 @@ export async function tcpProxy(
   let listener: Server | undefined
 
   function join(client: Socket): void {
-    const link = openLink(client, connect({ host: hostname, port: farPort }), () => links.delete(link))
+    const link = openLink(client, connect(far), () => links.delete(link))
     links.add(link)
     link.treat(current)
     if (frozen) link.freeze()
@@ -108,6 +109,9 @@ export async function tcpProxy(
     cut: () => {
       for (const link of links) link.cut()
     },
+    leadTo: (target) => {
+      far = addressOf(target)
+    },
     takeAway,
     giveBack,
     close: takeAway,
@@ -119,6 +123,11 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   'postgres:': 5432,
   'postgresql:': 5432,
   'redis:': 6379,
+}
+
+function addressOf(target: string): { readonly host: string; readonly port: number } {
+  const { hostname, port, protocol } = new URL(target)
+  return { host: hostname, port: Number(port || DEFAULT_PORTS[protocol]) }
 }
 
 type OpenLink = {

@@ -20,6 +20,7 @@ export type Client = Redis | Cluster
 const CONNECT_MS = 2_000
 const SILENCE_MS = 2_000
 const RECONNECT = { first: 100, most: 2_000 }
+const ANEW_APART_MS = 5_000
 
 /**
  * For commands that have a deadline: what cannot be sent at once fails at once.
@@ -58,15 +59,20 @@ function open({ address, ca }: RedisSettings, random: () => number, tuning: Tuni
   const options = { ...common(address, ca), ...tuning, retryStrategy: again }
   switch (address.kind) {
     case 'standalone':
-      return new Redis({ ...options, ...address.hosts[0], db: address.db })
+      return new Redis({
+        ...options,
+        ...address.hosts[0],
+        db: address.db,
+        reconnectOnError: nowAndThen(isFormerMaster),
+      })
     case 'sentinel':
       return new Redis({
         ...options,
         ...throughSentinels(address, ca),
         db: address.db,
         sentinelRetryStrategy: again,
-        // What was the master is one no more: the Sentinels know the new one.
-        reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+        // The Sentinels know the new one.
+        reconnectOnError: isFormerMaster,
       })
     case 'cluster':
       return new Cluster([...address.hosts], {
@@ -78,6 +84,20 @@ function open({ address, ca }: RedisSettings, random: () => number, tuning: Tuni
         // The names stay as they are, so that certificates can be held against them.
         ...(address.tls && { dnsLookup: (host, callback) => callback(null, host) }),
       })
+  }
+}
+
+/** What was the master is one no more. */
+const isFormerMaster = (error: Error): boolean => error.message.startsWith('READONLY')
+
+/** The name may lead to the new master by now; and it may not, and what is read there is good all the same. */
+function nowAndThen(holds: (error: Error) => boolean): (error: Error) => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return (error) => {
+    const now = performance.now()
+    if (!holds(error) || now - last < ANEW_APART_MS) return false
+    last = now
+    return true
   }
 }
 

@@ -11,6 +11,7 @@ import { ROOT } from '../../support/build.ts'
 import { canMakeCertificates, makeCertificates } from '../../support/certificates.ts'
 import { freePort } from '../../support/postgres-process.ts'
 import { canStartRedis } from '../../support/redis.ts'
+import { tcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { redisRoom, timeOf } from './support.ts'
 
@@ -249,6 +250,39 @@ describe.runIf(canStartRedis())('while its Redis', () => {
     await works(link)
     expect(link.logged.join('\n')).not.toContain('canary')
     await stop()
+  })
+
+  it('is a master no more, it goes where the name leads by then, also with what is large', async () => {
+    const master = await room.server()
+    const replica = await room.server({ settings: [`replicaof 127.0.0.1 ${master.port}`] })
+    const proxy = await tcpProxy(master.url)
+    const link = room.link(proxy.via(master.url))
+    await works(link)
+    await until('the replica follows', async () =>
+      (await replica.cli('info', 'replication')).includes('master_link_status:up'),
+    )
+    await replica.cli('replicaof', 'no', 'one')
+    await master.cli('replicaof', '127.0.0.1', String(replica.port))
+    proxy.leadTo(replica.url)
+    await until('a large value is written', () =>
+      link
+        .carry((client) => client.set('halyard:large', 'large'))
+        .then(
+          () => true,
+          () => false,
+        ),
+    )
+    await until('a small one, too', () =>
+      link
+        .ask((client) => client.set('halyard:small', 'small'))
+        .then(
+          () => true,
+          () => false,
+        ),
+    )
+    expect(await replica.cli('get', 'halyard:small')).toBe('small')
+    await works(link)
+    await proxy.close()
   })
 
   it('is full, the same', async () => {
