@@ -64,12 +64,12 @@ export class RefetchFeed {
     if (exposed) this.#tell('client')
   }
 
-  /** True where a dated rule turned since the last look, and streams are to be told. */
+  /** True where a dated rule turned since the last look, or back, as a clock may be set; and streams are to be told. */
   turned(now: number): boolean {
     const { compiled } = this.#held
     if (compiled.instants.length === 0) return false
     const turn = turnOf(compiled, now)
-    if (turn <= this.#turn) return false
+    if (turn === this.#turn) return false
     this.#turn = turn
     const { dated } = viewOf(compiled)
     if (dated.server) this.#tell('server')

@@ -169,6 +169,22 @@ describe('a refetch stream', () => {
     expect(messages(open('client', after).peer)).toEqual([])
   })
 
+  it('tells when a dated rule turns back, since the clock was set back, and when it turns again', async () => {
+    const turn = 1_800_000_060_000
+    const when = { attribute: '$now', op: 'after', values: [turn] }
+    const dated = boolean({ visibility: 'client', rules: [{ id: 'r1', when, serve: { variant: 'off' } }] })
+    const { open, streams, clock } = harbour({ 'flag/dated': dated })
+    const { peer } = open('client')
+    const before = clock.time
+    for (const [told, now] of [turn + 1_000, before, turn + 1_000].entries()) {
+      clock.time = now
+      streams.tick()
+      streams.tick()
+      await settled()
+      expect(messages(peer)).toHaveLength(told + 1)
+    }
+  })
+
   it('does not tell browsers when a rule turns that is not theirs', async () => {
     const turn = 1_800_000_060_000
     const when = { attribute: '$now', op: 'after', values: [turn] }
