@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
-import { keptSecret, makeDataFolder, subkey } from './data-folder.ts'
+import { installationOf, keptSecret, makeDataFolder, subkey } from './data-folder.ts'
 import { type Change, HALYARD, type LockedLogs, type Moment, SYSTEM } from './domain/change.ts'
 import { bootstrap, createApiKey } from './domain/index.ts'
 import { minter } from './domain/mint.ts'
@@ -149,12 +149,13 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
   const redis = await openRedis(config, log)
   const instance = randomBytes(9).toString('base64url')
   const secret = config.secret ?? keptSecret(config.dataDir)
+  const installation = installationOf(secret)
   const boardOf = (note: string): Noticeboard | undefined => {
     const stored = adapters.board(store, `${note}s`)
     if (redis === undefined) return stored
     return stored === undefined
-      ? redisNoticeboard(redis, note)
-      : eitherBoard(redisNoticeboard(redis, note), stored)
+      ? redisNoticeboard(redis, installation, note)
+      : eitherBoard(redisNoticeboard(redis, installation, note), stored)
   }
   const questions = boardOf('question')
   const answers = boardOf('answer')
@@ -176,7 +177,7 @@ export async function compose(config: Config, log: Logger, signs = openVitalSign
     },
     killing: {
       journal: diskJournal(join(config.dataDir, 'kills')),
-      spreads: redis ? [redisKillSpread(redis)] : [],
+      spreads: redis ? [redisKillSpread(redis, installation)] : [],
       keys: { journal: subkey(secret, 'journal'), peers: subkey(secret, 'peers') },
       mint: minter(randomBytes),
     },

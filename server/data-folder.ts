@@ -15,6 +15,7 @@ export type Purpose =
   | 'cache-keys'
   | 'journal'
   | 'peers'
+  | 'name'
 
 const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'it is a file',
@@ -95,4 +96,12 @@ export function keepAdminKey(dir: string, key: string): string {
   writeFileSync(path, `${key}\n`, { mode: 0o600 })
   chmodSync(path, 0o600)
   return path
+}
+
+/**
+ * What an installation is called where others may read it: the same for all that have the secret, and nothing of it.
+ * Those that share a Redis under one prefix are told apart by it.
+ */
+export function installationOf(secret: string): string {
+  return subkey(secret, 'name').toString('base64url').slice(0, 8)
 }

@@ -18,6 +18,8 @@ import { contradictions } from './conforms.ts'
 import { preparedEmbedded, temporaryFolder } from './postgres-embedded.ts'
 
 export const ADMIN_KEY = 'an-admin-key-for-the-tests-of-halyard'
+/** Of all services that say no other. */
+export const TEST_SECRET = 'a-secret-for-the-tests-that-is-long-enough'
 
 const TESTS = { kind: 'system', id: 'tests', name: 'Tests' } as const
 
@@ -65,7 +67,7 @@ export async function startService(changes: Partial<Config> = {}, signs: Signs =
       database: 'embedded',
       redis: undefined,
       advertisedUrl: undefined,
-      secret: 'a-secret-for-the-tests-that-is-long-enough',
+      secret: TEST_SECRET,
       dataDir: folder.dir,
       host: '127.0.0.1',
       port: 0,

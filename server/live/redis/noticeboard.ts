@@ -1,4 +1,7 @@
-/** What instances tell of themselves, in Redis: a key each, which expires, and their names in a set, which does, too. */
+/**
+ * What instances tell of themselves, in Redis: a key each, which expires, and their names in a set, which does, too. Each
+ * installation has its own, whoever else has the prefix: another's instances would be waited for with every kill.
+ */
 import type { Noticeboard } from '../noticeboard.ts'
 import type { RedisLink } from './connect.ts'
 
@@ -9,15 +12,17 @@ const NOTE_MS = 2_000
 
 /**
  * Beside the hot path: nobody waits for it but who looks, and at a start it waits for the connection.
+ * @param installation what it is called, of all whose notes these are
  * @param note what one note is, such as `instance`: boards of other notes stand beside it
  */
 export function redisNoticeboard(
   redis: Pick<RedisLink, 'prefix' | 'ask' | 'carry'>,
+  installation: string,
   note: string,
 ): Noticeboard {
   const { prefix, ask, carry } = redis
-  const names = `${prefix}${note}s`
-  const keyOf = (name: string): string => `${prefix}${note}:${name}`
+  const names = `${prefix}${installation}:${note}s`
+  const keyOf = (name: string): string => `${prefix}${installation}:${note}:${name}`
   return {
     put: (name, text, forMs) =>
       carry(async (client) => {

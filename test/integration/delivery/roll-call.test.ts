@@ -4,13 +4,14 @@
  */
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { installationOf } from '../../../server/data-folder.ts'
 import { redisNoticeboard } from '../../../server/live/redis/noticeboard.ts'
 import { behindOneAddress } from '../../support/balancer.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { processes } from '../../support/process.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
 import { type SdkProcess, startSdk } from '../../support/sdk-process.ts'
-import { startService, type TestService } from '../../support/start-service.ts'
+import { startService, TEST_SECRET, type TestService } from '../../support/start-service.ts'
 import { until } from '../../support/until.ts'
 import { redisRoom } from '../redis/support.ts'
 
@@ -167,11 +168,8 @@ describe.each(['Redis', 'Postgres', 'nothing'] as const)('who is connected, told
     // One that was there a moment ago, and is not heard any more.
     const ghost = JSON.stringify({ id: 'ghost', version: '0.1', since: 1, environments: {} })
     if (redisUrl !== undefined) {
-      await redisNoticeboard(room.link(redisUrl, { prefix: 'there:' }), 'instance').put(
-        'ghost',
-        ghost,
-        15_000,
-      )
+      const link = room.link(redisUrl, { prefix: 'there:' })
+      await redisNoticeboard(link, installationOf(TEST_SECRET), 'instance').put('ghost', ghost, 15_000)
     } else {
       const client = new pg.Client(database!.url)
       await client.connect()

@@ -39,7 +39,7 @@ async function works(link: RedisLink): Promise<void> {
   expect(await shelf.get('env_1.v1')).toEqual(Buffer.from('snapshot'))
   expect(await shelf.names()).toEqual(['env_1.v1'])
   await shelf.remove('env_1.v1')
-  const board = redisNoticeboard(link, 'instance')
+  const board = redisNoticeboard(link, 'ours', 'instance')
   await board.put('one', 'text', 10_000)
   expect(await board.all()).toEqual(['text'])
   await board.remove('one')

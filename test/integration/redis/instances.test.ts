@@ -1,15 +1,18 @@
 /** Instances that tell of themselves, and what becomes of those that end, hang or lie. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Config } from '../../../server/config.ts'
+import { installationOf } from '../../../server/data-folder.ts'
 import { PEER_PATH } from '../../../server/live/peers.ts'
 import type { Instance } from '../../../server/live/presence.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { canStartRedis, redisSettings } from '../../support/redis.ts'
 import type { RedisProcess } from '../../support/redis-process.ts'
-import { startService, type TestService } from '../../support/start-service.ts'
+import { startService, TEST_SECRET, type TestService } from '../../support/start-service.ts'
 import { until } from '../../support/until.ts'
 import { redisRoom, timeOf } from './support.ts'
 
+/** What they put into Redis for each other begins so. */
+const OURS = `shop:${installationOf(TEST_SECRET)}`
 const DEVELOPMENT = '/api/v1/projects/default/environments/development'
 
 describe.runIf(canStartRedis())('instances', () => {
@@ -57,16 +60,32 @@ describe.runIf(canStartRedis())('instances', () => {
     })
   })
 
+  it('take none of another installation for theirs that shares the Redis and its prefix: no kill waits for it', async () => {
+    const foreign = await freshDatabase()
+    const staging = await instance({ database: foreign.url, secret: 'the-secret-of-another-installation' })
+    await staging.ask('POST', '/api/v1/projects/default/flags', { body: { key: 'theirs', type: 'boolean' } })
+    await staging.ask('PUT', `${DEVELOPMENT}/flags/theirs/kill?wait=none`)
+    expect(await seenBy(staging)).toHaveLength(1)
+    await one.ask('POST', '/api/v1/projects/default/flags', { body: { key: 'ours', type: 'boolean' } })
+    const { status, body } = await one.ask('PUT', `${DEVELOPMENT}/flags/ours/kill?wait=servers`)
+    expect([status, body.servers]).toMatchObject([200, { live: 2, applied: 2, missing: [] }])
+    expect(ids(await seenBy(one))).toEqual([await idOf(one), await idOf(other)].sort())
+    await staging.close()
+    await foreign.drop()
+  })
+
   it('forget one that was closed at once, and one that is heard of no more in a while', async () => {
     const third = await instance()
     const id = await idOf(third)
     await until('it is seen', async () => ids(await seenBy(one)).includes(id))
     await third.close()
     expect(ids(await seenBy(one))).not.toContain(id)
-    expect(Number(await server.cli('pttl', `shop:instance:${await idOf(one)}`))).toBeLessThanOrEqual(15_000)
+    expect(Number(await server.cli('pttl', `${OURS}:instance:${await idOf(one)}`))).toBeLessThanOrEqual(
+      15_000,
+    )
     // It said that it ends: who is not there and did not say so is missed.
-    expect(JSON.parse(await server.cli('get', `shop:instance:${id}`))).toEqual({ ended: id })
-    expect(Number(await server.cli('pttl', `shop:instance:${id}`))).toBeGreaterThan(0)
+    expect(JSON.parse(await server.cli('get', `${OURS}:instance:${id}`))).toEqual({ ended: id })
+    expect(Number(await server.cli('pttl', `${OURS}:instance:${id}`))).toBeGreaterThan(0)
   })
 
   it('end in the time that they have, though Redis has frozen a moment before', async () => {
@@ -82,14 +101,14 @@ describe.runIf(canStartRedis())('instances', () => {
   it('take nothing for an instance that is none', async () => {
     const lies = ['', 'null', '[]', '{"id":"x"}', '{"id":"x","version":"1","since":1,"environments":{"e":1}}']
     for (const [number, lie] of lies.entries()) {
-      await server.cli('set', `shop:instance:lie-${number}`, lie)
-      await server.cli('sadd', 'shop:instances', `lie-${number}`)
+      await server.cli('set', `${OURS}:instance:lie-${number}`, lie)
+      await server.cli('sadd', `${OURS}:instances`, `lie-${number}`)
     }
-    await server.cli('sadd', 'shop:instances', 'gone')
+    await server.cli('sadd', `${OURS}:instances`, 'gone')
     expect(ids(await seenBy(one))).toEqual([await idOf(one), await idOf(other)].sort())
     await until(
       'what leads to nothing is let go of',
-      async () => (await server.cli('sismember', 'shop:instances', 'gone')) === '0',
+      async () => (await server.cli('sismember', `${OURS}:instances`, 'gone')) === '0',
     )
   })
 

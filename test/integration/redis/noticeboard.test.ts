@@ -11,9 +11,9 @@ describe.runIf(canStartRedis())('a note in Redis', () => {
 
   it('of accepted kills is found for as long as it stands there, though nobody put it up again', async () => {
     const server = await room.server()
-    await redisKillSpread(room.link(server.url)).send('kills1', 'sealed')
-    const note = Number(await server.cli('pttl', 'halyard:accepted-kill:kills1'))
-    const names = Number(await server.cli('pttl', 'halyard:accepted-kills'))
+    await redisKillSpread(room.link(server.url), 'ours').send('kills1', 'sealed')
+    const note = Number(await server.cli('pttl', 'halyard:ours:accepted-kill:kills1'))
+    const names = Number(await server.cli('pttl', 'halyard:ours:accepted-kills'))
     expect(note).toBeGreaterThan(23 * 60 * 60 * 1000)
     expect(names).toBeGreaterThanOrEqual(note - 1_000)
   })
@@ -21,7 +21,7 @@ describe.runIf(canStartRedis())('a note in Redis', () => {
   it('keeps nobody waiting for long where Redis is frozen, and nobody has noticed it yet', async () => {
     const server = await room.server()
     const link = room.link(server.url)
-    const board = redisNoticeboard(link, 'account')
+    const board = redisNoticeboard(link, 'ours', 'account')
     await until('it is connected', () => link.usable())
     await board.put('one', 'well', 15_000)
     server.freeze()
