@@ -2,9 +2,11 @@
  * How many requests are taken up in one turn of the event loop. Node takes one new connection a turn, and hears of the
  * database's answers once a turn: where a turn took up all requests that have come, a new connection would wait for as
  * many of them as there are connections before it. So beyond a few, requests wait for the next turn, in their order, and
- * let connections go first for some turns. Those that must not wait do not.
+ * let connections go first for some turns. Those that must not wait do not. What waits is bounded a connection, and let
+ * go with it.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { allEndpoints } from '../contract/index.ts'
 import { PEER_PATH } from '../live/peers.ts'
 import { addressesOf, pathOf } from './addresses.ts'
@@ -32,7 +34,7 @@ function isUrgent({ method, url = '' }: IncomingMessage): boolean {
   return path === PEER_PATH || URGENT.some((one) => one.method === method && one.pattern.test(path))
 }
 
-type Waiting = { readonly run: () => void; readonly since: number }
+type Waiting = { readonly run: () => void; readonly since: number; readonly socket: Socket }
 
 /** Requests of one turn at most, and at first. */
 const MOST = 16
@@ -40,10 +42,18 @@ const MOST = 16
 const TURN_MS = 0.5
 /** Turns in a row that take up no request that waits, where one connection comes after the other: a kill may be behind. */
 const MOST_FOR_CONNECTIONS = 4
+/**
+ * Requests of one connection that wait (pipelining; RFC 9112, 9.3.2). Node reads them by the thousand and bounds what is
+ * to be sent alone: one connection could make all others wait for minutes.
+ */
+const MOST_OF_A_CONNECTION = 64
 
 /** @param clock milliseconds that only grow */
 export function createTurns(clock: { now(): number } = performance): Turns {
   let waiting: Waiting[] = []
+  /** Those at the beginning of `waiting` that were taken up. */
+  let gone = 0
+  const ofConnection = new WeakMap<Socket, number>()
   let most = MOST
   let taken = 0
   let scheduled = false
@@ -70,12 +80,41 @@ export function createTurns(clock: { now(): number } = performance): Turns {
     run()
   }
 
+  function wait(socket: Socket, run: () => void): void {
+    // Node hands over the rest of what it had read.
+    if (socket.destroyed) return
+    const others = ofConnection.get(socket) ?? 0
+    if (others >= MOST_OF_A_CONNECTION) {
+      socket.destroy()
+      return
+    }
+    ofConnection.set(socket, others + 1)
+    waiting.push({ run, since: clock.now(), socket })
+    schedule()
+  }
+
+  /** The next of those that wait; where the connection is gone, nobody waits any more. */
+  function next(count: number): readonly Waiting[] {
+    const batch: Waiting[] = []
+    for (let one = waiting[gone]; one !== undefined && batch.length < count; one = waiting[gone]) {
+      gone += 1
+      ofConnection.set(one.socket, (ofConnection.get(one.socket) ?? 1) - 1)
+      if (!one.socket.destroyed) batch.push(one)
+    }
+    // Now and then alone: a long queue would be copied for a few of it.
+    if (gone > waiting.length / 2) {
+      waiting = waiting.slice(gone)
+      gone = 0
+    }
+    return batch
+  }
+
   function turn(): void {
     scheduled = false
     const now = clock.now()
     if (began !== undefined) most = now - began > TURN_MS ? Math.ceil(most / 2) : Math.min(MOST, most + 1)
     began = undefined
-    const first = connected && waiting.length > 0 && connectionsFirst < MOST_FOR_CONNECTIONS
+    const first = connected && waiting.length > gone && connectionsFirst < MOST_FOR_CONNECTIONS
     connectionsFirst = first ? connectionsFirst + 1 : 0
     connected = false
     if (first) {
@@ -83,8 +122,7 @@ export function createTurns(clock: { now(): number } = performance): Turns {
       return
     }
     taken = 0
-    const batch = waiting.slice(0, most)
-    waiting = waiting.slice(most)
+    const batch = next(most)
     if (batch.length === most) began = now
     for (const { run, since } of batch) {
       waited += now - since
@@ -95,20 +133,18 @@ export function createTurns(clock: { now(): number } = performance): Turns {
   return {
     of: (listener) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
       const run = (): void => listener(request, response)
-      const free = taken < most && waiting.length === 0 && !connected
+      const free = taken < most && waiting.length === gone && !connected
       if (free || isUrgent(request)) take(run)
-      else {
-        waiting.push({ run, since: clock.now() })
-        schedule()
-      }
+      else wait(request.socket, run)
     },
     connected() {
       connected = true
     },
     lateMs() {
       const now = clock.now()
-      const all = waiting.reduce((sum, { since }) => sum + now - since, waited)
-      const mean = all / Math.max(1, served + waiting.length)
+      const yet = waiting.slice(gone)
+      const all = yet.reduce((sum, { since }) => sum + now - since, waited)
+      const mean = all / Math.max(1, served + yet.length)
       served = 0
       waited = 0
       return mean

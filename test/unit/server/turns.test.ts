@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect, Socket } from 'node:net'
 import { expect, it } from 'vitest'
 import { createTurns } from '../../../server/http/turns.ts'
 
@@ -12,8 +13,8 @@ function listening() {
   const turns = createTurns(clock)
   const taken: (string | undefined)[] = []
   const listener = turns.of(({ url }) => taken.push(url))
-  const ask = (request: Pick<IncomingMessage, 'method' | 'url'>) =>
-    listener(request as IncomingMessage, {} as Parameters<typeof listener>[1])
+  const ask = (request: Pick<IncomingMessage, 'method' | 'url'> & { readonly socket?: Socket }) =>
+    listener({ socket: new Socket(), ...request } as IncomingMessage, {} as Parameters<typeof listener>[1])
   return { turns, clock, taken, ask }
 }
 
@@ -87,4 +88,56 @@ it('says how long requests had to wait, those among them that wait yet', async (
   await nextTurn()
   expect(turns.lateMs()).toBe(100)
   expect(turns.lateMs()).toBe(0)
+})
+
+/** A server, and a connection that sends it so many requests at once, on which it has answered as many as are told. */
+async function piped(count: number) {
+  const turns = createTurns()
+  const taken: (string | undefined)[] = []
+  const server = createServer(
+    turns.of((request, response) => {
+      taken.push(request.url)
+      response.end()
+    }),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.on('data', (bytes) => {
+    text += bytes
+  })
+  socket.on('error', () => {})
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  socket.write('GET /piped HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(count))
+  return { server, port, socket, taken, ended, answers: () => text.split('HTTP/1.1 200').length - 1 }
+}
+
+it('answers all requests that a connection sends ahead, in reason', async () => {
+  const { server, socket, answers } = await piped(60)
+  await expect.poll(answers).toBe(60)
+  socket.destroy()
+  server.close()
+})
+
+it('ends a connection that sends thousands ahead, and others are answered', async () => {
+  const { server, port, taken, ended } = await piped(20_000)
+  await ended
+  const fetched = await fetch(`http://127.0.0.1:${port}/other`)
+  expect(fetched.status).toBe(200)
+  expect(taken.length).toBeLessThan(1_000)
+  expect(taken.at(-1)).toBe('/other')
+  server.closeAllConnections()
+  server.close()
+})
+
+it('takes up nothing of a connection that is gone', async () => {
+  const { taken, ask } = listening()
+  const socket = new Socket()
+  for (let request = 0; request < MOST; request++) ask({ ...READ, url: '/first' })
+  for (let request = 0; request < 3; request++) ask({ ...READ, url: '/gone', socket })
+  ask({ ...READ, url: '/last' })
+  socket.destroy()
+  while (taken.length < MOST + 1) await nextTurn()
+  expect(taken.slice(MOST)).toEqual(['/last'])
 })
