@@ -44,8 +44,10 @@ export class RefetchFeed {
     this.#exposure = new Exposure(held.compiled)
     this.#held = held
     this.#turn = turnOf(held.compiled, clock.now())
-    const { epoch, revision } = held.state
-    const at = this.#changedAt() ?? 0
+    const { epoch, revision, pending } = held.state
+    // What came last, of what can have changed answers: an edit, a dated rule's time, a kill that is in no log yet.
+    const kills = [...pending.values()].flat().map((kill) => Date.parse(kill.at))
+    const at = Math.max(this.#changedAt() ?? 0, this.#turn, ...kills)
     this.#told = {
       server: { version: 0, epoch, revision, at, message: undefined },
       client: { version: 0, epoch, revision, at, message: undefined },

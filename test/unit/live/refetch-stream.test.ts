@@ -1,4 +1,4 @@
-import type { Json } from '@halyard/sdk/core'
+import { type Json, type Kill, withPending } from '@halyard/sdk/core'
 import { describe, expect, it } from 'vitest'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
 import { createRing } from '../../../server/live/ring.ts'
@@ -32,6 +32,7 @@ function harbour(
   edits: Readonly<Record<string, Json>> = ENVIRONMENT,
   changedAgo = 3_600_000,
   maxStreams = 100,
+  pending: (now: number) => Readonly<Record<string, readonly Kill[]>> = () => ({}),
 ) {
   const clock = new Clock()
   const streams = createStreams({
@@ -44,7 +45,8 @@ function harbour(
       throw cause
     },
   })
-  let held = heldEnvironment(started(edits), undefined, clock.time - changedAgo)
+  const state = withPending(started(edits), pending(clock.time), [])
+  let held = heldEnvironment(state, undefined, clock.time - changedAgo)
   return {
     streams,
     clock,
@@ -167,6 +169,24 @@ describe('a refetch stream', () => {
     const after = messages(peer)[0]!.id
     expect(messages(open('client', before).peer)).toHaveLength(1)
     expect(messages(open('client', after).peer)).toEqual([])
+  })
+
+  it('tells whoever connects first soon after a dated rule has turned, or a kill came that is in no log yet', () => {
+    const turn = 1_800_000_060_000
+    const when = { attribute: '$now', op: 'after', values: [turn] }
+    const dated = boolean({ visibility: 'client', rules: [{ id: 'r1', when, serve: { variant: 'off' } }] })
+    for (const [late, told] of [
+      [1_000, 1],
+      [61_000, 0],
+    ] as const) {
+      const { open, clock } = harbour({ 'flag/dated': dated })
+      clock.time = turn + late
+      expect(messages(open('client').peer)).toHaveLength(told)
+      const killed = harbour(ENVIRONMENT, 3_600_000, 100, (now) => ({
+        seen: [{ id: 'x1', by: 'ann', at: new Date(now - late).toISOString() }],
+      }))
+      expect(messages(killed.open('client').peer)).toHaveLength(told)
+    }
   })
 
   it('tells when a dated rule turns back, since the clock was set back, and when it turns again', async () => {
