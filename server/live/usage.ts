@@ -62,6 +62,8 @@ const AHEAD = 5
 /** Counts that wait for the store, at some 150 bytes each; and counts saved by one statement. */
 export const MOST_WAITING = 100_000
 const SAVED_AT_ONCE = 5_000
+/** Callers whose evaluations are counted apart between two savings: whoever holds a public key can invent them. */
+export const MOST_CALLERS = 10_000
 /** Names that an environment's apps and events may have here in a day: whoever holds a public key can invent them. */
 export const MOST_NAMES = 200
 /** Counts before this many days have no room in the store any more. */
@@ -85,6 +87,8 @@ export function createUsage(deps: UsageDeps): Usage {
   function tallyOf(environment: LogId, caller: Caller): Tally {
     const known = tallies.get(caller)
     if (known !== undefined) return known
+    // A saving that takes long does not keep them all.
+    if (tallies.size >= MOST_CALLERS) closeTallies()
     const tally: Tally = { environment, evaluated: new Map(), fetched: { server: 0, client: 0 } }
     tallies.set(caller, tally)
     return tally

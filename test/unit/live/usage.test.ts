@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Problem } from '../../../server/domain/problem.ts'
 import { createConditions } from '../../../server/live/conditions.ts'
 import { createLiveMetrics } from '../../../server/live/metrics.ts'
-import { createUsage, MOST_NAMES, MOST_WAITING, type Told } from '../../../server/live/usage.ts'
+import { createUsage, MOST_CALLERS, MOST_NAMES, MOST_WAITING, type Told } from '../../../server/live/usage.ts'
 import type { UsageBatch } from '../../../server/store/store.ts'
 import { boolean, Clock, heldEnvironment, started } from './support.ts'
 
@@ -52,6 +52,17 @@ const count = (over: object = {}) => ({
 })
 
 describe('usage', () => {
+  it('of invented callers takes no more room than what waits may, however long a saving takes', async () => {
+    const { usage, environment, metrics, saved, total } = house()
+    const decision = evaluate(environment.compiled, 'a', {}, 0)
+    for (let caller = 0; caller <= MOST_CALLERS; caller++)
+      usage.evaluated(environment.id, { app: `app ${caller}`, version: '', sdk: '' }, 'a', decision)
+    expect(usage.waiting()).toBe(MOST_CALLERS)
+    await usage.save()
+    expect([total(), metrics.usageDropped.full]).toEqual([MOST_CALLERS + 1, 0])
+    expect(new Set(saved.map(({ app }) => app)).size).toBe(MOST_NAMES + 1)
+  })
+
   it('that waits is kept while the store is away, and saved when it is back', async () => {
     const { usage, state, tell, total, metrics } = house()
     tell({ counts: [count()] })
