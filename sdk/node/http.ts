@@ -91,6 +91,8 @@ function attempt({ url, headers, body, agents, headersMs, signal }: Call): Promi
     request.on('close', () => {
       clearTimeout(timer)
       signal.removeEventListener('abort', abort)
+      // Node tells of an answer that nobody asked for, such as 101, by this alone. After all else it changes nothing.
+      reject(new TransportError('network', `${url.origin} ended the connection without an answer.`))
     })
     request.on('socket', (socket) => socket.unref())
     // An error after the answer's head is the body's to report.

@@ -102,6 +102,11 @@ describe('an answer that is no state is reported, and the held state serves on',
         r.write(whole.slice(0, 50), () => r.socket?.destroy())
       },
     ],
+    [
+      '101, of which Node says no more than that the request is over',
+      /ended the connection without an answer/,
+      (r) => r.socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    ],
     ['a head that never comes', /did not answer within 100 ms/, () => {}],
     [
       'a body that never ends',
