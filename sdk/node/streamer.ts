@@ -52,6 +52,7 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
   const failures = createBackoff({ ...timing, random })
   let connected = false
   let failedInRound = 0
+  let refusedInRound = 0
   /** When streams said goodbye, the last few. */
   let goodbyes: readonly number[] = []
 
@@ -110,11 +111,12 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
     const held = holder.held()
     if (held === undefined) throw new Error('A stream is opened from a held state.')
     const answer = await wire.stream(`${held.state.epoch}-${held.state.revision}`)
-    failedInRound = 0
-    await follow(answer, timing, {
+    const followed = follow(answer, timing, {
       onEvent(event) {
         if (!connected) {
           connected = true
+          failedInRound = 0
+          refusedInRound = 0
           failures.succeeded(now())
         }
         heard(messageOf(event), wishes)
@@ -124,6 +126,8 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
         wishes.retryMs = ms
       },
     })
+    // One that opens and never speaks (a proxy buffers it, or cuts it) is no more than one that does not open.
+    await followed.finally(() => connected || wire.passOver())
   }
 
   /** @returns how long to wait before the next, in milliseconds */
@@ -141,13 +145,14 @@ export function createStreamer({ wire, holder, surroundings, signal, listener }:
     listener.down()
     if (wishes.goodbyeMs !== undefined) return away(wishes.goodbyeMs)
     if (failure !== undefined) listener.failed(failure)
-    if (failure instanceof TransportError && failure.code === 'refused' && !(await wire.renewed())) {
-      return timing.refusedMs * (0.75 + 0.5 * random())
-    }
     if (!opened && failure !== undefined) {
       failedInRound += 1
+      if (failure instanceof TransportError && failure.code === 'refused') refusedInRound += 1
       if (failedInRound < wire.addresses) return 0
+      const allRefused = refusedInRound === failedInRound
       failedInRound = 0
+      refusedInRound = 0
+      if (allRefused && !(await wire.renewed())) return timing.refusedMs * (0.75 + 0.5 * random())
     }
     const asked =
       (failure instanceof TransportError && failure.retryAfterMs) || Math.min(wishes.retryMs, timing.mostMs)

@@ -39,6 +39,8 @@ export type Wire = {
   ruleset(request: RulesetRequest): Promise<State | undefined>
   /** An open stream. Whoever holds it reads it to its end or destroys its body. */
   stream(lastEventId: string): Promise<Answer>
+  /** The last stream opened and was of no use: another address is tried next. */
+  passOver(): void
   /**
    * Tells the server something: resolves when it has taken it. On a connection of its own beside a stream. Rejects with
    * `TransportError`; where an address cannot be reached, after the others were tried.
@@ -55,6 +57,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
   const { timing, clock } = surroundings
   const agents = createAgents()
   let at = 0
+  let streamedAt = 0
   let refusedKey: string | undefined
   let streams = 0
   /** The one that is open, of all that this process ever opened: behind a load balancer each request finds its own way. */
@@ -68,16 +71,23 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
   const streamHeader = () => (streaming === undefined ? {} : { 'Halyard-Stream': String(streaming) })
 
   /** Runs an exchange with the current address; after a failure the next one is current. */
-  async function withAddress<R>(path: string, run: (url: URL, key: string) => Promise<R>): Promise<R> {
+  async function withAddress<R>(
+    path: string,
+    run: (url: URL, key: string, tried: number) => Promise<R>,
+  ): Promise<R> {
     const key = await keys.current()
     const tried = at
     const base = urls[tried] ?? urls[0]
     try {
-      return await run(new URL(path, base), key)
+      return await run(new URL(path, base), key, tried)
     } catch (error) {
-      if (at === tried && !signal.aborted) at = (tried + 1) % urls.length
+      failedAt(tried)
       throw error
     }
+  }
+
+  function failedAt(tried: number): void {
+    if (at === tried && !signal.aborted) at = (tried + 1) % urls.length
   }
 
   async function open(
@@ -174,7 +184,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
       }),
 
     stream: (lastEventId) =>
-      withAddress('sdk/v1/stream', async (url, key) => {
+      withAddress('sdk/v1/stream', async (url, key, tried) => {
         streams += 1
         const number = streams
         const headers = {
@@ -186,6 +196,7 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         const answer = await open(url, key, headers, timing.headersMs)
         if (answer.status === 200 && /^text\/event-stream\b/i.test(answer.headers['content-type'] ?? '')) {
           streaming = number
+          streamedAt = tried
           answer.body.once('close', () => {
             if (streaming === number) streaming = undefined
           })
@@ -194,6 +205,8 @@ export function createWire({ urls, keys, app, instance, surroundings, signal }: 
         answer.body.destroy()
         throw invalid(url, 'it is no event stream: does a proxy answer in its place?')
       }),
+
+    passOver: () => failedAt(streamedAt),
 
     async post(path, body, until = signal) {
       const key = await keys.current()

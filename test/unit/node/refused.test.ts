@@ -116,3 +116,11 @@ test('one address that refuses does not hide another that accepts', async () => 
   const flags = await fast({ url: [first.url, second.url], timing: { refusedMs: 3_600_000 } })
   expect(flags.status().state).toBe('ready')
 })
+
+test('one address that refuses streams does not hide another that has them', async () => {
+  const [first, second] = [await served(), await served()]
+  first.instead.stream = (_, response) => problem(response, 404, 'An old proxy')
+  const flags = await fast({ url: [first.url, second.url], timing: { refusedMs: 3_600_000 } })
+  await until('the stream works', () => flags.status().connected)
+  expect(second.streams.size).toBe(1)
+})

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { murmur3, rulesetOf } from '@halyard/sdk/core'
 import type { Client } from '@halyard/sdk/node'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -11,12 +12,17 @@ const off = { key: 'a', definition: booleanFlag(false) }
 /** Polls are so far apart that what arrives came by the stream, or because of it. */
 const STREAM_ALONE = { pollMs: 600_000 }
 
+async function served(options: WireServerOptions = {}): Promise<WireServer> {
+  const server = await startWireServer(environment({ a: booleanFlag(false) }), options)
+  onTestFinished(() => server.stop())
+  return server
+}
+
 async function connected(
   options: Omit<FastOptions, 'url'> = {},
   serverOptions: WireServerOptions = {},
 ): Promise<{ server: WireServer; flags: Client }> {
-  const server = await startWireServer(environment({ a: booleanFlag(false) }), serverOptions)
-  onTestFinished(() => server.stop())
+  const server = await served(serverOptions)
   const flags = await fast({ url: server.url, timing: { ...STREAM_ALONE, ...options.timing }, ...options })
   await until('the stream works', () => flags.status().connected)
   return { server, flags }
@@ -330,6 +336,44 @@ describe('beside a stream that does not work', () => {
     server.edit([on], { push: false })
     await until('a poll brings it', () => isOn(flags))
     expect(flags.status().connected).toBe(false)
+  })
+
+  describe.each<[string, (response: ServerResponse) => void]>([
+    ['are buffered', () => {}],
+    ['are cut', (response) => setTimeout(() => response.socket?.destroy(), 5)],
+    ['end', (response) => response.end()],
+  ])('where streams open, and %s before an event comes', (_, then) => {
+    function spoil(server: WireServer): () => number {
+      let opened = 0
+      server.instead.stream = (_request, response) => {
+        opened += 1
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+        then(response)
+      }
+      return () => opened
+    }
+
+    test('the next address is tried', async () => {
+      const [first, second] = [await served(), await served()]
+      spoil(first)
+      const flags = await fast({ url: [first.url, second.url], timing: { firstEventMs: 100 } })
+      await until('the stream works', () => flags.status().connected)
+      expect(second.streams.size).toBe(1)
+    })
+
+    test('and nowhere else do better, the client waits between rounds', async () => {
+      const [first, second] = [await served(), await served()]
+      const opened = [spoil(first), spoil(second)]
+      const flags = await fast({
+        url: [first.url, second.url],
+        timing: { firstEventMs: 20, firstMs: 3_600_000, mostMs: 3_600_000 },
+        surroundings: { random: () => 0.5 },
+      })
+      await until('one was tried', () => opened.some((count) => count() > 0))
+      await until('polls go on', () => first.rulesets() + second.rulesets() > 5)
+      for (const count of opened) expect(count()).toBeLessThanOrEqual(1)
+      expect(flags.status()).toMatchObject({ state: 'ready', connected: false })
+    })
   })
 
   test('a page of HTML in the place of the stream is no stream', async () => {
