@@ -38,8 +38,17 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
   let timer: NodeJS.Timeout | undefined
   /** When the last kill was applied. */
   let appliedAt: number | undefined
+  /** The server was told that nothing will be held any more: nothing may say otherwise. */
+  let over = false
+  signal.addEventListener('abort', end, { once: true })
+
+  function end(): void {
+    over = true
+    clearTimeout(timer)
+  }
 
   function tellIn(ms: number, attempt: number): void {
+    if (over) return
     clearTimeout(timer)
     timer = setTimeout(() => {
       timer = undefined
@@ -49,7 +58,7 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
 
   function tell(attempt: number): void {
     const state = held()?.state
-    if (state === undefined || signal.aborted) return
+    if (state === undefined) return
     const afterMs = appliedAt === undefined ? {} : { afterMs: Math.max(0, Math.round(now() - appliedAt)) }
     post(PATH, { ...acknowledged(state), ...afterMs }).catch((error: unknown) => {
       const again = isRefusal(error) ? undefined : AGAIN_MS[attempt]
@@ -71,7 +80,7 @@ export function createAcknowledger(options: AcknowledgerOptions): Acknowledger {
     },
     asked: tellWithin,
     async closing() {
-      clearTimeout(timer)
+      end()
       const state = held()?.state
       if (state === undefined) return
       const { epoch, revision } = state

@@ -204,6 +204,8 @@ export function createTelemetry({ clock, monotonic, random, timing }: Surroundin
       await Promise.race([flight, aborted(late.signal)])
       if (!late.signal.aborted) await flush(late.signal)
       clearTimeout(timer)
+      // What the answer has beyond its head keeps no connection.
+      late.abort()
       cells = new Map()
       events = new Map()
       reads.clear()

@@ -1,5 +1,8 @@
 /** What clients acknowledge, and when: after a kill is served, and never more than that. */
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createAcknowledger } from '../../../sdk/node/acknowledger.ts'
+import { createHolder } from '../../../sdk/node/holder.ts'
+import { SURROUNDINGS } from '../../../sdk/node/timing.ts'
 import { until } from '../../support/until.ts'
 import { fast } from './clients.ts'
 import { booleanFlag, environment } from './rulesets.ts'
@@ -101,4 +104,44 @@ test('an acknowledgement that fails is sent again; one that a server does not kn
   await until('the stream goes on', () => flags.boolean('c', false))
   expect(flags.status()).toMatchObject({ state: 'ready', connected: true })
   expect(unknown).toBe(1)
+})
+
+describe('once the server was told that a client closes', () => {
+  const { offer, held } = createHolder(Date.now, () => {})
+  offer(environment({ a: booleanFlag(true) }), 'poll')
+
+  test('nothing is told any more, and no timer is left', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const abort = new AbortController()
+    const posted: object[] = []
+    let refuse = (_: Error): void => {}
+    const post = (_: string, body: object) => {
+      posted.push(body)
+      return new Promise<void>((_, reject) => (refuse = reject))
+    }
+    const surroundings = { ...SURROUNDINGS, random: () => 0.5 }
+    const acknowledger = createAcknowledger({ post, held, surroundings, signal: abort.signal })
+    acknowledger.asked(100)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(posted).toHaveLength(1)
+    const failEarlier = refuse
+    void acknowledger.closing()
+    acknowledger.asked(100)
+    failEarlier(new Error('cut'))
+    await vi.advanceTimersByTimeAsync(400)
+    expect(posted.slice(1)).toEqual([expect.objectContaining({ closing: true })])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('nor where it closes without having said so', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const abort = new AbortController()
+    const post = () => Promise.resolve()
+    const acknowledger = createAcknowledger({ post, held, surroundings: SURROUNDINGS, signal: abort.signal })
+    acknowledger.asked(10_000)
+    abort.abort()
+    expect(vi.getTimerCount()).toBe(0)
+  })
 })

@@ -86,6 +86,15 @@ test.each(['telemetry', 'acks'] as const)(
   },
 )
 
+test('an answer to the last telling that never ends keeps no connection after close', async () => {
+  const server = await served()
+  server.instead.telemetry = (_, response) => void response.writeHead(200).write('{')
+  const flags = await fast({ url: server.url, timing: { telemetryMs: 3_600_000, headersMs: 3_600_000 } })
+  flags.boolean('a', false)
+  await flags.close()
+  await until('nothing is open', () => server.sockets.size === 0)
+})
+
 test('two hundred clients in one process all hear an edit, and leave nothing open', async () => {
   const server = await startWireServer(state, { heartbeatMs: 5_000 })
   onTestFinished(() => server.stop())
