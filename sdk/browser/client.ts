@@ -122,6 +122,8 @@ async function open(
   /** The newest state that this page was told of. */
   let told = ''
   let flight: object | undefined
+  /** The newest question that did not wait for its turn: what an older one was asked for, it brings. */
+  let latest: Promise<void> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let sooner: typeof timer
   let resting = false
@@ -189,7 +191,7 @@ async function open(
   }
 
   function follow(): void {
-    if (!resting) stream.follow(uri && url + uri)
+    stream.follow(!resting && uri && url + uri)
   }
 
   /** One exchange at a time; what comes of one that is no longer wanted is dropped. */
@@ -221,7 +223,7 @@ async function open(
       )
       const { status, headers } = answer
       const body = await answer.text()
-      if (flight !== mine) return
+      if (flight !== mine) return latest
       // Of text, or of none at all, multiplying makes a number.
       wait = Math.min(SELDOM_MS, (headers.get('retry-after') as unknown as number) * 1_000 || 0)
       const from = connected ? 'stream' : 'poll'
@@ -241,7 +243,7 @@ async function open(
       wait = (wait || (connected ? SELDOM_MS : POLL_MS)) * pace * (0.75 + random() / 2)
       follow()
     } catch (cause) {
-      if (flight !== mine) return
+      if (flight !== mine) return latest
       wait = Math.max(pause(), refused ? SELDOM_MS * pace : wait)
       become(refused ? 'refused' : source === 'default' ? 'starting' : 'stale', cause as Error)
     }
@@ -249,10 +251,13 @@ async function open(
     plan(wait)
   }
 
-  /** Asks now, whatever is under way. */
+  /** Asks now, whatever is under way, and once even for a page out of sight. */
   function askAnew(): Promise<void> {
     flight = undefined
-    return refetch()
+    resting = state === 'closed'
+    latest = refetch()
+    resting ||= document.hidden
+    return latest
   }
 
   // Before anything is begun: a context that has no JSON ends here.
@@ -279,7 +284,7 @@ async function open(
   function rest(): void {
     resting = true
     connected = false
-    stream.follow(undefined)
+    follow()
     clearTimeout(timer)
   }
 
@@ -288,9 +293,8 @@ async function open(
     if (document.hidden || type === 'online') rest()
     if (document.hidden) counts.beacon()
     else if (resting) {
-      resting = false
-      follow()
       void askAnew()
+      follow()
     }
   }
 
@@ -351,7 +355,8 @@ async function open(
       become('closed')
       rest()
       stream.close()
-      flight = undefined
+      // What is under way does not count any more.
+      void askAnew()
       clearInterval(flushing)
       ending.abort()
       await counts.flush()
@@ -359,18 +364,14 @@ async function open(
   }
 
   const flushing = setInterval(counts.flush, FLUSH_MS * pace)
-  for (const type of LOOKS) addEventListener(type, look, ending)
+  // A page that goes away is hidden first: of `pagehide` nothing more is to be learned.
+  for (const type of ['visibilitychange', 'online']) addEventListener(type, look, ending)
   if (overrides) overridesIn(location.search, override)
-  const first = refetch()
-  // The first answer is had even for a page that opens out of sight.
-  resting = document.hidden
+  const first = askAnew()
   if (source === 'default')
     await Promise.race([first, new Promise((late) => setTimeout(late, startTimeoutMs))])
   return client as Client
 }
-
-/** A page that goes away is hidden first: of `pagehide` nothing more is to be learned. */
-const LOOKS = ['visibilitychange', 'online']
 
 /** What a change of an answer is to the page. */
 function essence({ value, variant, reason, errorCode }: FlagAnswer): string {

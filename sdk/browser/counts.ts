@@ -78,9 +78,9 @@ export function createCounts(
       failed = undefined
       // As text, with the key inside: no preflight, and the very batch that a beacon would bring.
       if (body)
-        await fetch(url, { method: 'POST', body, keepalive: true }).catch(
-          () => (failed = again ? undefined : body),
-        )
+        await fetch(url, { method: 'POST', body, keepalive: true }).catch(() => {
+          if (!again) failed = body
+        })
     },
     beacon() {
       for (const body of [failed, take()]) if (body) navigator.sendBeacon(url, body)

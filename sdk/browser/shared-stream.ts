@@ -3,8 +3,8 @@
  * browser has no locks (an insecure page) each tab listens for itself.
  */
 export type SharedStream = {
-  /** Listen at this address, or to the tab that does; undefined: not any more. */
-  follow(uri: string | undefined): void
+  /** Listen at this address, or to the tab that does; none: not any more. */
+  follow(uri: string | false | undefined): void
   /** The last call. */
   close(): void
 }
@@ -18,7 +18,7 @@ type News = string | boolean
  */
 export function createSharedStream(name: string, hear: (news: News | null) => void): SharedStream {
   const channel = new BroadcastChannel(name)
-  let address: string | undefined
+  let address: string | false | undefined
   let turn: AbortController | undefined
   let source: EventSource | undefined
 
@@ -84,6 +84,8 @@ export function createSharedStream(name: string, hear: (news: News | null) => vo
         begin(turn)
       }
     },
-    close: () => channel.close(),
+    close() {
+      channel.close()
+    },
   }
 }

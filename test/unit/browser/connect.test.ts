@@ -365,6 +365,20 @@ describe('a page that is hidden', () => {
     await until('the stream is open again', () => at.streams() === 1)
   })
 
+  test('asks for a context that it is given, and rests on', async () => {
+    const at = await page()
+    at.reply = answerOn
+    const flags = await at.connect({ context: { targetingKey: 'ada' } })
+    await until('the stream is open', () => at.streams() === 1)
+    at.hide(true)
+    at.reply = (asked) => asked.flags([flag('checkout', false, 'off')])
+    await flags.setContext({ targetingKey: 'bob' })
+    expect(flags.boolean('checkout', true)).toBe(false)
+    const before = at.asked.length
+    await new Promise((resolve) => setTimeout(resolve, 500)) // some polls, at this pace
+    expect([at.asked.length, at.streams()]).toEqual([before, 0])
+  })
+
   test('tells what it counted as it goes', async () => {
     const at = await page()
     at.reply = answerOn
@@ -378,6 +392,60 @@ describe('a page that is hidden', () => {
       expect.objectContaining({ flag: 'checkout', variant: 'on', version: 3, count: 1 }),
     )
     expect(told[0]).toMatchObject({ key: KEY, sdk: expect.stringContaining('browser/') })
+  })
+})
+
+describe('a question that is overtaken', () => {
+  /** What has become of a promise by now. */
+  const waits = (promise: Promise<unknown>) =>
+    Promise.race([promise.then(() => false), new Promise((resolve) => setTimeout(() => resolve(true), 50))])
+  const off = [flag('checkout', false, 'off')]
+
+  test('by that of a page that is seen: connect waits for the newer answer', async () => {
+    const at = await page()
+    at.hide(true)
+    const connecting = at.connect({ startTimeoutMs: 60_000 })
+    await until('it asks', () => at.asked.length === 1)
+    at.hide(false)
+    await until('it asks anew', () => at.asked.length === 2)
+    at.asked[0]?.flags(off)
+    expect(await waits(connecting)).toBe(true)
+    at.asked[1]?.flags(ON)
+    expect((await connecting).boolean('checkout', false)).toBe(true)
+  })
+
+  test('of a context: it is not said to be there before its answers are', async () => {
+    const at = await page()
+    at.reply = answerOn
+    const flags = await at.connect({ context: { targetingKey: 'ada' } })
+    at.reply = undefined
+    const before = at.asked.length
+    const changes = [flags.setContext({ targetingKey: 'bob' })]
+    await until('it asks', () => at.asked.length === before + 1)
+    at.hide(true)
+    at.hide(false)
+    await until('it asks anew', () => at.asked.length === before + 2)
+    changes.push(flags.setContext({ targetingKey: 'eve' }))
+    await until('it asks for the next', () => at.asked.length === before + 3)
+    for (const asked of at.asked.slice(before, -1)) asked.flags(ON)
+    for (const change of changes) expect(await waits(change)).toBe(true)
+    at.asked.at(-1)?.flags(off)
+    await Promise.all(changes)
+    expect(flags.boolean('checkout', true)).toBe(false)
+  })
+
+  test('by closing: nobody waits for it', async () => {
+    const at = await page()
+    at.reply = answerOn
+    const flags = await at.connect()
+    at.reply = undefined
+    const before = at.asked.length
+    const change = flags.setContext({ targetingKey: 'bob' })
+    await until('it asks', () => at.asked.length > before)
+    await flags.close()
+    at.asked.at(-1)?.flags(off)
+    await change
+    expect(flags.boolean('checkout', false)).toBe(true)
   })
 })
 
