@@ -101,6 +101,8 @@ export class HalyardProvider implements Provider {
     this.#following = undefined
     this.#opening = undefined
     this.#client = undefined
+    this.#change = undefined
+    this.#behind = false
     if (isClient(this.#given)) return
     const client = await opening?.catch(() => undefined)
     await client?.close()
