@@ -94,7 +94,11 @@ function attempt({ url, headers, body, agents, headersMs, signal }: Call): Promi
       // Node tells of an answer that nobody asked for, such as 101, by this alone. After all else it changes nothing.
       reject(new TransportError('network', `${url.origin} ended the connection without an answer.`))
     })
-    request.on('socket', (socket) => socket.unref())
+    request.on('socket', (socket) => {
+      socket.unref()
+      // Where a name has several addresses, each attempt has a handle of its own, which knows nothing of that.
+      if (socket.connecting) socket.on('connectionAttempt', () => socket.unref())
+    })
     // An error after the answer's head is the body's to report.
     request.on('error', (cause: Error & { code?: string }) => {
       if (signal.aborted) reject(signal.reason)

@@ -50,6 +50,24 @@ test('a script that is done ends, though its client is connected', async () => {
   expect(ended).toEqual({ code: 0, stdout: 'true\n', stderr: '' })
 })
 
+test('so does one whose server has a name of two addresses, of which the first answers nobody', async () => {
+  // The connection of the first GET is taken up again, which settles it: the stream gets one of its own.
+  server.instead.stream = (_, response) => {
+    server.instead.stream = undefined
+    response.socket?.destroy()
+  }
+  const ended = await run(`
+    import dns from 'node:dns'
+    const addresses = [{ address: '::1', family: 6 }, { address: '127.0.0.1', family: 4 }]
+    dns.lookup = (name, options, done) => done(null, addresses)
+    const url = process.env.HALYARD_URL.replace('127.0.0.1', 'flags.example')
+    const flags = await connect({ url, logger: { warn() {}, error() {} } })
+    while (!flags.status().connected) await new Promise((resolve) => setTimeout(resolve, 10))
+    console.log(flags.boolean('a', false))
+  `)
+  expect(ended).toEqual({ code: 0, stdout: 'true\n', stderr: '' })
+})
+
 test('the first example of the README does what it says', async () => {
   const readme = readFileSync(new URL('../../../sdk/README.md', import.meta.url), 'utf8')
   const example =
