@@ -104,7 +104,7 @@ function attempt({ url, headers, body, agents, headersMs, signal }: Call): Promi
       if (signal.aborted) reject(signal.reason)
       else if (cause instanceof TransportError) reject(cause)
       else {
-        const message = `${url.origin} cannot be reached: ${cause.message}`
+        const message = `${url.origin} cannot be reached: ${said(cause)}`
         const lost = request.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
         reject(
           lost
@@ -122,6 +122,12 @@ function attempt({ url, headers, body, agents, headersMs, signal }: Call): Promi
     })
     request.end(body)
   })
+}
+
+/** Where a name has several addresses, Node says what each of them met, and has no message of its own. */
+function said(cause: Error): string {
+  const causes: readonly Error[] = cause instanceof AggregateError ? cause.errors : [cause]
+  return causes.map(({ message }) => message).join(', ')
 }
 
 export type BodyBounds = {

@@ -22,8 +22,8 @@ export const standardError: Logger = {
 }
 
 function write(level: string, message: string, cause: unknown): void {
-  const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`
-  new Console(process.stderr).error('%s', `halyard ${level}: ${message}${why}`)
+  const why = cause === undefined ? '' : cause instanceof Error ? cause.message : String(cause)
+  new Console(process.stderr).error('%s', `halyard ${level}: ${message}${why && `: ${why}`}`)
 }
 
 /** Says why something that an app does is not done as it wished; `cause` where an error says more. */

@@ -140,6 +140,18 @@ test('no server, no key, nothing right: no unhandled rejection, and a warning ea
   expect(ended.stderr).toMatch(/A listener of "error" failed/)
 })
 
+test('where a name has several addresses, the warning says what each of them met', async () => {
+  const ended = await run(`
+    import dns from 'node:dns'
+    const addresses = [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]
+    dns.lookup = (name, options, done) => done(null, addresses)
+    await connect({ url: 'http://flags.example:9', startTimeoutMs: 300 })
+  `)
+  expect(ended).toMatchObject({ code: 0, stdout: '' })
+  const both = 'connect ECONNREFUSED 127.0.0.1:9, connect ECONNREFUSED 127.0.0.2:9'
+  expect(ended.stderr).toBe(`halyard warning: http://flags.example:9 cannot be reached: ${both}\n`)
+})
+
 test('a warning that nobody reads any more does not end the app', async () => {
   const ended = await run(
     `
