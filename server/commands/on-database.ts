@@ -2,12 +2,12 @@
  * The database of the settings, for commands that work on it beside the service; and failures as sentences, with exit
  * codes that tell a database that is away, or a mistake of ours, from an answer.
  */
-import { existsSync } from 'node:fs'
 import { openDatabase } from '../compose.ts'
 import { type Config, ConfigError } from '../config.ts'
+import { folderFault } from '../data-folder.ts'
 import { Problem } from '../domain/problem.ts'
 import { type Database, silent } from '../store/database.ts'
-import { EmbeddedExistsError, folderOf } from '../store/embedded.ts'
+import { EmbeddedBrokenError, EmbeddedExistsError, hasEmbedded } from '../store/embedded.ts'
 import { type Misdirection, misdirectionOf, sqlState } from '../store/faults.ts'
 import { FolderInUseError } from '../store/folder-lock.ts'
 import { BackupError } from '../store/moving/format.ts'
@@ -16,7 +16,7 @@ import { EXIT, Refusal, reasonOf } from './command.ts'
 /** Works on the database that the service would open. It must be there: nothing is made and nothing is migrated. */
 export async function onDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
   return inWords(config, async () => {
-    if (config.database === 'embedded' && !existsSync(folderOf(config.dataDir))) {
+    if (config.database === 'embedded' && !hasEmbedded(config.dataDir)) {
       throw new Refusal(
         `${config.dataDir} has no embedded database: set HALYARD_DATA_DIR, or DATABASE_URL.`,
         EXIT.usage,
@@ -33,14 +33,14 @@ export async function onDatabase<T>(config: Config, work: (database: Database) =
  * @param setting where the database's URL was given
  */
 export async function inWords<T>(
-  { database }: Pick<Config, 'database'>,
+  config: Pick<Config, 'database' | 'dataDir'>,
   work: () => Promise<T>,
   setting = 'DATABASE_URL',
 ): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw refusalOf(error, database, setting)
+    throw refusalOf(error, config, setting)
   }
 }
 
@@ -67,19 +67,28 @@ const MISDIRECTED: Readonly<Record<Misdirection, Sentence>> = {
     `The certificate of the Postgres that ${setting} names is not trusted (${reason}): name the certificates to trust in it, with sslrootcert=/path/to/ca.pem (${shown}); sslmode=no-verify encrypts without asking who answers.`,
 }
 
-function refusalOf(error: unknown, database: string, setting: string): Error {
+/** They say in their own words what stands in the way, and what to do. */
+const ANSWERS = [BackupError, EmbeddedExistsError, EmbeddedBrokenError]
+
+function refusalOf(
+  error: unknown,
+  { database, dataDir }: Pick<Config, 'database' | 'dataDir'>,
+  setting: string,
+): Error {
   if (error instanceof Refusal || error instanceof ConfigError) return error
   if (error instanceof FolderInUseError) {
     const text = `${error.message} The embedded database has one process at a time: stop the service first.`
     return new Refusal(text, EXIT.unavailable)
   }
-  if (error instanceof BackupError || error instanceof EmbeddedExistsError) return new Refusal(error.message)
+  if (ANSWERS.some((one) => error instanceof one)) return new Refusal(reasonOf(error))
   if (error instanceof Error && sqlState(error.cause) === '42501') {
     return new Refusal(
       `The role of ${setting} may not do this; its owner may (${reasonOf(error.cause)}).`,
       EXIT.config,
     )
   }
+  const folder = database === 'embedded' ? folderFault(error, dataDir) : undefined
+  if (folder !== undefined) return new Refusal(folder, EXIT.config)
   const astray = misdirected(error, database, setting)
   if (astray !== undefined) return new Refusal(astray, EXIT.config)
   if (error instanceof Problem && error.type === 'unavailable')

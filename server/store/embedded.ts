@@ -4,7 +4,16 @@
  * it does not call fsync, so a power failure may lose the newest commits.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
@@ -31,7 +40,8 @@ const PARTIAL = `${DATABASE_FOLDER}.partial-`
 
 /**
  * A store on the embedded database.
- * @throws FolderInUseError where another process uses the folder, or what PGlite throws where it cannot be opened
+ * @throws FolderInUseError where another process uses the folder, EmbeddedBrokenError where PGlite does not open what is
+ *   in it, or the file system's error
  */
 export async function openEmbedded(options: EmbeddedOptions & Partial<StoreOptions>): Promise<Store> {
   return createStore(await embeddedDatabase(options), {
@@ -46,8 +56,7 @@ export async function embeddedDatabase(options: EmbeddedOptions): Promise<Databa
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const unlock = await lockFolder(options.dir)
   try {
-    const pglite = await PGlite.create(databaseFolder(options))
-    await pglite.exec(SESSION)
+    const pglite = await opened(databaseFolder(options))
     return databaseOn(pglite, unlock)
   } catch (error) {
     await unlock()
@@ -67,6 +76,42 @@ export async function prepareEmbedded(folder: string): Promise<void> {
 
 /** Where a data folder has its database. */
 export const folderOf = (dir: string): string => join(dir, DATABASE_FOLDER)
+
+/**
+ * Whether a data folder has a database.
+ * @throws the file system's error where that cannot be seen, or this user may not work on it
+ */
+export function hasEmbedded(dir: string): boolean {
+  const folder = folderOf(dir)
+  try {
+    readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+  accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  return true
+}
+
+/** Thrown where there is a database that PGlite does not open: what it says of that is for programmers. */
+export class EmbeddedBrokenError extends Error {
+  override readonly name = 'EmbeddedBrokenError'
+}
+
+async function opened(folder: string): Promise<PGlite> {
+  try {
+    const pglite = await PGlite.create(folder)
+    await pglite.exec(SESSION)
+    return pglite
+  } catch (cause) {
+    // Of its file system come objects that are no errors.
+    const why =
+      cause instanceof Error ? cause.message : `error ${(cause as { readonly errno?: unknown }).errno}`
+    throw new EmbeddedBrokenError(
+      `The embedded database in ${folder} does not open (${why}): it is damaged, of a release with another Postgres, its disk is full, or some of its files are another user’s. Restore a backup into another HALYARD_DATA_DIR, or mend that one.`,
+    )
+  }
+}
 
 /** Thrown where a folder that should get a database has one. */
 export class EmbeddedExistsError extends Error {
@@ -93,9 +138,7 @@ export async function makeEmbedded<T>(
     removePartial(dir)
     const draft = draftIn(options)
     try {
-      const pglite = await PGlite.create(draft)
-      await pglite.exec(SESSION)
-      const database = databaseOn(pglite, async () => {})
+      const database = databaseOn(await opened(draft), async () => {})
       const value = await work(database).finally(() => database.close())
       renameSync(draft, folderOf(dir))
       return value
@@ -111,7 +154,7 @@ export async function makeEmbedded<T>(
 function databaseFolder(options: EmbeddedOptions): string {
   const folder = folderOf(options.dir)
   removePartial(options.dir)
-  if (!existsSync(folder) && isPrepared(options)) renameSync(draftIn(options), folder)
+  if (!hasEmbedded(options.dir) && isPrepared(options)) renameSync(draftIn(options), folder)
   return folder
 }
 

@@ -1,10 +1,11 @@
 /** The doctor on real installations: sound ones, and each with something wrong. */
-import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runMigration, shippedMigrations } from '../../../server/store/migrate.ts'
 import { migrate, postgresDatabase } from '../../../server/store/postgres.ts'
+import { asStranger } from '../../support/as-stranger.ts'
 import { command } from '../../support/edge.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { preparedEmbedded, temporaryFolder } from '../../support/postgres-embedded.ts'
@@ -47,18 +48,6 @@ async function doctor(settings: Readonly<Record<string, string>>, ...flags: stri
   const states = Object.fromEntries(report.checks.map(({ check, state }) => [check, state]))
   const saidOf = (check: string) => report.checks.find((one) => one.check === check)?.message
   return { code, report, states, message: saidOf }
-}
-/** Of a folder that is closed to the user who looks; root is let in everywhere, and steps down for it. */
-async function asStranger(dataDir: string): Promise<Report> {
-  const isRoot = process.getuid?.() === 0
-  chmodSync(dataDir, 0o000)
-  if (isRoot) process.seteuid?.(65_534)
-  try {
-    return (await doctor({ HALYARD_DATA_DIR: dataDir })).report
-  } finally {
-    if (isRoot) process.seteuid?.(0)
-    chmodSync(dataDir, 0o700)
-  }
 }
 async function sql(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
@@ -218,7 +207,7 @@ describe('on the embedded database', () => {
   it('in a folder that this user may not read, says that and does not guess', async () => {
     const dataDir = join(folder.dir, 'of-another')
     mkdirSync(join(dataDir, 'postgres'), { recursive: true })
-    const report = await asStranger(dataDir)
+    const { report } = await asStranger(dataDir, () => doctor({ HALYARD_DATA_DIR: dataDir }))
     const said = (check: string) => report.checks.find((one) => one.check === check)
     for (const check of ['database', 'secret']) {
       expect(said(check)).toMatchObject({ state: 'fault', message: expect.stringContaining('EACCES') })

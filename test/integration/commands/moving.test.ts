@@ -1,14 +1,18 @@
 /** Who may back up and restore: the service's login reads everything, and only the owner makes a schema. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { folderOf } from '../../../server/store/embedded.ts'
+import { asStranger } from '../../support/as-stranger.ts'
 import { command } from '../../support/edge.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { temporaryFolder } from '../../support/postgres-embedded.ts'
 
 const folder = temporaryFolder()
+// Others may pass it, so that one folder in it can be closed to them.
+chmodSync(folder.dir, 0o755)
 const out = join(folder.dir, 'b.gz')
 const login = `halyard_web_${randomBytes(4).toString('hex')}`
 let source: FreshDatabase
@@ -77,4 +81,50 @@ it('a move says which secret to keep, where there is one', async () => {
   mkdirSync(join(folder.dir, 'kept'))
   writeFileSync(join(folder.dir, 'kept', 'secret'), 's'.repeat(43))
   expect(await keeps('kept')).toBe(` Keep ${join(folder.dir, 'kept', 'secret')} as it is.`)
+})
+
+describe('an embedded database', () => {
+  const COMMANDS = [
+    ['backup', '--out', '-'],
+    ['verify'],
+    ['move', '--to', 'postgres://halyard@127.0.0.1:1/none'],
+  ]
+  const made = () => {
+    const dataDir = mkdtempSync(join(folder.dir, 'embedded-'))
+    mkdirSync(folderOf(dataDir))
+    return dataDir
+  }
+  const refusedIn = async (dataDir: string, args: readonly string[]) => {
+    const refused = await command(args, { DATABASE_URL: 'embedded', HALYARD_DATA_DIR: dataDir })
+    expect(refused.told).not.toContain('has no embedded database')
+    return refused
+  }
+
+  it.each(COMMANDS)('that this user may not read is not told to be missing (%s)', async (...args) => {
+    const dataDir = made()
+    for (const closed of [dataDir, folderOf(dataDir)]) {
+      const refused = await asStranger(closed, () => refusedIn(dataDir, args))
+      const told = `The data folder ${dataDir} cannot be used: this user may not read and write it`
+      expect(refused).toMatchObject({ code: 78, told: expect.stringContaining(told) })
+    }
+  })
+
+  it.each(COMMANDS)('in what is a file is not told to be missing (%s)', async (...args) => {
+    const refused = await refusedIn(out, args)
+    expect(refused).toMatchObject({ code: 78, told: expect.stringContaining('a part of its path is a file') })
+  })
+
+  it('cannot be restored into what is a file', async () => {
+    const refused = await refusedIn(out, ['restore', out])
+    expect(refused).toMatchObject({ code: 78, told: expect.stringContaining('it is a file') })
+  })
+
+  it.each(COMMANDS)('that does not open is told by its folder, with what to do (%s)', async (...args) => {
+    const dataDir = made()
+    writeFileSync(join(folderOf(dataDir), 'PG_VERSION'), '9.6\n')
+    const refused = await refusedIn(dataDir, args)
+    const told = `The embedded database in ${folderOf(dataDir)} does not open`
+    expect(refused).toMatchObject({ code: 1, told: expect.stringContaining(told) })
+    expect(refused.told).toContain('Restore a backup')
+  })
 })
