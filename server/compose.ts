@@ -29,7 +29,8 @@ import { redisShelf } from './live/redis/shelf.ts'
 import { redisSignal } from './live/redis/signal.ts'
 import { inProcessSignals, type Signal, storeSignal } from './live/signal.ts'
 import { diskShelf } from './live/snapshots/disk-shelf.ts'
-import type { Database, Db, Log } from './store/database.ts'
+import { grantRights } from './store/application-role.ts'
+import { type Database, type Db, type Log, silent } from './store/database.ts'
 import { embeddedDatabase, makeEmbedded } from './store/embedded.ts'
 import { createStore } from './store/open-store.ts'
 import { postgresDatabase } from './store/postgres.ts'
@@ -71,7 +72,13 @@ const POSTGRES: Adapters = {
   database: ({ database }, log) => postgresDatabase({ url: database, log }),
   fill: async ({ database: url }, work) => {
     const database = postgresDatabase({ url })
-    return kept(database, work).finally(() => database.close())
+    const withRights: typeof work = async (db) => {
+      const value = await work(db)
+      // Of tables that were made anew nobody has any, and no migration is left that would give them.
+      await grantRights(db, silent)
+      return value
+    }
+    return kept(database, withRights).finally(() => database.close())
   },
   signal: storeSignal,
   board: storeBoard,

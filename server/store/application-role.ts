@@ -89,23 +89,31 @@ export async function letApplicationRoleIn(database: Database, anew: boolean, lo
   if (!owner || (granted && !anew)) return
   await database.transact('migration', async (db) => {
     await lockMigrations(db)
-    const before = await standing(db)
-    if (!before.there) await db.execute(sql.raw(MAKE))
-    if (!before.there && !(await standing(db)).there) {
-      log.warn(
-        { role: ROLE },
-        'the database user may not make roles, so the service runs with all of its rights: see docs/audit.md',
-      )
-      return { keep: false, value: undefined }
-    }
-    await db.execute(sql.raw(JOIN))
-    if (!(await standing(db)).mine) {
-      log.warn(
-        { role: ROLE },
-        'the database user may not take the role, so the service runs with all of its rights: see docs/audit.md',
-      )
-    }
-    for (const grant of GRANTS) await db.execute(sql.raw(grant))
-    return { keep: true, value: undefined }
+    return { keep: await grantRights(db, log), value: undefined }
   })
+}
+
+/**
+ * The same in a transaction at hand, of whoever owns the schema.
+ * @returns whether the role has them: not where it is missing, and this user may not make it
+ */
+export async function grantRights(db: Db, log: Log): Promise<boolean> {
+  const before = await standing(db)
+  if (!before.there) await db.execute(sql.raw(MAKE))
+  if (!before.there && !(await standing(db)).there) {
+    log.warn(
+      { role: ROLE },
+      'the database user may not make roles, so the service runs with all of its rights: see docs/audit.md',
+    )
+    return false
+  }
+  await db.execute(sql.raw(JOIN))
+  if (!(await standing(db)).mine) {
+    log.warn(
+      { role: ROLE },
+      'the database user may not take the role, so the service runs with all of its rights: see docs/audit.md',
+    )
+  }
+  for (const grant of GRANTS) await db.execute(sql.raw(grant))
+  return true
 }

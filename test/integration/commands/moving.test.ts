@@ -56,6 +56,11 @@ it('and cannot restore: it is told that the owner can', async () => {
   expect(await command(['restore', out], { DATABASE_URL: target.url })).toMatchObject({ code: 0, told: '' })
 })
 
+it('has its rights in what the owner restored, with nothing to be run in between', async () => {
+  const again = await command(['backup', '--out', '-'], { DATABASE_URL: as(login, target) })
+  expect(again).toMatchObject({ code: 0, told: expect.stringMatching(/^Backed up/) })
+})
+
 it.each(['foo', '', 'mysql://ann:canary@db/h'])(
   'a move to %j is refused as a mistake of the command line',
   async (to) => {
