@@ -7,6 +7,16 @@ import { run } from './commands/run.ts'
 /** npm passes on what the terminal has sent to everyone already: within this time it is one signal, milliseconds. */
 const SAME_SIGNAL_MS = 500
 
+/**
+ * In a container this is process 1, which no signal ends that it does not listen to; elsewhere the system does this, and
+ * tells whoever waits which signal it was.
+ */
+const endAtOnce = (signal: NodeJS.Signals): never => process.exit(signal === 'SIGINT' ? 130 : 143)
+if (process.pid === 1) {
+  process.on('SIGTERM', endAtOnce)
+  process.on('SIGINT', endAtOnce)
+}
+
 const code = await run(process.argv.slice(2), {
   environment: process.env,
   say: (text) => process.stdout.write(`${text}\n`),
@@ -24,8 +34,8 @@ const code = await run(process.argv.slice(2), {
         process.stderr.write(`halyard: ended at once, by a second signal (${signal})\n`)
         process.exit(1)
       }
-      process.on('SIGTERM', heard)
-      process.on('SIGINT', heard)
+      process.on('SIGTERM', heard).off('SIGTERM', endAtOnce)
+      process.on('SIGINT', heard).off('SIGINT', endAtOnce)
     }),
 })
 process.exit(code)

@@ -1,6 +1,6 @@
 /** `backup`, `restore` and `move`: everything that the database has, to a file and to another database. */
 import { existsSync } from 'node:fs'
-import { Readable } from 'node:stream'
+import { constants } from 'node:os'
 import { fillDatabase, VERSION } from '../compose.ts'
 import { type Config, ConfigError } from '../config.ts'
 import { secretIn } from '../data-folder.ts'
@@ -34,13 +34,14 @@ export const backupCommand: Command = {
     const { out = `halyard-${new Date(at).toISOString().replace(/[:.]/g, '').slice(0, 17)}Z.backup.gz` } =
       texts
     let rows: Footer['rows'] = {}
+    const stopped = stoppedBy(edge)
     const bytes = await onDatabase(config, (database) =>
       database.survey(async (db) => {
         const lines = backupOf(db, { version: VERSION, at }, (footer) => {
           rows = footer.rows
         })
-        if (out !== PIPE) return writeBackupFile(out, lines)
-        await packed(lines, edge.output)
+        if (out !== PIPE) return writeBackupFile(out, lines, stopped)
+        await packed(lines, edge.output, stopped)
         return undefined
       }),
     )
@@ -60,8 +61,9 @@ export const restoreCommand: Command = {
   ].join('\n'),
   async run(edge, { operands: [file = PIPE] }) {
     const config = configOf(edge)
+    const stopped = stoppedBy(edge)
     const restored = await inWords(config, () =>
-      fillDatabase(config, (db) => restoreFrom(db, unpacked(file === PIPE ? edge.input : file))),
+      fillDatabase(config, (db) => restoreFrom(db, unpacked(file === PIPE ? edge.input : file, stopped))),
     )
     const { version, at } = restored.header
     edge.say(`Restored ${whatOf(restored.rows)}, as of ${at} (release ${version}).${migratedIn(restored)}`)
@@ -81,6 +83,7 @@ export const moveCommand: Command = {
   async run(edge, { texts: { to } }) {
     const from = configOf(edge)
     const target = targetOf(edge, from, to)
+    const stopped = stoppedBy(edge)
     const restored = await onDatabase(from, (database) =>
       database.survey(async (source) => {
         const sessions = await otherSessions(source)
@@ -92,7 +95,7 @@ export const moveCommand: Command = {
         const lines = backupOf(source, { version: VERSION, at: Date.now() })
         return inWords(
           target,
-          () => fillDatabase(target, (db) => restoreFrom(db, Readable.from(lines))),
+          () => fillDatabase(target, (db) => restoreFrom(db, unlessStopped(lines, stopped))),
           '--to',
         )
       }),
@@ -102,6 +105,24 @@ export const moveCommand: Command = {
     edge.say(`Now start the service with ${next}.${secretToKeep(from)}`)
     return EXIT.done
   },
+}
+
+/** Fires at a signal to this process, so that what is half done is taken back before it ends. A second signal does not wait. */
+function stoppedBy(edge: Edge): AbortSignal {
+  const stopping = new AbortController()
+  edge.untilSignal().then((signal) => {
+    stopping.abort(
+      new Refusal(`stopped by ${signal}: nothing is left of it.`, 128 + constants.signals[signal]),
+    )
+  })
+  return stopping.signal
+}
+
+async function* unlessStopped(chunks: AsyncIterable<string>, stopped: AbortSignal): AsyncGenerator<string> {
+  for await (const chunk of chunks) {
+    stopped.throwIfAborted()
+    yield chunk
+  }
 }
 
 function targetOf(edge: Edge, from: Config, to: string | undefined): Config {

@@ -14,11 +14,13 @@ export type Ran = {
  * Runs a command line in this process.
  * @param environment all of the settings: nothing of this process's own is there
  * @param input what comes through the pipe
+ * @param stopped the signal that it gets, once it is there
  */
 export async function command(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   input: NodeJS.ReadableStream = new PassThrough().end(),
+  stopped: Promise<NodeJS.Signals> = new Promise(() => {}),
 ): Promise<Ran> {
   const said: string[] = []
   const told: string[] = []
@@ -32,7 +34,7 @@ export async function command(
     input,
     output,
     terminal: false,
-    untilSignal: () => new Promise(() => {}),
+    untilSignal: () => stopped,
   })
   return { code, said: said.join('\n'), told: told.join('\n'), output: Buffer.concat(bytes) }
 }

@@ -10,16 +10,23 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import { BackupError } from './format.ts'
 
+const NEVER = new AbortController().signal
+
 /**
  * Writes the file; a file of that name is never overwritten.
+ * @param stopped ends it with the signal's reason, and leaves nothing
  * @returns its size in bytes
  */
-export async function writeBackupFile(path: string, chunks: AsyncIterable<string>): Promise<number> {
+export async function writeBackupFile(
+  path: string,
+  chunks: AsyncIterable<string>,
+  stopped?: AbortSignal,
+): Promise<number> {
   const draft = `${path}.partial-${randomUUID().slice(0, 8)}`
   const file = await open(draft, 'wx', 0o600)
   try {
     const stream = file.createWriteStream({ flush: true })
-    await packed(chunks, stream)
+    await packed(chunks, stream, stopped)
     linkSync(draft, path)
     return stream.bytesWritten
   } catch (error) {
@@ -32,20 +39,33 @@ export async function writeBackupFile(path: string, chunks: AsyncIterable<string
 }
 
 /** Packs the lines into a stream, and ends it. */
-export async function packed(chunks: AsyncIterable<string>, into: NodeJS.WritableStream): Promise<void> {
-  await pipeline(Readable.from(chunks), createGzip(), into)
+export async function packed(
+  chunks: AsyncIterable<string>,
+  into: NodeJS.WritableStream,
+  stopped = NEVER,
+): Promise<void> {
+  try {
+    await pipeline(Readable.from(chunks), createGzip(), into, { signal: stopped })
+  } catch (error) {
+    stopped.throwIfAborted()
+    throw error
+  }
 }
 
 /** The lines in a packed stream, or in the file of that name. */
-export async function* unpacked(from: string | NodeJS.ReadableStream): AsyncGenerator<Uint8Array> {
+export async function* unpacked(
+  from: string | NodeJS.ReadableStream,
+  stopped = NEVER,
+): AsyncGenerator<Uint8Array> {
   const source = typeof from === 'string' ? createReadStream(from) : from
   const gunzip = createGunzip()
-  const piped = pipeline(source, gunzip)
+  const piped = pipeline(source, gunzip, { signal: stopped })
   piped.catch(() => {})
   try {
     for await (const chunk of gunzip) yield chunk
     await piped
   } catch (error) {
+    stopped.throwIfAborted()
     throw meaningOf(error)
   }
 }

@@ -1,7 +1,16 @@
 /** Who may back up and restore: the service's login reads everything, and only the owner makes a schema. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { folderOf } from '../../../server/store/embedded.ts'
@@ -9,6 +18,7 @@ import { asStranger } from '../../support/as-stranger.ts'
 import { command } from '../../support/edge.ts'
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts'
 import { temporaryFolder } from '../../support/postgres-embedded.ts'
+import { until } from '../../support/until.ts'
 
 const folder = temporaryFolder()
 // Others may pass it, so that one folder in it can be closed to them.
@@ -86,6 +96,21 @@ it('a move says which secret to keep, where there is one', async () => {
   mkdirSync(join(folder.dir, 'kept'))
   writeFileSync(join(folder.dir, 'kept', 'secret'), 's'.repeat(43))
   expect(await keeps('kept')).toBe(` Keep ${join(folder.dir, 'kept', 'secret')} as it is.`)
+})
+
+it('a restore that is stopped leaves nothing half', async () => {
+  const dataDir = join(folder.dir, 'stopped')
+  const input = new PassThrough()
+  input.write(readFileSync(out).subarray(0, 500))
+  const settings = { DATABASE_URL: 'embedded', HALYARD_DATA_DIR: dataDir }
+  const drafts = () => existsSync(dataDir) && readdirSync(dataDir).some((name) => name.startsWith('postgres'))
+  const stopped = until('it has begun', drafts).then(() => 'SIGINT' as const)
+  expect(await command(['restore', '-'], settings, input, stopped)).toMatchObject({
+    code: 130,
+    said: '',
+    told: 'halyard: stopped by SIGINT: nothing is left of it.',
+  })
+  expect(drafts()).toBe(false)
 })
 
 describe('an embedded database', () => {

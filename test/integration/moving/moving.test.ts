@@ -107,6 +107,18 @@ describe('the file', () => {
     expect(readdirSync(dir)).toEqual(['backup.gz'])
   })
 
+  it('is not left half where it is stopped, however long the database takes', async () => {
+    const stopping = new AbortController()
+    async function* endless() {
+      yield 'a line\n'
+      setImmediate(() => stopping.abort(new Error('stopped by SIGINT')))
+      await new Promise(() => {})
+    }
+    const stopped = writeBackupFile(join(dir, 'half.gz'), endless(), stopping.signal)
+    await expect(stopped).rejects.toThrow('stopped by SIGINT')
+    expect(readdirSync(dir)).toEqual(['backup.gz'])
+  })
+
   const row = () => lines.findIndex((line) => line.includes('"kill"'))
   const spoilt: Readonly<Record<string, [make: () => Buffer, sentence: string]>> = {
     'cut in the middle': [() => readFileSync(path).subarray(0, 2_000), 'cut short'],
