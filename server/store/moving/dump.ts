@@ -7,7 +7,7 @@ import { sql } from 'drizzle-orm'
 import { type Db, rowsOf } from '../database.ts'
 import { appliedNames } from '../migrate.ts'
 import { BackupError, FORMAT, type Footer, type Header, type LogHead, type Section } from './format.ts'
-import { pagesOf, readTables, speakPlainly } from './tables.ts'
+import { pagesOf, readTables, speakPlainly, waitForOthers } from './tables.ts'
 
 export type About = {
   /** The release's. */
@@ -26,6 +26,7 @@ export async function* backupOf(
   { version, at }: About,
   ended: (footer: Footer) => void = () => {},
 ): AsyncGenerator<string> {
+  await waitForOthers(db)
   await speakPlainly(db)
   const tables = await readTables(db)
   const migrations = [...(await appliedNames(db))].sort()

@@ -19,7 +19,7 @@ import {
   type Section,
 } from './format.ts'
 import { linesOf } from './lines.ts'
-import { filledTables, readTables, speakPlainly, type Table, tableName } from './tables.ts'
+import { filledTables, readTables, speakPlainly, type Table, tableName, waitForOthers } from './tables.ts'
 
 /** Rows and characters that are inserted at once. */
 const BATCH = { rows: 500, characters: 1024 * 1024 }
@@ -41,6 +41,7 @@ export async function restoreFrom(
   chunks: AsyncIterable<string | Uint8Array>,
   shipped: readonly Migration[] = shippedMigrations(),
 ): Promise<Restored> {
+  await waitForOthers(db)
   const lines = linesOf(chunks)
   const reading = readingOf(lines)
   const first = await reading.next()

@@ -57,6 +57,14 @@ export async function filledTables(db: Db, tables: readonly Table[]): Promise<re
   return filled
 }
 
+/**
+ * The other end of a pipe, or the database on the other side of a move, may take minutes with one thing: that is no reason
+ * to end the transaction. What a frozen process of ours would hold is one snapshot, or an empty database.
+ */
+export async function waitForOthers(db: Db): Promise<void> {
+  await db.execute(sql`SET LOCAL idle_in_transaction_session_timeout = 0`)
+}
+
 /** Texts of values do not depend on where the database stands. */
 export async function speakPlainly(db: Db): Promise<void> {
   for (const setting of ["timezone = 'UTC'", "datestyle = 'ISO'", "bytea_output = 'hex'"]) {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -204,6 +205,28 @@ describe('restoring', () => {
     await restore(embedded, path)
     await expect(restore(embedded, path)).rejects.toThrow('nothing is ever overwritten')
     expect(existsSync(join(embedded.dir!, 'postgres'))).toBe(true)
+  })
+
+  it('and backing up wait for the other side for as long as it takes', async () => {
+    const impatient = sql`SET LOCAL idle_in_transaction_session_timeout = '200ms'`
+    async function* slowly<T>(parts: AsyncIterable<T>) {
+      for await (const part of parts) {
+        yield part
+        await sleep(500)
+      }
+    }
+    const database = await source.open()
+    const target = await fresh.postgres()
+    await database.survey(async (from) => {
+      await from.execute(impatient)
+      const lines = (await Readable.from(slowly(backupOf(from, ABOUT))).toArray()).join('')
+      await target.fill(async (db) => {
+        await db.execute(impatient)
+        return restoreFrom(db, slowly(Readable.from([lines.slice(0, 3_000), lines.slice(3_000)])))
+      })
+    })
+    await database.close()
+    expect(await contentsOf(target)).toEqual(await contentsOf(source))
   })
 
   it('takes a database that was migrated and never used', async () => {
