@@ -104,19 +104,23 @@ function headerOf(line: Line | undefined, shipped: readonly Migration[]): Header
   return header
 }
 
-/** Nobody may begin a history while one is restored, so what is there is locked before it is looked at. */
+/**
+ * Nobody may begin a history while one is restored, so what is there is locked before it is looked at. But first it is
+ * looked at without a lock: a service that works on it, whose database this was not meant to be, waits for nothing.
+ */
 async function expectEmpty(db: Db): Promise<void> {
   const tables = await readTables(db)
   if (tables.length === 0) return
+  const kept = tables.filter(({ name }) => name !== 'migrations')
+  const expectNone = async () => {
+    if ((await filledTables(db, kept)).length === 0) return
+    throw new BackupError(
+      'This database is not empty: there is a history of Halyard in it (a service that was started on it once has begun one). Restoring never overwrites: make a new database, and restore into that.',
+    )
+  }
+  await expectNone()
   await db.execute(sql`LOCK TABLE ${sql.join(tables.map(tableName), sql`, `)} IN ACCESS EXCLUSIVE MODE`)
-  const filled = await filledTables(
-    db,
-    tables.filter(({ name }) => name !== 'migrations'),
-  )
-  if (filled.length === 0) return
-  throw new BackupError(
-    'This database is not empty: there is a history of Halyard in it (a service that was started on it once has begun one). Restoring never overwrites: make a new database, and restore into that.',
-  )
+  await expectNone()
 }
 
 /** The schema as it was when the backup was made. One without rows that is another is made anew. */

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { sql } from 'drizzle-orm'
+import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { rowsOf } from '../../../server/store/database.ts'
 import { applyMigrations, runMigration, shippedMigrations } from '../../../server/store/migrate.ts'
@@ -205,6 +206,14 @@ describe('restoring', () => {
     await restore(embedded, path)
     await expect(restore(embedded, path)).rejects.toThrow('nothing is ever overwritten')
     expect(existsSync(join(embedded.dir!, 'postgres'))).toBe(true)
+  })
+
+  it('holds up no service that works on the database which was named by mistake', async () => {
+    const reader = new pg.Client({ connectionString: source.url })
+    await reader.connect()
+    await reader.query('BEGIN; SELECT count(*) FROM halyard.logs')
+    await expect(restore(source, path)).rejects.toThrow('This database is not empty')
+    await reader.end()
   })
 
   it('and backing up wait for the other side for as long as it takes', async () => {
