@@ -21,6 +21,8 @@ import {
 import { linesOf } from './lines.ts'
 import { filledTables, readTables, speakPlainly, type Table, tableName, waitForOthers } from './tables.ts'
 
+/** SQLSTATE, where the database's encoding lacks a character. */
+const UNTRANSLATABLE = '22P05'
 /** Rows and characters that are inserted at once. */
 const BATCH = { rows: 500, characters: 1024 * 1024 }
 
@@ -220,6 +222,11 @@ async function insert(db: Db, { table, columns }: Target, rows: readonly Row[]):
       FROM unnest(${each((_, index) => sql`${sql.param(rows.map((row) => row[index] ?? null))}::text[]`)})
         AS given (${each((_, index) => sql`${cell(index)}`)})`)
   } catch (error) {
+    if (sqlState(driverError(error)) === UNTRANSLATABLE) {
+      throw new BackupError(
+        'This database has an encoding that not every text can be written in. Nothing was restored; make one with ENCODING UTF8 (CREATE DATABASE … ENCODING UTF8 TEMPLATE template0), and restore into that.',
+      )
+    }
     // Values that are none of their type, or twice there: nothing that a sound backup has.
     if (/^(22|23)/.test(sqlState(driverError(error)) ?? '')) {
       throw damaged(`rows of ${table.name} are not as they were written`)

@@ -1,4 +1,5 @@
 /** Everything that a database has arrives in another, byte by byte; or nothing does. */
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -13,6 +14,7 @@ import { backupOf } from '../../../server/store/moving/dump.ts'
 import { unpacked, writeBackupFile } from '../../../server/store/moving/file.ts'
 import { BackupError } from '../../../server/store/moving/format.ts'
 import { restoreFrom } from '../../../server/store/moving/load.ts'
+import { postgresDatabase } from '../../../server/store/postgres.ts'
 import { temporaryFolder } from '../../support/postgres-embedded.ts'
 import { contentsOf, makeHistory, type Place, places } from './support.ts'
 
@@ -214,6 +216,22 @@ describe('restoring', () => {
     await reader.query('BEGIN; SELECT count(*) FROM halyard.logs')
     await expect(restore(source, path)).rejects.toThrow('This database is not empty')
     await reader.end()
+  })
+
+  it('takes texts that a database cannot write for no damage of the backup', async () => {
+    const name = `halyard_latin_${randomBytes(4).toString('hex')}`
+    const onServer = (statement: string) =>
+      source.fill((db) => db.execute(sql.raw('COMMIT')).then(() => db.execute(sql.raw(statement))))
+    await onServer(`CREATE DATABASE ${name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
+    const url = Object.assign(new URL(source.url!), { pathname: `/${name}` }).href
+    const database = postgresDatabase({ url })
+    const restored = database.transact('migration', async (db) => ({
+      keep: true,
+      value: await restoreFrom(db, unpacked(path)),
+    }))
+    await expect(restored).rejects.toThrow('ENCODING UTF8')
+    await database.close()
+    await onServer(`DROP DATABASE ${name} WITH (FORCE)`)
   })
 
   it('and backing up wait for the other side for as long as it takes', async () => {
