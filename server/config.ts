@@ -14,16 +14,19 @@ const whole = (least: number, most: number) =>
     .transform(Number)
     .refine((value) => value >= least && value <= most, `must be from ${least} to ${most}`)
 
-const url = (schemes: readonly string[]) =>
-  z
-    .string()
-    .refine(
-      (text) => schemes.some((scheme) => text.startsWith(scheme)) && URL.canParse(text),
-      `must be a URL that starts with ${schemes.join(' or ')}`,
-    )
+const url = (schemes: readonly string[], hint = '') => {
+  const isMeant = (text: unknown) => schemes.some((scheme) => String(text).startsWith(scheme))
+  return z.string().refine((text) => isMeant(text) && URL.canParse(text), {
+    error: ({ input }) =>
+      isMeant(input) ? `is no URL${hint}` : `must be a URL that starts with ${schemes.join(' or ')}`,
+  })
+}
+
+const HINT =
+  ': write what is no letter or digit in its user and password as %40 (for @), %23 (#), %2F (/), %3A (:), %3F (?) and %25 (%), and the folder of a socket as postgres:///name?host=/folder&user=ann'
 
 const variables = z.object({
-  DATABASE_URL: z.union([z.literal('embedded'), url(['postgres://', 'postgresql://'])]).optional(),
+  DATABASE_URL: z.union([z.literal('embedded'), url(['postgres://', 'postgresql://'], HINT)]).optional(),
   REDIS_URL: z
     .string()
     .transform((text, context) => {
@@ -128,8 +131,9 @@ export function parseConfig(
   const faults: string[] = []
   const given: Record<string, string> = {}
   for (const name of VARIABLES) {
-    const value = environment[name]
-    const file = environment[`${name}_FILE`]
+    // Of white space around a value nobody knows: a secret made with `echo`, or from a file, ends with a line break.
+    const value = environment[name]?.trim()
+    const file = environment[`${name}_FILE`]?.trim()
     if (value !== undefined && value !== '') {
       given[name] = value
       if (file) faults.push(`${name} and ${name}_FILE are both set: keep one of them`)

@@ -85,6 +85,34 @@ describe('the configuration', () => {
     expect(config.adminKey).toBe('k'.repeat(40))
   })
 
+  it('takes white space around a value for none of it, wherever the value comes from', () => {
+    const environment = {
+      DATABASE_URL: ' postgres://db/halyard\n',
+      HALYARD_ADMIN_KEY: `${'k'.repeat(40)}\n`,
+      HALYARD_SECRET: `${'s'.repeat(40)}\r\n`,
+      HALYARD_PORT: '4100 ',
+      HALYARD_HOST: ' ',
+    }
+    expect(parseConfig(environment, noFile)).toMatchObject({
+      database: 'postgres://db/halyard',
+      adminKey: 'k'.repeat(40),
+      secret: 's'.repeat(40),
+      port: 4100,
+      host: '127.0.0.1',
+    })
+  })
+
+  it('tells a URL that is none from one of something else, and how to write a password in it', () => {
+    expect(faultsOf({ DATABASE_URL: 'mysql://db/halyard' })).toEqual([
+      'DATABASE_URL: must be a URL that starts with postgres:// or postgresql://',
+    ])
+    for (const password of ['can#ary', 'can/ary', 'can?ary']) {
+      const faults = faultsOf({ DATABASE_URL: `postgres://ann:${password}@db:5432/halyard` })
+      expect(faults).toEqual([expect.stringMatching(/^DATABASE_URL: is no URL: .*%23 \(#\)/)])
+      expect(faults[0]).not.toContain('ary@')
+    }
+  })
+
   it('refuses a variable that is set twice', () => {
     expect(faultsOf({ HALYARD_SECRET: 's'.repeat(32), HALYARD_SECRET_FILE: '/run/secret' })).toEqual([
       'HALYARD_SECRET and HALYARD_SECRET_FILE are both set: keep one of them',
