@@ -1,9 +1,11 @@
 /** `backup`, `restore` and `move`: everything that the database has, to a file and to another database. */
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { fillDatabase, VERSION } from '../compose.ts'
 import { type Config, ConfigError } from '../config.ts'
 import { secretIn } from '../data-folder.ts'
+import type { Db } from '../store/database.ts'
 import { backupOf, otherSessions } from '../store/moving/dump.ts'
 import { packed, unpacked, writeBackupFile } from '../store/moving/file.ts'
 import type { Footer } from '../store/moving/format.ts'
@@ -74,28 +76,33 @@ export const restoreCommand: Command = {
 export const moveCommand: Command = {
   summary: 'move everything to another, empty database',
   options: {
-    to: { value: 'url', help: 'a postgres:// URL, or embedded for a new one in HALYARD_DATA_DIR' },
+    to: {
+      value: 'url',
+      help: `a postgres:// URL, or embedded for a new one in HALYARD_DATA_DIR; with ${PIPE} it is read from the input, and stands in no list of processes`,
+    },
   },
   notes: [
     'A backup straight into a restore: history, keys, kills and every user’s variant are as before, and apps go on from',
     'where they are. Stop the service first; nothing is changed in the old database, so that you can go back to it.',
   ].join('\n'),
-  async run(edge, { texts: { to } }) {
+  async run(edge, { texts }) {
     const from = configOf(edge)
+    const to = texts.to === PIPE ? (await text(edge.input)).trim() : texts.to
     const target = targetOf(edge, from, to)
     const stopped = stoppedBy(edge)
     const restored = await onDatabase(from, (database) =>
       database.survey(async (source) => {
-        const sessions = await otherSessions(source)
-        if (sessions > 0) {
-          throw new Refusal(
-            `A service works on this database (${sessions} connections): stop every instance first, or what they write meanwhile stays behind.`,
-          )
-        }
+        await expectNobody(source)
         const lines = backupOf(source, { version: VERSION, at: Date.now() })
         return inWords(
           target,
-          () => fillDatabase(target, (db) => restoreFrom(db, unlessStopped(lines, stopped))),
+          () =>
+            fillDatabase(target, async (db) => {
+              const made = await restoreFrom(db, unlessStopped(lines, stopped))
+              // An instance that came meanwhile, by whoever restarts it, may have written what is not in the snapshot.
+              await expectNobody(source)
+              return made
+            }),
           '--to',
         )
       }),
@@ -105,6 +112,14 @@ export const moveCommand: Command = {
     edge.say(`Now start the service with ${next}.${secretToKeep(from)}`)
     return EXIT.done
   },
+}
+
+async function expectNobody(source: Db): Promise<void> {
+  const sessions = await otherSessions(source)
+  if (sessions === 0) return
+  throw new Refusal(
+    `A service works on this database (${sessions} connections): stop every instance first, or what they write meanwhile stays behind. Nothing was moved.`,
+  )
 }
 
 /** Fires at a signal to this process, so that what is half done is taken back before it ends. A second signal does not wait. */

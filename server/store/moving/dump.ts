@@ -62,8 +62,9 @@ export async function* backupOf(
   ended(footer)
 }
 
-/** Connections of other Halyard processes to this database. */
+/** Connections of other Halyard processes to this database, as of now: in a transaction the first answer is kept. */
 export async function otherSessions(db: Db): Promise<number> {
+  await db.execute(sql`SELECT pg_stat_clear_snapshot()`)
   const [row] = rowsOf<{ readonly count: number }>(
     await db.execute(sql`
       SELECT count(*)::int AS count FROM pg_stat_activity

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { folderOf } from '../../../server/store/embedded.ts'
@@ -111,6 +111,33 @@ it('a restore that is stopped leaves nothing half', async () => {
     told: 'halyard: stopped by SIGINT: nothing is left of it.',
   })
   expect(drafts()).toBe(false)
+})
+
+it('a move takes its URL from the input, too, so that its password stands in no list of processes', async () => {
+  const settings = { DATABASE_URL: source.url, HALYARD_DATA_DIR: join(folder.dir, 'by-input') }
+  const wrong = await command(['move', '--to', '-'], settings, Readable.from(['mysql://ann:canary@db\n']))
+  expect([wrong.code, wrong.told]).toEqual([64, expect.stringContaining('--to takes')])
+  const moved = await command(['move', '--to', '-'], settings, Readable.from(['embedded\n']))
+  expect(moved).toMatchObject({ code: 0, told: '', said: expect.stringMatching(/^Moved/) })
+})
+
+it('a move is taken back where a service came to the old database meanwhile', async () => {
+  const dataDir = join(folder.dir, 'overtaken')
+  const service = new pg.Client({ connectionString: source.url, application_name: 'halyard' })
+  const moving = command(['move', '--to', 'embedded'], {
+    DATABASE_URL: source.url,
+    HALYARD_DATA_DIR: dataDir,
+  })
+  // Its folder is made when the old database was found free.
+  await until('it has begun', () => existsSync(dataDir))
+  await service.connect()
+  expect(await moving).toMatchObject({
+    code: 1,
+    said: '',
+    told: expect.stringMatching(/stop every instance first.* Nothing was moved\./),
+  })
+  await service.end()
+  expect(readdirSync(dataDir).filter((name) => name.startsWith('postgres'))).toEqual([])
 })
 
 describe('an embedded database', () => {
