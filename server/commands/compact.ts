@@ -4,7 +4,7 @@ import { minter } from '../domain/mint.ts'
 import { compact } from '../store/compact.ts'
 import { GRANULES, type Keep } from '../store/retention.ts'
 import { type Command, EXIT, Refusal } from './command.ts'
-import { count, isNamed, nameOf, onHistory } from './history.ts'
+import { count, expectLogs, isNamed, nameOf, onHistory } from './history.ts'
 
 export const compactCommand: Command = {
   summary: 'drop old texts from the history, but for one state a day or an hour',
@@ -29,7 +29,7 @@ export const compactCommand: Command = {
     const until = timeOf(before)
     const kept = keepOf(keep)
     return onHistory(edge, async (database) => {
-      const seen: string[] = []
+      await expectLogs(database, names, 'log', ({ closed }) => !closed)
       const { versions, bytes } = await compact(database, {
         before: until,
         keep: kept,
@@ -40,14 +40,10 @@ export const compactCommand: Command = {
         now: Date.now(),
         mint: minter(randomBytes),
         onLog: (log, dropped) => {
-          seen.push(nameOf(log))
           if (dropped.versions > 0)
             edge.say(`${nameOf(log)}: ${count(dropped.versions)} texts, ${megabytes(dropped.bytes)}`)
         },
       })
-      for (const name of names) {
-        if (!seen.includes(name)) throw new Refusal(`There is no log ${name}.`, EXIT.usage)
-      }
       const all = `${count(versions)} texts, ${megabytes(bytes)}`
       edge.say(dryRun ? `Would drop ${all}. Nothing was changed.` : `Dropped ${all}.`)
       return EXIT.done

@@ -6,7 +6,7 @@ import { minter } from '../domain/mint.ts'
 import { erase } from '../store/erase.ts'
 import type { LogRow } from '../store/verify-reads.ts'
 import { type Command, EXIT, type Given, Refusal } from './command.ts'
-import { count, isNamed, nameOf, onHistory } from './history.ts'
+import { count, expectLogs, isNamed, nameOf, onHistory } from './history.ts'
 
 /** Places that are told one by one. */
 const MOST_TOLD = 100
@@ -44,17 +44,13 @@ export const eraseCommand: Command = {
       throw new Refusal('--comment names the person: it is kept for good, so say it without.', EXIT.usage)
     }
     return onHistory(edge, async (database) => {
-      const seen: LogRow[] = []
+      await expectLogs(database, names ?? [], 'environment')
       let told = 0
       const { current, versions } = await erase(database, {
         person,
         comment,
         dryRun,
-        only: (log) => {
-          const meant = names === undefined || names.some((name) => isMeant(log, name))
-          if (meant) seen.push(log)
-          return meant
-        },
+        only: (log) => names === undefined || names.some((name) => isMeant(log, name)),
         actor: { kind: 'system', id: 'halyard', name: 'Halyard' },
         now: Date.now(),
         mint: minter(randomBytes),
@@ -69,10 +65,6 @@ export const eraseCommand: Command = {
           if (told <= MOST_TOLD) edge.say(`STAYS  ${nameOf(log)}  revision ${revision}: ${where}`)
         },
       })
-      for (const name of names ?? []) {
-        if (!seen.some((log) => isNamed(log, name)))
-          throw new Refusal(`There is no environment ${name}.`, EXIT.usage)
-      }
       const all = `${count(current)} documents edited, ${count(versions)} versions redacted`
       edge.say(dryRun ? `Would be: ${all}. Nothing was changed.` : `${all}.`)
       if (told === 0) return EXIT.done

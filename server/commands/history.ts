@@ -4,7 +4,7 @@
 import type { Config } from '../config.ts'
 import type { Database } from '../store/database.ts'
 import { missingMigrations } from '../store/migrate.ts'
-import type { LogRow } from '../store/verify-reads.ts'
+import { type LogRow, readLogRows } from '../store/verify-reads.ts'
 import { configOf, type Edge, EXIT, Refusal } from './command.ts'
 import { onDatabase } from './on-database.ts'
 
@@ -25,6 +25,23 @@ async function expectSchema(database: Database, config: Config): Promise<void> {
     `The database lacks what this release needs (${missing.join(', ')}): ${what}, or see whether it is the right database.`,
     EXIT.usage,
   )
+}
+
+/**
+ * Looks for logs that a person named before anything is done with the others: a name that is misspelt must not be told of
+ * what is half done.
+ * @param isMeant which of the logs the command works on
+ */
+export async function expectLogs(
+  database: Database,
+  names: readonly string[],
+  what: 'log' | 'environment',
+  isMeant: (log: LogRow) => boolean = () => true,
+): Promise<void> {
+  if (names.length === 0) return
+  const logs = (await database.survey((db) => readLogRows(db, {}))).filter(isMeant)
+  const unknown = names.find((name) => !logs.some((log) => isNamed(log, name)))
+  if (unknown !== undefined) throw new Refusal(`There is no ${what} ${unknown}.`, EXIT.usage)
 }
 
 /** A log by the keys of its project and environment; by its id too where it was deleted, and may share them. */
