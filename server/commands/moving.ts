@@ -35,6 +35,8 @@ export const backupCommand: Command = {
     const at = Date.now()
     const { out = `halyard-${new Date(at).toISOString().replace(/[:.]/g, '').slice(0, 17)}Z.backup.gz` } =
       texts
+    if (out === '')
+      throw new Refusal(`--out takes a file's name, or ${PIPE} for the standard output.`, EXIT.usage)
     let rows: Footer['rows'] = {}
     const stopped = stoppedBy(edge)
     const bytes = await onDatabase(config, (database) =>

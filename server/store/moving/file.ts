@@ -3,7 +3,7 @@
  * file is checked by whoever reads it; here it is only said in people's words what gzip has against it.
  */
 import { randomUUID } from 'node:crypto'
-import { createReadStream, linkSync, rmSync } from 'node:fs'
+import { createReadStream, existsSync, linkSync, rmSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -22,24 +22,56 @@ export async function writeBackupFile(
   chunks: AsyncIterable<string>,
   stopped?: AbortSignal,
 ): Promise<number> {
+  if (existsSync(path)) throw new BackupError(thereAlready(path))
   const draft = `${path}.partial-${randomUUID().slice(0, 8)}`
-  const file = await open(draft, 'wx', 0o600)
+  const file = await open(draft, 'wx', 0o600).catch((error: unknown) => {
+    throw notWritten(path, error)
+  })
   try {
     const stream = file.createWriteStream({ flush: true })
-    await packed(chunks, stream, stopped)
+    await pack(chunks, stream, stopped)
     linkSync(draft, path)
     return stream.bytesWritten
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    throw new BackupError(`${path} is there already: choose another name.`)
+    throw notWritten(path, error)
   } finally {
     await file.close().catch(() => {})
     rmSync(draft, { force: true })
   }
 }
 
-/** Packs the lines into a stream, and ends it. */
+const thereAlready = (path: string): string => `${path} is there already: choose another name.`
+
+/** What the system has against the file, or the pipe, in people's words. What a database says comes wrapped, and stays. */
+function notWritten(path: string | undefined, error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error)) return error
+  const { code, message } = error
+  if (code === 'EEXIST' && path !== undefined) return new BackupError(thereAlready(path))
+  if (code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
+    return new BackupError(
+      'The backup is cut short: who should read it from the pipe has gone. Take another one.',
+    )
+  }
+  if (!('syscall' in error)) return error
+  const hint = code === 'ENOSPC' ? 'make room' : 'see whether this user may write there'
+  const where = path === undefined ? 'to the output' : `as ${path}`
+  return new BackupError(
+    `The backup cannot be written ${where} (${message}): ${hint}, name another place with --out, or give it to a pipe with --out -.`,
+  )
+}
+
+/** Packs the lines into a pipe, and ends it. */
 export async function packed(
+  chunks: AsyncIterable<string>,
+  into: NodeJS.WritableStream,
+  stopped?: AbortSignal,
+): Promise<void> {
+  await pack(chunks, into, stopped).catch((error: unknown) => {
+    throw notWritten(undefined, error)
+  })
+}
+
+async function pack(
   chunks: AsyncIterable<string>,
   into: NodeJS.WritableStream,
   stopped = NEVER,
@@ -79,6 +111,8 @@ function meaningOf(error: unknown): unknown {
     case 'Z_DATA_ERROR':
       return new BackupError('This is no backup of Halyard, or it is damaged. Nothing was restored.')
     default:
-      return error
+      return error instanceof Error && 'syscall' in error
+        ? new BackupError(`The backup cannot be read: ${error.message}.`)
+        : error
   }
 }

@@ -80,6 +80,13 @@ it.each(['foo', '', 'mysql://ann:canary@db/h'])(
   },
 )
 
+it('a backup without a name for its file is refused before the database is read', async () => {
+  const refused = await command(['backup', '--out', ''], {
+    DATABASE_URL: 'postgres://halyard@127.0.0.1:1/none',
+  })
+  expect(refused).toMatchObject({ code: 64, told: expect.stringContaining('--out takes') })
+})
+
 it('a move says which secret to keep, where there is one', async () => {
   const keeps = async (name: string, settings: Record<string, string> = {}) => {
     const dataDir = join(folder.dir, name)

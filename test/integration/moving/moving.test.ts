@@ -1,6 +1,16 @@
 /** Everything that a database has arrives in another, byte by byte; or nothing does. */
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  createWriteStream,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +21,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { rowsOf } from '../../../server/store/database.ts'
 import { applyMigrations, runMigration, shippedMigrations } from '../../../server/store/migrate.ts'
 import { backupOf } from '../../../server/store/moving/dump.ts'
-import { unpacked, writeBackupFile } from '../../../server/store/moving/file.ts'
+import { packed as pack, unpacked, writeBackupFile } from '../../../server/store/moving/file.ts'
 import { BackupError } from '../../../server/store/moving/format.ts'
 import { restoreFrom } from '../../../server/store/moving/load.ts'
 import { postgresDatabase } from '../../../server/store/postgres.ts'
@@ -101,6 +111,38 @@ describe('the file', () => {
     expect(readdirSync(dir)).toEqual(['backup.gz'])
   })
 
+  it('that is there already is said before the database is read', async () => {
+    const unread = new Readable({ read: () => expect.unreachable('it was read') })
+    await expect(writeBackupFile(path, unread)).rejects.toThrow('choose another name')
+  })
+
+  it('that cannot be written is told by its own name, with what else to do', async () => {
+    const nowhere = join(dir, 'none', 'b.gz')
+    const refused = backUp(source, nowhere)
+    await expect(refused).rejects.toThrow(BackupError)
+    await expect(refused).rejects.toThrow(`cannot be written as ${nowhere} (ENOENT`)
+    await expect(refused).rejects.toThrow('name another place with --out')
+  })
+
+  const FULL = '/dev/full'
+  if (!existsSync(FULL)) console.warn(`a disk without room is not tried: there is no ${FULL}`)
+  it.skipIf(!existsSync(FULL))('is told to have no room', async () => {
+    await expect(pack(Readable.from(['a line\n']), createWriteStream(FULL))).rejects.toThrow('make room')
+  })
+
+  it('is told to have no reader', async () => {
+    const reader = spawn('true', { stdio: ['pipe', 'ignore', 'ignore'] })
+    await once(reader, 'exit')
+    const away = pack(endlessly(), reader.stdin)
+    await expect(away).rejects.toThrow('who should read it from the pipe has gone')
+  })
+  async function* endlessly() {
+    for (;;) {
+      yield `${randomBytes(4_000).toString('hex')}\n`
+      await sleep(1)
+    }
+  }
+
   it('is not left half where the database fails on the way', async () => {
     const half = join(dir, 'half.gz')
     async function* failing() {
@@ -186,7 +228,10 @@ describe('the file', () => {
   })
 
   it('that is not there is named', async () => {
-    await expect(restore(await fresh.postgres(), join(dir, 'nowhere.gz'))).rejects.toThrow('nowhere.gz')
+    const refused = restore(await fresh.postgres(), join(dir, 'nowhere.gz'))
+    await expect(refused).rejects.toThrow(BackupError)
+    await expect(refused).rejects.toThrow(`The backup cannot be read: ENOENT`)
+    await expect(refused).rejects.toThrow('nowhere.gz')
   })
 })
 
