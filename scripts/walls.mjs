@@ -80,6 +80,7 @@ export const WALLS = {
     'server/compose.ts',
     'server/config.ts',
     'server/data-folder.ts',
+    'server/waiting.ts',
     'server/store',
     'server/domain',
     'sdk/core',

@@ -2,6 +2,7 @@
 /**
  * The process's edge, and the only reader of `process`: arguments, environment, signals, streams, exit codes.
  */
+import { EXIT } from './commands/command.ts'
 import { run } from './commands/run.ts'
 
 /** npm passes on what the terminal has sent to everyone already: within this time it is one signal, milliseconds. */
@@ -17,10 +18,22 @@ if (process.pid === 1) {
   process.on('SIGINT', endAtOnce)
 }
 
-const code = await run(process.argv.slice(2), {
+// A reader that has gone is no error. What cannot be written for another reason (a full disk) is one, which the exit code
+// tells; it ends nothing before.
+let broken: NodeJS.ErrnoException | undefined
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`, (error) => {
+    if (error && (error as NodeJS.ErrnoException).code !== 'EPIPE') broken ??= error
+  })
+}
+
+const ended = await run(process.argv.slice(2), {
   environment: process.env,
-  say: (text) => process.stdout.write(`${text}\n`),
-  tell: (text) => process.stderr.write(`${text}\n`),
+  say,
+  tell: (text) => void process.stderr.write(`${text}\n`),
   input: process.stdin,
   output: process.stdout,
   terminal: process.stdout.isTTY,
@@ -38,4 +51,9 @@ const code = await run(process.argv.slice(2), {
       process.on('SIGINT', heard).off('SIGINT', endAtOnce)
     }),
 })
-process.exit(code)
+// Writes are told of in their order.
+process.stdout.write('', () => {
+  if (broken !== undefined)
+    process.stderr.write(`halyard: standard output cannot be written (${broken.message}).\n`)
+  process.exit(broken === undefined ? ended : ended || EXIT.unwritten)
+})

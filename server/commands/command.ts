@@ -14,6 +14,8 @@ export const EXIT = {
   usage: 64,
   /** A mistake of ours (EX_SOFTWARE), where it must not be taken for an answer. */
   bug: 70,
+  /** Standard output cannot be written (EX_IOERR): what was asked for has not been told. */
+  unwritten: 74,
   /** Something that is needed is away for now (EX_TEMPFAIL). */
   unavailable: 75,
   /** The environment is not (EX_CONFIG). */

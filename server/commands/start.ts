@@ -1,12 +1,10 @@
 /** `start`: the service, until a signal stops it; and on the first start how to try it. */
 import { existsSync } from 'node:fs'
-import { pino } from 'pino'
 import { compose, type Service } from '../compose.ts'
 import { type Config, publishedKeys } from '../config.ts'
 import { adminKeyIn, folderFault, keepAdminKey } from '../data-folder.ts'
-import { Problem } from '../domain/problem.ts'
-import { misdirectionOf } from '../store/faults.ts'
 import { type Command, configOf, type Edge, EXIT, Refusal, reasonOf } from './command.ts'
+import { openLog } from './log.ts'
 
 /** From a signal to the end, milliseconds; and, where the pause before a drain is long, from that pause's end. */
 const STOP_WITHIN_MS = 15_000
@@ -22,10 +20,7 @@ export const startCommand: Command = {
   summary: 'start the service',
   async run(edge) {
     const config = configOf(edge)
-    const log = pino(
-      { level: config.logLevel, base: null, serializers: { err: errorInLog } },
-      pino.destination({ dest: 2, sync: false }),
-    )
+    const { log, end } = openLog(config.logLevel)
     for (const text of publishedKeys(config)) log.warn({}, text)
     const service = await compose(config, log).catch((error: unknown) => {
       const fault = folderFault(error, config.dataDir)
@@ -52,15 +47,8 @@ export const startCommand: Command = {
       if (!stopping) edge.say(tryThis(address, shown))
       return stopped
     })
-    return Promise.race([stopped, ready])
+    return Promise.race([stopped, ready]).finally(end)
   },
-}
-
-/** An outage, or a URL that leads nowhere, is no bug: where it was noticed tells nobody anything, and hides what it says. */
-function errorInLog(error: Error): object {
-  const foreseen =
-    error instanceof Problem ? error.type === 'unavailable' : misdirectionOf(error) !== undefined
-  return foreseen ? { type: error.name, message: reasonOf(error) } : pino.stdSerializers.err(error)
 }
 
 /** Why nobody can listen there, and which setting is in question. */
