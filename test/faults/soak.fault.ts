@@ -44,6 +44,8 @@ const FEWEST_SAMPLES = 20
 const QUIET_MS = 6_000
 /** How many connections may be open, and timers run, that are there in one quiet moment and not in another. */
 const POOLED: Readonly<Record<string, number>> = { TCPSocketWrap: 4, Timeout: 4 }
+/** What the system has been asked and answers in a moment, such as a snapshot's being written: nothing that is held. */
+const UNDER_WAY = /Req|(Connect|Write|Shutdown)Wrap$/
 
 type Churn = {
   readonly running: Running
@@ -245,7 +247,7 @@ function more(before: Memory | undefined, after: Memory | undefined): readonly s
   const counts = ({ resources = {}, listeners = 0 }: Partial<Memory> = {}) => ({ ...resources, listeners })
   const then: Readonly<Record<string, number>> = counts(before)
   return Object.entries(counts(after))
-    .filter(([name, count]) => count > (then[name] ?? 0) + (POOLED[name] ?? 0))
+    .filter(([name, count]) => !UNDER_WAY.test(name) && count > (then[name] ?? 0) + (POOLED[name] ?? 0))
     .map(([name, count]) => `${name}: ${then[name] ?? 0} → ${count}`)
 }
 
