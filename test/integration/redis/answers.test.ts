@@ -136,7 +136,7 @@ describe.runIf(canStartRedis())('an answer that is dear to compute', () => {
     expect(all.length).toBeGreaterThan(1)
     for (const name of all) {
       expect(name).toMatch(
-        /^shop:(answer:1:[\w-]{43}|snapshots|snapshot:\w+\.v1|(instance|account)s|(instance|account):[\w-]{12}|probe)$/,
+        /^shop:(answer:1:[\w-]{43}|snapshots|snapshot:\w+\.v1|[\w-]{8}:(instance|account)s|[\w-]{8}:(instance|account):[\w-]{12}|probe)$/,
       )
       if (name.startsWith('shop:snapshot')) continue
       const ttl = Number(await server.cli('ttl', name))
