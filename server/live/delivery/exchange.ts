@@ -18,8 +18,11 @@ export type Exchange = {
   look(when: 'now' | 'soon'): void
   /** What this instance accounts for now. */
   own(): ServerAccount
-  /** That, and what the others said as far as it comes in time; beyond that, what they said last, unless they have ended. */
-  all(withinMs: number): Promise<readonly ServerAccount[]>
+  /**
+   * That, and what the others said as far as it comes in time; beyond that, what they said last, unless they have ended.
+   * @param maxAgeMs of what was read for another, which is good enough: many wait for kills at once
+   */
+  all(withinMs: number, maxAgeMs?: number): Promise<readonly ServerAccount[]>
   stop(): Promise<void>
 }
 
@@ -36,8 +39,9 @@ export type ExchangeDeps = {
 
 type Heard = { readonly account: ServerAccount; readonly at: number; readonly onBoard: boolean }
 
-/** From one telling to the next while there is something new, milliseconds. */
+/** From one telling to the next while there is something new, milliseconds; and as often as it takes itself, which is dear for many. */
 const TELL_MS = 25
+const TELL_SHARE = 10
 /** The same while there is nothing new: whoever has kills to watch looks so often. */
 export const TELL_AGAIN_MS = 5_000
 const TOLD_FOR_MS = 3 * TELL_AGAIN_MS
@@ -56,6 +60,8 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
   let looking: NodeJS.Timeout | undefined
   let stopped = false
   let named: Named = new Map()
+  /** The last reading, by the monotonic clock. */
+  let last: { readonly at: number; readonly accounts: Promise<readonly ServerAccount[]> } | undefined
   /** What each of the others said last, by its own clock, and when and where that was heard. */
   const heard = new Map<string, Heard>()
 
@@ -68,8 +74,11 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
     telling ??= (async () => {
       while (news && !stopped) {
         news = false
-        await board.put(self, JSON.stringify(own()), TOLD_FOR_MS).catch(() => undefined)
-        await sleep(TELL_MS, undefined, { ref: false })
+        const began = performance.now()
+        const text = JSON.stringify(own())
+        const tookMs = performance.now() - began
+        await board.put(self, text, TOLD_FOR_MS).catch(() => undefined)
+        await sleep(Math.max(TELL_MS, TELL_SHARE * tookMs), undefined, { ref: false })
       }
       telling = undefined
     })()
@@ -81,7 +90,17 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
     tell()
   }
 
-  async function all(withinMs: number): Promise<readonly ServerAccount[]> {
+  async function all(withinMs: number, maxAgeMs = 0): Promise<readonly ServerAccount[]> {
+    const now = performance.now()
+    if (last !== undefined && now - last.at < maxAgeMs) {
+      return (await inTime(last.accounts, withinMs)) ?? [own()]
+    }
+    const accounts = read(withinMs)
+    last = { at: now, accounts }
+    return accounts
+  }
+
+  async function read(withinMs: number): Promise<readonly ServerAccount[]> {
     const reading = board && soon(board.all(), withinMs)
     const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
     const now = clock.now()

@@ -41,7 +41,7 @@ export type ReportsDeps = {
   /** Since when SDKs are counted here for a kill, epoch milliseconds; undefined where they are not. */
   readonly countedSince: (asked: Pick<AskedKill, 'environment' | 'kill'>) => number | undefined
   /** What all instances account for. */
-  readonly accounts: (withinMs: number) => Promise<readonly ServerAccount[]>
+  readonly accounts: (withinMs: number, maxAgeMs: number) => Promise<readonly ServerAccount[]>
   readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
   /** A report could not be kept. */
   readonly onLoss: (cause: unknown) => void
@@ -68,15 +68,19 @@ export function createReports(deps: ReportsDeps): Reports {
   setMaxListeners(0, stopping.signal)
   let leaving = false
 
-  /** @param everyone the instances that should be there, where that was asked before */
+  /**
+   * @param everyone the instances that should be there, where that was asked before
+   * @param maxAgeMs of what the instances account for
+   */
   async function report(
     { environment, kill, at }: AskedKill,
     withinMs: number,
     everyone?: readonly string[],
+    maxAgeMs = 0,
   ): Promise<KillReport> {
     const [known, said] = await Promise.all([
       everyone ?? presence.known(Math.min(READ_MS, withinMs)),
-      accounts(Math.min(READ_MS, withinMs)),
+      accounts(Math.min(READ_MS, withinMs), maxAgeMs),
     ])
     const since = countedSince({ environment, kill }) ?? 0
     const all = known.map((id): KnownServer => {
@@ -96,13 +100,15 @@ export function createReports(deps: ReportsDeps): Reports {
     const until = performance.now() + timeoutMs
     const known = await presence.known(Math.min(READ_MS, timeoutMs / 2))
     let apartMs = ASK_MS.first
+    let maxAgeMs = 0
     for (;;) {
-      const found = await report(asked, Math.max(1, until - performance.now()), known)
+      const found = await report(asked, Math.max(1, until - performance.now()), known, maxAgeMs)
       const left = until - performance.now()
       // Where nobody counts the SDKs, nobody will.
       const enough = isComplete(found, of) || (found.sdks.uncounted && isComplete(found, 'servers'))
       if (enough || left <= 0 || leaving) return found
       await pause(Math.min(apartMs, left), stopping.signal)
+      maxAgeMs = apartMs / 2
       apartMs = Math.min(ASK_MS.most, apartMs * ASK_MS.growth)
     }
   }
