@@ -74,7 +74,7 @@ const POSTGRES: Adapters = {
     const database = postgresDatabase({ url })
     const withRights: typeof work = async (db) => {
       const value = await work(db)
-      // Of tables that were made anew nobody has any, and no migration is left that would give them.
+      // The tables are new, and no migration is left that would give the service its rights on them.
       await grantRights(db, silent)
       return value
     }

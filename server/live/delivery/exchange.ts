@@ -66,6 +66,7 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
   const heard = new Map<string, Heard>()
 
   const own = (): ServerAccount => account(named)
+  const others = (): readonly ServerAccount[] => [...heard.values()].map(({ account }) => account)
 
   /** For as long as there is something new, and never twice at once. */
   function tell(): void {
@@ -93,7 +94,7 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
   async function all(withinMs: number, maxAgeMs = 0): Promise<readonly ServerAccount[]> {
     const now = performance.now()
     if (last !== undefined && now - last.at < maxAgeMs) {
-      return (await inTime(last.accounts, withinMs)) ?? [own()]
+      return (await inTime(last.accounts, withinMs)) ?? [own(), ...others()]
     }
     const accounts = read(withinMs)
     last = { at: now, accounts }
@@ -120,9 +121,8 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
       const gone = !speaking.has(server) && (takenDown || presence.seen(server) === undefined)
       if (gone || now - at >= TOLD_FOR_MS) heard.delete(server)
     }
-    const others = [...heard.values()].map(({ account }) => account)
-    named = namedBy(others)
-    return [own(), ...others]
+    named = namedBy(others())
+    return [own(), ...others()]
   }
 
   return {

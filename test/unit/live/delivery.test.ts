@@ -28,6 +28,7 @@ function house() {
   let held = heldEnvironment(started(Object.fromEntries(MANY.map((flag) => [`flag/${flag}`, boolean()]))))
   const clock = new Clock()
   let failures = 0
+  let reads = 0
   let other: { epoch: number; revision: number } | undefined
   let seenFrom = 0
   const kept: { kill: string; report: string }[] = []
@@ -35,7 +36,12 @@ function house() {
   let said: readonly ServerAccount[] = []
   const delivery = createDelivery({
     board: undefined,
-    direct: { all: async () => said.map((account) => JSON.stringify(account)) },
+    direct: {
+      all: async () => {
+        reads += 1
+        return said.map((account) => JSON.stringify(account))
+      },
+    },
     presence: {
       own: () => ({ ...INSTANCE, id: 'here' }),
       known: async () => (other === undefined ? ['here'] : ['here', 'there']),
@@ -89,6 +95,7 @@ function house() {
     says(...accounts: readonly ServerAccount[]) {
       said = accounts
     },
+    reads: () => reads,
     /** @param from when the other one was seen first, epoch milliseconds */
     isThere(serves: { epoch: number; revision: number } | undefined, from = 0) {
       other = serves
@@ -231,6 +238,22 @@ describe('the report of a kill', () => {
     isThere({ epoch: 1, revision: 0 })
     await Promise.all(Array.from({ length: 40 }, () => delivery.settled(asked('kill f00', at()), 'sdks', 30)))
     expect(warnings).toEqual([])
+  })
+
+  it('is made for all who wait from what was read for one', async () => {
+    const { delivery, killed, at, asked, isThere, reads } = house()
+    killed(['f00'])
+    isThere({ epoch: 1, revision: 0 })
+    const looks = async (many: number) => {
+      const before = reads()
+      await Promise.all(
+        Array.from({ length: many }, () => delivery.settled(asked('kill f00', at()), 'sdks', 300)),
+      )
+      return reads() - before - many
+    }
+    // But for each one's first look.
+    const alone = await looks(1)
+    expect(await looks(40)).toBeLessThanOrEqual(4 * alone)
   })
 
   it('is kept when the database is back, where it went away', async () => {
