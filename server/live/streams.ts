@@ -1,6 +1,6 @@
 /**
  * All open streams of the process: when they are woken, when they beat, who is revoked, and how they end. One timer and
- * one walk serve them all; long walks give way to everything else in between.
+ * one walk serve all of an environment.
  */
 import type { Delta } from '@halyard/sdk/core'
 import type { LogId } from '../domain/change.ts'
@@ -12,6 +12,7 @@ import { RefetchFeed, RefetchStream } from './refetch-stream.ts'
 import type { Ring } from './ring.ts'
 import { ServerFeed, ServerStream } from './server-stream.ts'
 import type { Scope } from './view.ts'
+import { createWalk, inSlices, type Walk } from './walks.ts'
 
 export type Streams = {
   openServer(
@@ -29,7 +30,8 @@ export type Streams = {
   ): RefetchStream
   /**
    * The environment's state was swapped; the ring knows the delta already.
-   * @param ackWithinMs where it is to be acknowledged: the window over which clients spread that
+   * @param ackWithinMs where it is to be acknowledged, as a kill is: the window over which clients spread that. Who waits
+   * for it is not kept waiting by a rest after many edits
    */
   moved(
     after: HeldEnvironment,
@@ -58,8 +60,6 @@ export type StreamsDeps = AdmissionDeps & {
 
 /** Seconds from one heartbeat of a stream to its next. */
 export const BEAT_SECONDS = 15
-/** Streams served before other work gets its turn. */
-const SLICE = 256
 /** A drained process's clients come back over this long, milliseconds: no faster than one instance lets them in. */
 const RETRY = { first: 100, least: 1_000, most: 30_000 }
 
@@ -67,7 +67,7 @@ type Channel = {
   readonly outlets: Set<Outlet>
   server: ServerFeed | undefined
   refetch: RefetchFeed | undefined
-  walk: 'none' | 'under-way' | 'again'
+  readonly walk: Walk
 }
 
 export function createStreams(deps: StreamsDeps): Streams {
@@ -90,7 +90,9 @@ export function createStreams(deps: StreamsDeps): Streams {
   function channelOf(environment: LogId): Channel {
     let channel = channels.get(environment)
     if (channel === undefined) {
-      channel = { outlets: new Set(), server: undefined, refetch: undefined, walk: 'none' }
+      const outlets = new Set<Outlet>()
+      const walk = createWalk(outlets, (outlet) => outlet.advance(), clock)
+      channel = { outlets, server: undefined, refetch: undefined, walk }
       channels.set(environment, channel)
     }
     return channel
@@ -103,21 +105,6 @@ export function createStreams(deps: StreamsDeps): Streams {
   }
 
   const nextSlot = (): number => admitted++ % BEAT_SECONDS
-
-  /** Every stream of a channel is served; what changes meanwhile is served by one more walk after this one. */
-  function wake(channel: Channel): void {
-    if (channel.outlets.size === 0) return
-    if (channel.walk !== 'none') {
-      channel.walk = 'again'
-      return
-    }
-    channel.walk = 'under-way'
-    void inSlices(channel.outlets, (outlet) => outlet.advance()).then(() => {
-      const again = channel.walk === 'again'
-      channel.walk = 'none'
-      if (again) wake(channel)
-    })
-  }
 
   function everyOutlet(): Outlet[] {
     return [...channels.values()].flatMap(({ outlets }) => [...outlets])
@@ -146,7 +133,7 @@ export function createStreams(deps: StreamsDeps): Streams {
       const pendingChanged = delta === undefined && before?.state.pending !== after.state.pending
       channel.server?.moved(after.state, pendingChanged, ackWithinMs)
       channel.refetch?.moved(after, delta)
-      wake(channel)
+      channel.walk.wake(pendingChanged || ackWithinMs !== undefined)
     },
     ask(environment, withinMs) {
       const { outlets, server } = channels.get(environment) ?? {}
@@ -165,7 +152,7 @@ export function createStreams(deps: StreamsDeps): Streams {
       const now = clock.now()
       second = (second + 1) % BEAT_SECONDS
       for (const channel of channels.values()) {
-        if (channel.refetch?.turned(now)) wake(channel)
+        if (channel.refetch?.turned(now)) channel.walk.wake(false)
         for (const outlet of channel.outlets) {
           outlet.watch(now)
           if (outlet.slot === second) outlet.beat()
@@ -198,23 +185,4 @@ export function createStreams(deps: StreamsDeps): Streams {
     },
     counts: admission.open,
   }
-}
-
-/** Visits all, a slice at a time, beginning in the next turn of the event loop. What joins meanwhile is visited too. */
-function inSlices<T>(items: Iterable<T>, visit: (item: T) => void): Promise<void> {
-  const rest = items[Symbol.iterator]()
-  return new Promise((resolve) => {
-    const slice = (): void => {
-      for (let served = 0; served < SLICE; served++) {
-        const item = rest.next()
-        if (item.done) {
-          resolve()
-          return
-        }
-        visit(item.value)
-      }
-      setImmediate(slice)
-    }
-    setImmediate(slice)
-  })
 }

@@ -107,7 +107,8 @@ export const milliseconds = (ms: number): string =>
 
 /**
  * For each client, and each write that was acknowledged in the phase: from its 2xx until the client held its revision
- * or a newer one. Infinity where that never came to be.
+ * or a newer one. Infinity where that never came to be. In health, up to the fault: what a client had not heard by then
+ * is held up by that.
  */
 function stalenessOf({ apps, writer, timeline }: BaseLoad, phase: Phase): readonly number[] {
   const writes = writer.writes
@@ -126,7 +127,8 @@ function stalenessOf({ apps, writer, timeline }: BaseLoad, phase: Phase): readon
     for (const { epoch, revision, at } of writes) {
       while (next < hearings.length && isBefore(hearings[next], { epoch, revision })) next += 1
       const heard = hearings[next]
-      all.push(heard === undefined ? Number.POSITIVE_INFINITY : Math.max(0, heard.at - at))
+      const end = phase === 'baseline' ? timeline.endOf(at) : Number.POSITIVE_INFINITY
+      all.push(Math.max(0, Math.min(heard?.at ?? Number.POSITIVE_INFINITY, end) - at))
     }
   }
   return all

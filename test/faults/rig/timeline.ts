@@ -14,10 +14,13 @@ export type Timeline = {
   /** Runs it, as this phase. */
   readonly during: <T>(phase: Phase, run: () => Promise<T>) => Promise<T>
   readonly phaseAt: (at: number) => Phase | undefined
+  /** When the phase ended that this falls into; Infinity where it falls into none, or into one that lasts. */
+  readonly endOf: (at: number) => number
 }
 
 export function createTimeline(): Timeline {
   const spans: { readonly phase: Phase; readonly from: number; to: number }[] = []
+  const spanAt = (at: number) => spans.find(({ from, to }) => from <= at && at < to)
   return {
     async during(phase, run) {
       const span = { phase, from: now(), to: Number.POSITIVE_INFINITY }
@@ -28,7 +31,8 @@ export function createTimeline(): Timeline {
         span.to = now()
       }
     },
-    phaseAt: (at) => spans.find(({ from, to }) => from <= at && at < to)?.phase,
+    phaseAt: (at) => spanAt(at)?.phase,
+    endOf: (at) => spanAt(at)?.to ?? Number.POSITIVE_INFINITY,
   }
 }
 

@@ -28,12 +28,12 @@ function harbour(maxStreams = 100) {
     get held() {
       return held
     },
-    edit(edits: Parameters<typeof moved>[1]) {
+    edit(edits: Parameters<typeof moved>[1], ackWithinMs?: number) {
       const before = held
       const { after, delta } = moved(before, edits)
       held = after
       ring.append(after.id, delta)
-      streams.moved(after, before, delta)
+      streams.moved(after, before, delta, ackWithinMs)
     },
     hold(state: State) {
       const before = held
@@ -227,6 +227,39 @@ describe('a server SDK’s stream', () => {
     stream.close()
     expect(open(at(1)).peer.names).toEqual(['heartbeat'])
     expect(() => open(at(1))).toThrow()
+  })
+})
+
+describe('where many streams are open', () => {
+  /** More than a slice of them, each of which takes a second to be told. */
+  function many() {
+    const room = harbour(1_000)
+    const peers = Array.from({ length: 300 }, () => room.open(at(1)).peer)
+    for (const peer of peers) {
+      const write = peer.write.bind(peer)
+      peer.write = (frame) => {
+        room.clock.time += 1_000
+        return write(frame)
+      }
+    }
+    return { room, peers }
+  }
+
+  it('what is edited soon after an edit waits, but neither a kill nor one that is not written yet does', async () => {
+    const { room, peers } = many()
+    const last = () => peers.at(-1)?.names
+    room.edit({ 'flag/b': boolean() })
+    await settled()
+    room.edit({ 'flag/c': boolean() })
+    await settled()
+    expect(last()).toEqual(['heartbeat', 'delta'])
+    room.edit({ 'kill/a': {} }, 500)
+    await settled()
+    expect(last()).toEqual(['heartbeat', 'delta', 'delta'])
+    const pending = new Map([['b', [{ id: 'x1', by: 'ann', at: '2027-01-01T00:00:00Z' }]]])
+    room.hold({ ...room.held.state, pending })
+    await settled()
+    expect(last()).toEqual(['heartbeat', 'delta', 'delta', 'pending'])
   })
 })
 
