@@ -16,6 +16,11 @@ const MOST_DELTA = 256 * 2 ** 10
 /** Frames kept for one state: nearly all streams come from the revision before. */
 const MOST_SHARED = 32
 
+/** For so long whoever is led past a kill is asked to acknowledge it, whatever was edited since, milliseconds. */
+const ASKS_MS = 10_000
+
+const NONE: ReadonlySet<string> = new Set()
+
 /** The frames of one environment's newest state, made when first needed and shared by its streams. */
 export class ServerFeed {
   readonly #environment: LogId
@@ -27,24 +32,37 @@ export class ServerFeed {
   #deltas = new Map<number, Buffer>()
   #heartbeat: Buffer | undefined
   #reload: Buffer | undefined
-  #pending: Buffer | undefined
-  #ackWithinMs: number | undefined
+  /** What is pending, with all kills that are over, and with those alone that are since the version before. */
+  #pending: { all: Buffer | undefined; since: Buffer | undefined } = { all: undefined, since: undefined }
+  /** Kills that were over at the version of `pending` before this one, and at this one. */
+  #ended: readonly [before: ReadonlySet<string>, now: ReadonlySet<string>]
+  /** The newest kill that is to be acknowledged. */
+  #asks: { readonly revision: number; readonly withinMs: number; readonly until: number } | undefined
 
   constructor(environment: LogId, state: State, ring: Ring, metrics: LiveMetrics) {
     this.#environment = environment
     this.state = state
     this.#ring = ring
     this.#metrics = metrics
+    this.#ended = [NONE, state.endedKills]
   }
 
-  moved(state: State, pendingChanged: boolean, ackWithinMs?: number): void {
+  /** @param now epoch milliseconds */
+  moved(state: State, pendingChanged: boolean, ackWithinMs: number | undefined, now: number): void {
+    if (ackWithinMs !== undefined) {
+      this.#asks = { revision: state.revision, withinMs: ackWithinMs, until: now + ASKS_MS }
+    } else if (this.#asks !== undefined && (now > this.#asks.until || state.epoch !== this.state.epoch)) {
+      this.#asks = undefined
+    }
     this.state = state
-    this.#ackWithinMs = ackWithinMs
     this.#deltas = new Map()
     this.#heartbeat = undefined
     this.#reload = undefined
-    this.#pending = undefined
-    if (pendingChanged) this.pendingVersion++
+    this.#pending = { all: undefined, since: undefined }
+    if (pendingChanged) {
+      this.pendingVersion++
+      this.#ended = [this.#ended[1], state.endedKills]
+    }
   }
 
   get heartbeat(): Buffer {
@@ -57,14 +75,26 @@ export class ServerFeed {
     return this.#reload
   }
 
-  get pending(): Buffer {
-    if (this.#pending === undefined) {
-      const { pending, endedKills } = this.state
-      const byFlag = [...pending].map(([flag, kills]) => `${JSON.stringify(flag)}:${JSON.stringify(kills)}`)
-      const ended = JSON.stringify([...endedKills])
-      this.#pending = this.#frame('pending', `{"pending":{${byFlag.join(',')}},"endedKills":${ended}}`)
+  /**
+   * What is pending, whole, and kills that are over: ten thousand of them are 390 KB, so a client that was told of the
+   * others is told of those alone that are new.
+   * @param told the version of `pending` that the client was sent last
+   */
+  pendingSince(told: number): Buffer {
+    const [before] = this.#ended
+    if (told === this.pendingVersion - 1 && before.size > 0) {
+      this.#pending.since ??= this.#pendingFrame((id) => !before.has(id))
+      return this.#pending.since
     }
-    return this.#pending
+    this.#pending.all ??= this.#pendingFrame(() => true)
+    return this.#pending.all
+  }
+
+  #pendingFrame(names: (endedKill: string) => boolean): Buffer {
+    const { pending, endedKills } = this.state
+    const byFlag = [...pending].map(([flag, kills]) => `${JSON.stringify(flag)}:${JSON.stringify(kills)}`)
+    const ended = JSON.stringify([...endedKills].filter(names))
+    return this.#frame('pending', `{"pending":{${byFlag.join(',')}},"endedKills":${ended}}`)
   }
 
   /** Asks clients what they hold, and names the time over which they are to spread their answers, milliseconds. */
@@ -79,16 +109,17 @@ export class ServerFeed {
     if (known !== undefined) return known
     const data = this.#ring.merged(this.#environment, { epoch, revision }, MOST_DELTA)
     if (data === undefined) return this.reload
-    const frame = data === 'too-large' ? this.reload : this.#frame('delta', this.#acknowledged(data))
+    const frame =
+      data === 'too-large' ? this.reload : this.#frame('delta', this.#acknowledged(data, revision))
     if (this.#deltas.size < MOST_SHARED) this.#deltas.set(revision, frame)
     return frame
   }
 
   /** Clients that do not know the field ignore it. */
-  #acknowledged(delta: string): string {
-    return this.#ackWithinMs === undefined
+  #acknowledged(delta: string, from: number): string {
+    return this.#asks === undefined || from >= this.#asks.revision
       ? delta
-      : `${delta.slice(0, -1)},"ackWithinMs":${this.#ackWithinMs}}`
+      : `${delta.slice(0, -1)},"ackWithinMs":${this.#asks.withinMs}}`
   }
 
   #frame(event: string, data: string): Buffer {
@@ -136,8 +167,9 @@ export class ServerStream extends Outlet {
       this.#revision = state.revision
     }
     if (this.ready && this.#pendingVersion !== this.#feed.pendingVersion) {
+      const frame = this.#feed.pendingSince(this.#pendingVersion)
       this.#pendingVersion = this.#feed.pendingVersion
-      this.write(this.#feed.pending)
+      this.write(frame)
     }
   }
 

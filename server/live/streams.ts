@@ -131,7 +131,7 @@ export function createStreams(deps: StreamsDeps): Streams {
       if (channel === undefined) return
       // Deltas settle pending kills at both ends alike; only what came without one has to be told.
       const pendingChanged = delta === undefined && before?.state.pending !== after.state.pending
-      channel.server?.moved(after.state, pendingChanged, ackWithinMs)
+      channel.server?.moved(after.state, pendingChanged, ackWithinMs, clock.now())
       channel.refetch?.moved(after, delta)
       channel.walk.wake(pendingChanged || ackWithinMs !== undefined)
     },

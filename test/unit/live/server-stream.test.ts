@@ -195,6 +195,42 @@ describe('a server SDK’s stream', () => {
     expect(late.frames[1]).toBe(peer.frames[1])
   })
 
+  it('names kills that are over once to each client, and all of them to whoever missed some', async () => {
+    const room = harbour()
+    const kill = (id: string) => new Map([['a', [{ id, by: 'ann', at: '2027-01-01T00:00:00Z' }]]])
+    const ended = (peer: Peer) =>
+      peer.events.flatMap(({ event, data }) => (event === 'pending' ? [JSON.parse(data).endedKills] : []))
+    const hold = async (id: string, endedKills: string[]) => {
+      room.hold({ ...room.held.state, pending: kill(id), endedKills: new Set(endedKills) })
+      await settled()
+    }
+    const steady = room.open(at(1)).peer
+    await hold('x1', ['x0'])
+    const slow = room.open(at(1)).peer
+    slow.reads = false
+    await hold('x2', ['x0', 'x1'])
+    await hold('x3', ['x0', 'x1', 'x2'])
+    const late = room.open(at(1)).peer
+    await hold('x4', ['x1', 'x2', 'x3'])
+    slow.drain()
+    expect(ended(steady)).toEqual([['x0'], ['x1'], ['x2'], ['x3']])
+    expect(ended(late)).toEqual([['x0', 'x1', 'x2'], ['x3']])
+    expect(ended(slow)).toEqual([['x0'], ['x1'], ['x1', 'x2', 'x3']])
+  })
+
+  it('asks whoever is led past a kill to acknowledge it, for ten seconds, whatever was edited since', () => {
+    const { open, edit, clock } = harbour()
+    const asks = (revision: number): unknown =>
+      JSON.parse(open(at(revision)).peer.events[0]!.data).ackWithinMs
+    open(at(1))
+    edit({ 'kill/a': {} }, 500)
+    edit({ 'flag/b': boolean() })
+    expect([asks(1), asks(2)]).toEqual([500, undefined])
+    clock.time += 10_001
+    edit({ 'flag/c': boolean() })
+    expect(asks(1)).toBeUndefined()
+  })
+
   it('ends with its environment, and when its key is no longer in force', () => {
     const { open, streams } = harbour()
     const first = open(at(1)).peer
