@@ -3,7 +3,7 @@
  * file is checked by whoever reads it; here it is only said in people's words what gzip has against it.
  */
 import { randomUUID } from 'node:crypto'
-import { createReadStream, existsSync, linkSync, rmSync } from 'node:fs'
+import { closeSync, createReadStream, existsSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -30,13 +30,27 @@ export async function writeBackupFile(
   try {
     const stream = file.createWriteStream({ flush: true })
     await pack(chunks, stream, stopped)
-    linkSync(draft, path)
+    putUnderItsName(draft, path)
     return stream.bytesWritten
   } catch (error) {
     throw notWritten(path, error)
   } finally {
     await file.close().catch(() => {})
     rmSync(draft, { force: true })
+  }
+}
+
+/** What file systems say that have no hard links: FAT, CIFS, and some that are mounted by FUSE. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/** A link is refused where the name is taken. Where there are no links, the name is taken first, by an empty file. */
+function putUnderItsName(draft: string, path: string): void {
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if (!NO_LINKS.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+    closeSync(openSync(path, 'wx', 0o600))
+    renameSync(draft, path)
   }
 }
 
