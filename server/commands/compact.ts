@@ -53,10 +53,16 @@ export const compactCommand: Command = {
 
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`
 
+/** A day alone is one of UTC. A time without a zone would be another one on another machine. */
+const SAYS_ITS_ZONE = /^\d{4}-\d{2}-\d{2}(?:T.+(?:Z|[+-]\d{2}:\d{2}))?$/i
+
 function timeOf(before: string | undefined): number {
-  const at = before === undefined ? Number.NaN : Date.parse(before)
+  const at = before !== undefined && SAYS_ITS_ZONE.test(before) ? Date.parse(before) : Number.NaN
   if (Number.isNaN(at))
-    throw new Refusal('--before takes a time, such as 2026-01-31 or 2026-01-31T12:00:00Z.', EXIT.usage)
+    throw new Refusal(
+      '--before takes a day in UTC, or a time with its zone, such as 2026-01-31 or 2026-01-31T12:00:00Z.',
+      EXIT.usage,
+    )
   if (at > Date.now())
     throw new Refusal('--before is in the future: the history is not there yet.', EXIT.usage)
   return at

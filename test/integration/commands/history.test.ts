@@ -33,3 +33,14 @@ it.each(['erase', 'compact'] as const)('a misspelt name leaves nothing half done
   expect(await recorded()).toBe(changes + 1)
   await service.close()
 })
+
+it.each(['2026-01-31T12:00:00', '2026-01-31 12:00', '2026-13-01', 'yesterday'])(
+  'compact does not guess what time %s is',
+  async (time) => {
+    const { code, told } = await command(['compact', '--before', time, '--keep', 'daily'], {
+      DATABASE_URL: url,
+    })
+    expect(code).toBe(64)
+    expect(told).toContain('a time with its zone')
+  },
+)
