@@ -24,7 +24,7 @@ const KNOWN: Known = {
   streams: CLIENTS.map((client) => ({ client, at: 2_000, open: true })),
   servers: ['server 1', 'server 2'].map((name) => ({ name, lives: [life()] })),
   served: ['server 1', 'server 2'].map((target) => ({
-    ...{ target, epoch: EPOCH, revision: 7, at: ANSWERED + 100 },
+    ...{ target, epoch: EPOCH, revision: 7, flag: 'number-0', killed: false, at: ANSWERED + 100 },
   })),
 }
 const REPORT: KillReport = {
@@ -54,6 +54,8 @@ const dead = [
   { name: 'server 1', lives: [life()] },
   { name: 'server 2', lives: [life(0, SENT - 20_000)] },
 ]
+/** Of the second server, after the answer and by the state before it. */
+const BEFORE = { target: 'server 2', epoch: EPOCH, revision: 6, at: ANSWERED + 1 }
 const missing = servers({ applied: 1, missing: ['b'] })
 
 describe('what a kill claims', () => {
@@ -98,7 +100,11 @@ describe('what a kill claims', () => {
     ['that all servers have it where one is missing', [missing, {}, { inHealth: false }]],
     [
       'a server that answers by the state before',
-      [{}, { served: [{ target: 'server 2', epoch: EPOCH, revision: 6, at: ANSWERED + 1 }] }],
+      [{}, { served: [{ ...BEFORE, flag: 'number-0', killed: false }] }],
+    ],
+    [
+      'a server that does not serve it as killed, however long it took to be written',
+      [{}, { served: [{ ...BEFORE, flag: 'kill-0', killed: false }] }, { sentAt: ANSWERED - 400 }],
     ],
   ])('is found false: %s', (_, lie) => {
     expect(faults(...lie)).not.toEqual([])
@@ -162,6 +168,12 @@ describe('what a kill claims', () => {
     ]
     expect(faults(fewer, { servers: restarted }, { inHealth: false })).toEqual([])
     expect(faults(missing, { servers: dead }, { status: 202, inHealth: false })).toEqual([])
+  })
+
+  it('is found true of a server that has it without a revision, since it took long to be written', () => {
+    const slow = { sentAt: ANSWERED - 400 }
+    expect(faults({}, { served: [{ ...BEFORE, flag: 'kill-0', killed: true }] }, slow)).toEqual([])
+    expect(faults({}, { served: [{ ...BEFORE, flag: 'number-0', killed: false }] }, slow)).toEqual([])
   })
 
   it('is told of a kill without a revision by who served the flag as killed', () => {

@@ -38,6 +38,8 @@ type Report = Required<Pick<KillAnswer, 'servers' | 'sdks' | 'pollers'>>
 const SETTLED_MS = 1_000
 /** So long may servers need to know of each other, and clients to find another one, milliseconds. */
 const KNOWN_MS = 10_000
+/** Kills that the database took sooner were not accepted without it before, milliseconds. */
+const LOG_ALONE_MS = 250
 /** A report names no more than these. */
 const MOST_NAMED = 1_000
 /** Latencies are told to two digits. */
@@ -98,13 +100,16 @@ function ofServers(claim: Claim, { servers }: Report, { servers: all, served }: 
       ? [{ ...life, name }]
       : [],
   )
+  const logAlone = answeredAt - sentAt < LOG_ALONE_MS
   const late =
     servers.applied === servers.live && !isJournaled(answer)
       ? served.filter(
-          ({ target, epoch, revision, at }) =>
+          ({ target, epoch, revision, at, flag, killed }) =>
             epoch === answer.epoch &&
             revision < answer.revision &&
             at > answeredAt &&
+            // A server may have it as one without a revision, by an older state.
+            (logAlone || (flag === claim.flag && !killed)) &&
             longUp.some(({ name, leaving }) => name === target && at < leaving),
         )
       : []

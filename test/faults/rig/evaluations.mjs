@@ -13,7 +13,7 @@ let times = []
 let outcomes = []
 let failures = []
 let wrong = []
-/** By target and state: when an answer by it was last asked for. */
+/** By target, state, flag, and whether that was killed: when an answer by it was last asked for. */
 const asked = new Map()
 const told = new Set()
 
@@ -68,7 +68,7 @@ function took(target, at, answers, user) {
       }
       target.epoch = epoch
       target.revision = revision
-      const state = JSON.stringify([target.name, epoch, revision])
+      const state = JSON.stringify([target.name, epoch, revision, flag, metadata.killed === true])
       asked.set(state, Math.max(at, asked.get(state) ?? 0))
     }
     const outcome = [flag, user, revision, value, variant, reason, errorCode]
@@ -126,7 +126,7 @@ all.forEach((target, index) => {
 })
 
 function tell() {
-  const served = [...asked].map(([state, at]) => [...JSON.parse(state), at])
+  const served = [...asked].map(([state, at]) => [at, ...JSON.parse(state)])
   process.stdout.write(`${JSON.stringify({ times, outcomes, failures, wrong, served })}\n`)
   asked.clear()
   times = []

@@ -29,6 +29,8 @@ export type Served = {
   readonly target: string
   readonly epoch: number
   readonly revision: number
+  readonly flag: string
+  readonly killed: boolean
   readonly at: number
 }
 
@@ -39,7 +41,7 @@ export type Evaluations = {
   readonly times: readonly Timed[]
   readonly failures: readonly Failure[]
   readonly wrong: readonly string[]
-  /** Of answers by the same state, those that were asked for last. */
+  /** Of answers for the same flag by the same state, those that were asked for last. */
   readonly served: readonly Served[]
   readonly close: () => Promise<void>
 }
@@ -58,7 +60,14 @@ type Line = {
   ][]
   readonly failures: readonly [string, number, string][]
   readonly wrong: readonly string[]
-  readonly served: readonly [target: string, epoch: number, revision: number, at: number][]
+  readonly served: readonly [
+    at: number,
+    target: string,
+    epoch: number,
+    revision: number,
+    flag: string,
+    killed: boolean,
+  ][]
 }
 
 /** @param perSecond against each target */
@@ -100,7 +109,8 @@ export async function startEvaluations(
     for (const [flag, user, revision, value, variant, reason, errorCode, at] of line.outcomes)
       outcomes.push({ flag, user, revision, value, variant, reason, errorCode, at })
     for (const [target, at, why] of line.failures) failures.push({ target, at, why })
-    for (const [target, epoch, revision, at] of line.served) served.push({ target, epoch, revision, at })
+    for (const [at, target, epoch, revision, flag, killed] of line.served)
+      served.push({ at, target, epoch, revision, flag, killed })
     wrong.push(...line.wrong)
   })
   return {
