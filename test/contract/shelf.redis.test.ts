@@ -51,7 +51,13 @@ describe('the shelf in Redis', () => {
     await link.carry((client) => client.rpush(`${prefix}snapshot:env_4.v1`, 'a list'))
     expect(await shelf.names()).toContain('env_2.v1')
     const names = ['env_1.v1', 'env_2.v1', 'env_3.v1', 'env_4.v1', 'env_5.v1']
-    expect(await shelf.marks?.(names)).toEqual([markOf({ epoch: 1, revision: 7 }), '', '', '', ''])
+    expect(await shelf.marks?.(names)).toEqual([
+      markOf({ epoch: 1, revision: 7 }),
+      undefined,
+      '',
+      '',
+      undefined,
+    ])
     await link.carry((client) => client.del(`${prefix}snapshot:env_4.v1`))
     await close()
   })

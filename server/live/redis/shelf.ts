@@ -13,14 +13,16 @@ if there ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 `
+/** Bytes without a mark, for what has none to read. */
+const OF_ANOTHER_TYPE = Buffer.from('?')
 /** Writers of one snapshot at the same moment; each time one of them is done. */
 const MOST_TRIES = 20
 
 export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'>): Shelf {
   const index = `${prefix}snapshots`
   const keyOf = (name: string): string => `${prefix}snapshot:${name}`
-  const startOf = (client: Client, name: string): Promise<Buffer> =>
-    elseOnWrongType(client.getrangeBuffer(keyOf(name), 0, MARK_BYTES - 1), Buffer.alloc(0))
+  const startOf = (client: Client, name: string, ofAnotherType = Buffer.alloc(0)): Promise<Buffer> =>
+    elseOnWrongType(client.getrangeBuffer(keyOf(name), 0, MARK_BYTES - 1), ofAnotherType)
 
   return {
     name: 'redis',
@@ -46,9 +48,10 @@ export function redisShelf({ prefix, carry }: Pick<RedisLink, 'prefix' | 'carry'
       }),
     /** A Redis that is full drops values and not their names, and a replica that takes over may have older ones. */
     marks: (names) =>
-      carry(async (client) =>
-        (await Promise.all(names.map((name) => startOf(client, name)))).map((start) => markIn(start)),
-      ),
+      carry(async (client) => {
+        const starts = await Promise.all(names.map((name) => startOf(client, name, OF_ANOTHER_TYPE)))
+        return starts.map((start) => (start.length === 0 ? undefined : markIn(start)))
+      }),
   }
 
   async function note(client: Client, name: string): Promise<void> {

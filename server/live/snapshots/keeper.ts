@@ -7,7 +7,7 @@ import type { LogId } from '../../domain/change.ts'
 import type { Loaded } from '../../store/store.ts'
 import type { HeldLog } from '../held-log.ts'
 import type { LiveMetrics } from '../metrics.ts'
-import { seal, unseal } from './form.ts'
+import { garbage, seal, unseal } from './form.ts'
 import type { Found } from './newest.ts'
 import type { Reports } from './reports.ts'
 import { markOf, nameOf, type Shelf } from './shelf.ts'
@@ -175,16 +175,18 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     for (const [log, { state }] of logs()) if (one.has.get(log)?.version !== versionOf(state)) want(log)
   }
 
-  /** What was kept may be gone again under its name, or an older one be back in its place. */
+  /** What was kept may be gone again under its name, or something else, or an older one, be in its place. */
   async function lookAtMarks({ shelf, has }: Known): Promise<void> {
     const kept = [...has]
     const marks = await shelf.marks?.(kept.map(([log]) => nameOf(log)))
     for (const [index, mark] of (marks ?? []).entries()) {
       const [log, one] = kept[index] ?? []
       // Kept anew meanwhile, or still there: another instance may have put a newer one in its place.
-      if (log === undefined || one === undefined || has.get(log) !== one || mark >= one.mark) continue
+      if (log === undefined || one === undefined || has.get(log) !== one) continue
+      if (mark !== undefined && mark >= one.mark) continue
       has.delete(log)
-      if (mark !== '') reports.older(shelf, nameOf(log))
+      if (mark === '') reports.refused(shelf, nameOf(log), garbage())
+      else if (mark !== undefined) reports.older(shelf, nameOf(log))
     }
   }
 

@@ -19,10 +19,10 @@ export type Shelf = {
   /** Does nothing where nothing is there. */
   remove(name: string): Promise<void>
   /**
-   * The mark of what stands under each of these names now, '' where that has none or is gone. Absent where nothing is
-   * lost or exchanged but under the eyes of who looks at the names.
+   * The mark of what stands under each of these names now: '' where that has none, undefined where it is gone. Absent
+   * where nothing is lost or exchanged but under the eyes of who looks at the names.
    */
-  marks?(names: readonly string[]): Promise<readonly string[]>
+  marks?(names: readonly string[]): Promise<readonly (string | undefined)[]>
 }
 
 /** The form's version stands in the names: releases side by side do not take each other's snapshots for garbage. */

@@ -75,7 +75,7 @@ describe.runIf(canStartRedis())('with snapshots in Redis', () => {
     await until('they are back again', async () => String((await names()).sort()) === String(before))
   })
 
-  it('one that a full Redis dropped is back soon, and so is the newest where an older one took its place', async () => {
+  it('one that a full Redis dropped is back soon, and so is the newest where garbage or an older one took its place', async () => {
     const log = service.live.environment('default', 'development')!.id
     const name = `shop:snapshot:${nameOf(log)}`
     const isThere = async () => {
@@ -86,6 +86,12 @@ describe.runIf(canStartRedis())('with snapshots in Redis', () => {
     // As an eviction does: the name stays in the set of names.
     await server.cli('del', name)
     await until('it is back', isThere)
+    // As somebody does who may write to this Redis: that is no loss, and is said.
+    const { snapshotsRefused } = service.live.metrics
+    const said = { ...snapshotsRefused }
+    await server.cli('set', name, 'garbage')
+    await until('it is back', isThere)
+    expect(snapshotsRefused).toEqual({ ...said, garbage: said.garbage + 1 })
     // As a replica does that was behind when it took over.
     await server.cli('copy', name, 'older')
     await service.ask('POST', `${FLAG}/enable`)
