@@ -91,7 +91,11 @@ export class Problem extends Error {
   readonly details: ProblemDetails
 
   constructor(type: ProblemType, detail: string, details: ProblemDetails = {}) {
+    const { stackTraceLimit } = Error
+    // Nobody reads where a refusal was made, and a trace is the dearest part of it.
+    if (details.routine) Error.stackTraceLimit = 0
     super(detail, details.cause === undefined ? undefined : { cause: details.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.type = type
     this.details = details
   }

@@ -36,6 +36,8 @@ export type Call<E extends Endpoint = Endpoint> = {
   readonly origin: string | undefined
   /** Where the endpoint can answer in several forms. */
   readonly accept: string | undefined
+  /** Of a kill: how long its connection may have waited to be taken, milliseconds. */
+  readonly queuedMs: number
   /** Of a write that may come again; asked for once the body is read. */
   readonly idempotency: (() => Idempotency) | undefined
 }

@@ -32,6 +32,7 @@ import { noteUse } from './key-use.ts'
 import type { Metrics } from './metrics.ts'
 import { isPieces } from './pieces.ts'
 import { misaddressed } from './problems.ts'
+import { queuedMsOf } from './turns.ts'
 import type { Log } from './types.ts'
 
 const handlers: Handlers = {
@@ -152,6 +153,7 @@ function callOf(endpoint: Endpoint, request: FastifyRequest): Call {
     dryRun: query.data.dryRun === true,
     origin: originOf(request),
     accept,
+    queuedMs: queuedMsOf(request.raw),
     idempotency: repeats?.idempotency,
   }
 }

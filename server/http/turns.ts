@@ -15,7 +15,7 @@ export type Turns = {
   /** The listener, as it is to be called. */
   of(listener: RequestListener): RequestListener
   /** To be called at each new connection. */
-  connected(): void
+  connected(socket: Socket): void
   /** How long requests have waited, milliseconds: the mean of those taken up since the last look, and of those that wait yet. */
   lateMs(): number
 }
@@ -40,8 +40,20 @@ type Waiting = { readonly run: () => void; readonly since: number; readonly sock
 const MOST = 16
 /** Where turns are longer than this, milliseconds, they take up fewer. */
 const TURN_MS = 0.5
-/** Turns in a row that take up no request that waits, where one connection comes after the other: a kill may be behind. */
-const MOST_FOR_CONNECTIONS = 4
+/**
+ * Turns in a row that take up no request that waits, where one connection comes after the other: a kill may be behind. A
+ * connection alone is taken in a tenth of a millisecond, so thousands at once are taken in half a second; `behind`: of
+ * those that are taken, this many wait, and each holds memory.
+ */
+const FOR_CONNECTIONS = { most: 24, behind: 4_096, least: 4 }
+/** A shorter time in the queue of connections is none, milliseconds. */
+const LEAST_QUEUED_MS = 20
+
+/** For how long at most a request's connection had waited to be taken, milliseconds; of those that must not wait. */
+const queued = new WeakMap<IncomingMessage, number>()
+
+/** How long an urgent request may have waited before it was read at all, milliseconds. */
+export const queuedMsOf = (request: IncomingMessage): number => queued.get(request) ?? 0
 /**
  * Requests of one connection that wait (pipelining; RFC 9112, 9.3.2). Node reads them by the thousand and bounds what is
  * to be sent alone: one connection could make all others wait for minutes.
@@ -54,6 +66,10 @@ export function createTurns(clock: { now(): number } = performance): Turns {
   /** Those at the beginning of `waiting` that were taken up. */
   let gone = 0
   const ofConnection = new WeakMap<Socket, number>()
+  /** Since when a connection has come in each turn of the loop: others may have waited for as long as that. */
+  let streakSince: number | undefined
+  let streakGoesOn = false
+  const queuedConnections = new WeakMap<Socket, number>()
   let most = MOST
   let taken = 0
   let scheduled = false
@@ -109,12 +125,28 @@ export function createTurns(clock: { now(): number } = performance): Turns {
     return batch
   }
 
+  function followStreak(): void {
+    if (streakGoesOn) setImmediate(followStreak)
+    else streakSince = undefined
+    streakGoesOn = false
+  }
+
+  /** How long the connection may have waited, told once: its later requests have not. */
+  function queuedAt(socket: Socket): number | undefined {
+    const ms = queuedConnections.get(socket)
+    if (ms !== undefined) queuedConnections.delete(socket)
+    return ms
+  }
+
   function turn(): void {
     scheduled = false
     const now = clock.now()
     if (began !== undefined) most = now - began > TURN_MS ? Math.ceil(most / 2) : Math.min(MOST, most + 1)
     began = undefined
-    const first = connected && waiting.length > gone && connectionsFirst < MOST_FOR_CONNECTIONS
+    const behind = waiting.length - gone
+    const { most: many, least: few } = FOR_CONNECTIONS
+    const mostFirst = behind < FOR_CONNECTIONS.behind ? many : few
+    const first = connected && behind > 0 && connectionsFirst < mostFirst
     connectionsFirst = first ? connectionsFirst + 1 : 0
     connected = false
     if (first) {
@@ -134,11 +166,20 @@ export function createTurns(clock: { now(): number } = performance): Turns {
     of: (listener) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
       const run = (): void => listener(request, response)
       const free = taken < most && waiting.length === gone && !connected
-      if (free || isUrgent(request)) take(run)
+      const queuedMs = queuedAt(request.socket)
+      const urgent = (!free || queuedMs !== undefined) && isUrgent(request)
+      if (urgent && queuedMs !== undefined) queued.set(request, queuedMs)
+      if (free || urgent) take(run)
       else wait(request.socket, run)
     },
-    connected() {
+    connected(socket) {
       connected = true
+      streakGoesOn = true
+      const now = clock.now()
+      if (streakSince === undefined) {
+        streakSince = now
+        setImmediate(followStreak)
+      } else if (now - streakSince >= LEAST_QUEUED_MS) queuedConnections.set(socket, now - streakSince)
     },
     lateMs() {
       const now = clock.now()

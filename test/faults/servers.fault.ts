@@ -191,11 +191,13 @@ row(
     })
     const after = storm.last()
     const { most } = residentOf(pidOf(server))
-    const answers = load.writer.writes
-      .filter(({ what }) => what.includes(KILLED[0]?.split('-')[0] ?? ''))
-      .flatMap(({ tries }) => tries)
-      .filter(({ at, status }) => typeof status === 'number' && load.timeline.phaseAt(at) === 'fault')
-      .map(({ ms }) => ms)
+    const answersTo = (what: 'kill' | 'end') =>
+      load.writer.writes
+        .filter((write) => write.what.startsWith(`${what} `) && write.what.includes('kill-'))
+        .flatMap(({ tries }) => tries)
+        .filter(({ at, status }) => typeof status === 'number' && load.timeline.phaseAt(at) === 'fault')
+        .map(({ ms }) => ms)
+    const answers = answersTo('kill')
     report.figure('99 % back after', milliseconds(back))
     report.figure('let in within a second', `at most ${storm.fastest()}`)
     report.figure(
@@ -203,6 +205,7 @@ row(
       `${after.refused - before.refused}, not reached ${after.unreachable - before.unreachable}`,
     )
     report.figure('kill p99', `${milliseconds(quantile(answers, 0.99))} of ${answers.length}`)
+    report.figure('un-kill, slowest', milliseconds(Math.max(...answersTo('end'))))
     report.figure(
       'resident',
       `${Math.round(idle / MEGABYTE)} MB before the streams, ${Math.round(full / MEGABYTE)} MB with them, at most ${Math.round(most / MEGABYTE)} MB in the storm`,

@@ -16,4 +16,9 @@ describe('a problem', () => {
     })
     expect(new Problem('internal', 'x')).not.toHaveProperty('cause')
   })
+
+  it('has a trace, unless it is one of thousands of refusals', () => {
+    expect(new Problem('unavailable', 'x', { routine: true }).stack).not.toContain('\n    at ')
+    expect(new Problem('unavailable', 'x').stack).toContain('\n    at ')
+  })
 })

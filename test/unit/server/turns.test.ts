@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, Socket } from 'node:net'
 import { expect, it } from 'vitest'
-import { createTurns } from '../../../server/http/turns.ts'
+import { createTurns, queuedMsOf } from '../../../server/http/turns.ts'
 
 const READ = { method: 'GET', url: '/api/v1/projects' }
 const MOST = 16
@@ -62,16 +62,55 @@ it('lets connections that come one after the other go before requests that wait,
   const steps: number[] = []
   while (taken.length < 2 * MOST) {
     const before = taken.length
-    turns.connected()
+    turns.connected(new Socket())
+    await nextTurn()
+    steps.push(taken.length - before)
+  }
+  expect(steps).toEqual([...Array(24).fill(0), MOST])
+})
+
+it('lets fewer of them go first where thousands of requests wait', async () => {
+  const { turns, taken, ask } = listening()
+  for (let request = 0; request < MOST + 4_096; request++) ask(READ)
+  const steps: number[] = []
+  while (steps.length < 5) {
+    const before = taken.length
+    turns.connected(new Socket())
     await nextTurn()
     steps.push(taken.length - before)
   }
   expect(steps).toEqual([0, 0, 0, 0, MOST])
 })
 
+it('tells of a kill how long its connection may have waited behind others, and only of its first request', async () => {
+  const { turns, clock } = listening()
+  const told: number[] = []
+  const listener = turns.of((request) => told.push(queuedMsOf(request)))
+  const kill = { method: 'PUT', url: '/api/v1/projects/default/environments/production/flags/checkout/kill' }
+  const ask = (socket: Socket, request: Pick<IncomingMessage, 'method' | 'url'> = kill) =>
+    listener({ socket, ...request } as IncomingMessage, {} as Parameters<typeof listener>[1])
+  for (let turn = 0; turn < 30; turn++) {
+    turns.connected(new Socket())
+    await nextTurn()
+    clock.at += 10
+  }
+  const [killer, other, alone] = [new Socket(), new Socket(), new Socket()]
+  turns.connected(killer)
+  turns.connected(other)
+  ask(killer)
+  ask(killer)
+  expect(told).toEqual([300, 0])
+  await nextTurn()
+  await nextTurn()
+  // A turn has gone by in which nobody came: nobody is behind.
+  turns.connected(alone)
+  ask(alone)
+  expect(told).toEqual([300, 0, 0])
+})
+
 it('takes up a request behind a connection a moment later, and none before one that came first', async () => {
   const { turns, taken, ask } = listening()
-  turns.connected()
+  turns.connected(new Socket())
   for (const url of ['/1', '/2', '/3']) ask({ ...READ, url })
   expect(taken).toEqual([])
   await nextTurn()
