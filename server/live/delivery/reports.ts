@@ -51,6 +51,8 @@ export type ReportsDeps = {
 
 /** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
 const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
+/** The first such time for who keeps a report and has nobody waiting: what was read for others will do. */
+const KEEPER_ASKS_MS = 250
 /** For so long all that were there before a kill count the SDKs for it, milliseconds. */
 const COUNTED_MS = 300_000
 /** How long a kill is followed before its report is kept as it is, milliseconds. */
@@ -96,11 +98,16 @@ export function createReports(deps: ReportsDeps): Reports {
   /** Others may have stopped counting already. */
   const isLongAgo = (since: number): boolean => clock.now() - since > COUNTED_MS
 
-  async function settled(asked: AskedKill, of: 'servers' | 'sdks', timeoutMs: number): Promise<KillReport> {
+  async function settled(
+    asked: AskedKill,
+    of: 'servers' | 'sdks',
+    timeoutMs: number,
+    firstMs?: number,
+  ): Promise<KillReport> {
     const until = performance.now() + timeoutMs
     const known = await presence.known(Math.min(READ_MS, timeoutMs / 2))
-    let apartMs = ASK_MS.first
-    let maxAgeMs = 0
+    let apartMs = firstMs ?? ASK_MS.first
+    let maxAgeMs = firstMs ?? 0
     for (;;) {
       const found = await report(asked, Math.max(1, until - performance.now()), known, maxAgeMs)
       const left = until - performance.now()
@@ -114,7 +121,7 @@ export function createReports(deps: ReportsDeps): Reports {
   }
 
   async function keep({ environment, kill, at }: AskedKill & { readonly at: Position }): Promise<void> {
-    const found = await settled({ environment, kill, at }, 'sdks', FOLLOWED_MS)
+    const found = await settled({ environment, kill, at }, 'sdks', FOLLOWED_MS, KEEPER_ASKS_MS)
     const report = { kill, revision: at.revision, report: JSON.stringify(found), at: clock.now() }
     const until = performance.now() + KEEP.forMs
     for (;;) {
@@ -130,7 +137,7 @@ export function createReports(deps: ReportsDeps): Reports {
 
   return {
     now: (asked) => report(asked, READ_MS),
-    settled,
+    settled: (asked, of, timeoutMs) => settled(asked, of, timeoutMs),
     follow(asked) {
       const name = `${asked.environment}/${asked.kill}`
       if (followed.has(name)) return
