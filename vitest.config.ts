@@ -14,8 +14,8 @@ const each = {
 }
 /** Files that leave nothing behind in their process. */
 const together = ['test/{unit,property,conformance}/**/*.test.ts', 'test/integration/http/**/*.test.ts']
-/** All others, and one that replaces a module. */
-const alone = ['test/unit/live/key-comparison.test.ts']
+/** All others, and those that replace a module. */
+const alone = ['test/unit/live/key-comparison.test.ts', 'test/unit/store/backup-file.test.ts']
 const apart = [
   'test/!(unit|property|conformance|integration)/**/*.test.ts',
   'test/integration/!(http)/**/*.test.ts',
