@@ -48,17 +48,17 @@ const TURN_MS = 0.5
 const FOR_CONNECTIONS = { most: 24, behind: 4_096, least: 4 }
 /** A shorter time in the queue of connections is none, milliseconds. */
 const LEAST_QUEUED_MS = 20
+/**
+ * Requests of one connection that wait (pipelining; RFC 9112, 9.3.2). Node reads them by the thousand and bounds what is
+ * to be sent alone: one connection could make all others wait for minutes.
+ */
+const MOST_OF_A_CONNECTION = 64
 
 /** For how long at most a request's connection had waited to be taken, milliseconds; of those that must not wait. */
 const queued = new WeakMap<IncomingMessage, number>()
 
 /** How long an urgent request may have waited before it was read at all, milliseconds. */
 export const queuedMsOf = (request: IncomingMessage): number => queued.get(request) ?? 0
-/**
- * Requests of one connection that wait (pipelining; RFC 9112, 9.3.2). Node reads them by the thousand and bounds what is
- * to be sent alone: one connection could make all others wait for minutes.
- */
-const MOST_OF_A_CONNECTION = 64
 
 /** @param clock milliseconds that only grow */
 export function createTurns(clock: { now(): number } = performance): Turns {

@@ -51,7 +51,7 @@ export type ReportsDeps = {
 
 /** From one look at the others' accounts to the next: soon at first, later less often, milliseconds. */
 const ASK_MS = { first: 25, most: 1_000, growth: 1.2 }
-/** The first such time for who keeps a report and has nobody waiting: what was read for others will do. */
+/** The first such time for who keeps a report and has nobody waiting: what was read since the kill, for its answer, will do. */
 const KEEPER_ASKS_MS = 250
 /** For so long all that were there before a kill count the SDKs for it, milliseconds. */
 const COUNTED_MS = 300_000
