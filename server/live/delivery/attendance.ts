@@ -109,10 +109,9 @@ export function attendanceOf(
       byInstance.set(one.instance, known === undefined ? one : merged(known, one, newest))
     }
   }
-  const processes = [...byInstance.values()].flatMap(({ how, ...one }): ProcessPresent[] => {
+  const processes = [...byInstance.values()].filter((one): one is ProcessPresent => {
     // The instance that has its stream did not answer: it is missing, with all who are connected there.
-    if (how === 'elsewhere' || (how === 'away' && left.has(one.instance))) return []
-    return [{ ...one, how }]
+    return one.how !== 'elsewhere' && !(one.how === 'away' && left.has(one.instance))
   })
   return {
     newest,
@@ -143,7 +142,13 @@ function processOf(
 ): Known {
   const [app = '', version = '', sdk = ''] = names[who] ?? []
   return {
-    ...{ app, version, sdk, instance, server: server.id, epoch, revision },
+    app,
+    version,
+    sdk,
+    instance,
+    server: server.id,
+    epoch,
+    revision,
     behind: behind({ epoch, revision }, newest),
     how,
     ...(how === 'poll' && { everyMs }),

@@ -9,7 +9,7 @@ import type { LiveMetrics } from '../metrics.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import type { Presence } from '../presence.ts'
 import type { EnvironmentAccount, KillReport, ServerAccount } from './account.ts'
-import { createExchange, type Named, TELL_AGAIN_MS } from './exchange.ts'
+import { createExchange, type KillName, type Named, TELL_AGAIN_MS } from './exchange.ts'
 import { type KillWatch, watchKill } from './kill-watch.ts'
 import { newKills } from './new-kills.ts'
 import { type AskedKill, createReports } from './reports.ts'
@@ -56,9 +56,7 @@ export type Delivery = {
    * How far a kill has come: now, or when that was last kept; undefined where neither is known. Rejects with `Problem`
    * `unavailable` where it would have to be read and cannot be.
    */
-  told(
-    asked: Pick<AskedKill, 'environment' | 'kill'>,
-  ): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
+  told(asked: KillName): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
   /** Keeps the report when all have applied the kill, or after a minute. */
   follow(asked: AskedKill): void
   /** The report when nothing is left to wait for, when the time is over, or this instance is about to end. */
@@ -108,8 +106,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   let ticking: NodeJS.Timeout | undefined
   const exchange = createExchange({ board, direct, presence, account, clock })
   const reports = createReports({
-    ...{ presence, held, store, onLoss, clock },
-    accounts: exchange.all,
+    ...{ presence, exchange, held, store, onLoss, clock },
     countedSince: (asked) => watchOf(asked)?.since,
   })
 
@@ -141,11 +138,12 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     if (any) exchange.tell()
   }
 
-  function account(named: Named): ServerAccount {
+  /** @param of counts the SDKs for that kill alone: each costs a look at all of them */
+  function account(named: Named, of?: KillName): ServerAccount {
     const now = clock.now()
     const accounts = [...environments].flatMap(([environment, { roster, kills }]) => {
       const state = held(environment)
-      if (state === undefined) return []
+      if (state === undefined || (of !== undefined && of.environment !== environment)) return []
       const found = foundIn(state, kills)
       if (kills.length === 0 && found.length === 0) return []
       const reason = refusal(environment)
@@ -155,7 +153,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         ...(reason !== undefined && { refused: reason }),
         ...(found.length > 0 && { found }),
         kills: Object.fromEntries(
-          kills.map((watch) => [watch.kill, watch.account(roster, now, named.get(watch.kill))]),
+          kills
+            .filter(({ kill }) => of === undefined || of.kill === kill)
+            .map((watch) => [watch.kill, watch.account(roster, now, named.get(watch.kill))]),
         ),
       }
       return [[environment, said] as const]
@@ -180,7 +180,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     return Math.round(Math.min(WINDOW.most, Math.max(WINDOW.least, size / ACKS_A_MS)))
   }
 
-  const watchOf = ({ environment, kill }: Pick<AskedKill, 'environment' | 'kill'>): KillWatch | undefined =>
+  const watchOf = ({ environment, kill }: KillName): KillWatch | undefined =>
     environments.get(environment)?.kills.find((one) => one.kill === kill)
 
   function follow(asked: AskedKill): void {

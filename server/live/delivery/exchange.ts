@@ -3,6 +3,7 @@
  * the others did; where the board cannot be relied on they are asked directly.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LogId } from '../../domain/change.ts'
 import { inTime, patience } from '../../waiting.ts'
 import type { Noticeboard } from '../noticeboard.ts'
 import type { Presence } from '../presence.ts'
@@ -11,18 +12,24 @@ import { readAccount, type ServerAccount } from './account.ts'
 /** Whom other instances count for a kill, or have let go of, by the kill's id. */
 export type Named = ReadonlyMap<string, ReadonlySet<string>>
 
+export type KillName = {
+  readonly environment: LogId
+  /** Its id. */
+  readonly kill: string
+}
+
 export type Exchange = {
   /** There is something new to tell. */
   tell(): void
   /** Who is here, and named elsewhere, is named here too from then on: now, or in a moment, when others have told. */
   look(when: 'now' | 'soon'): void
-  /** What this instance accounts for now. */
-  own(): ServerAccount
+  /** What this instance accounts for now: of one kill, or of all. */
+  own(of?: KillName): ServerAccount
   /**
-   * That, and what the others said as far as it comes in time; beyond that, what they said last, unless they have ended.
+   * What the others said as far as it comes in time; beyond that, what they said last, unless they have ended.
    * @param maxAgeMs of what was read for another, which is good enough: many wait for kills at once
    */
-  all(withinMs: number, maxAgeMs?: number): Promise<readonly ServerAccount[]>
+  others(withinMs: number, maxAgeMs?: number): Promise<readonly ServerAccount[]>
   stop(): Promise<void>
 }
 
@@ -32,7 +39,8 @@ export type ExchangeDeps = {
   /** What the others account for where they are asked directly: nothing while the board can be relied on. */
   readonly direct: Pick<Noticeboard, 'all'>
   readonly presence: Pick<Presence, 'own' | 'seen'>
-  readonly account: (named: Named) => ServerAccount
+  /** What this instance knows of one kill, or of all. */
+  readonly account: (named: Named, of?: KillName) => ServerAccount
   /** Epoch milliseconds. */
   readonly clock: { now(): number }
 }
@@ -65,8 +73,8 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
   /** What each of the others said last, by its own clock, and when and where that was heard. */
   const heard = new Map<string, Heard>()
 
-  const own = (): ServerAccount => account(named)
-  const others = (): readonly ServerAccount[] => [...heard.values()].map(({ account }) => account)
+  const own = (of?: KillName): ServerAccount => account(named, of)
+  const said = (): readonly ServerAccount[] => [...heard.values()].map(({ account }) => account)
 
   /** For as long as there is something new, and never twice at once. */
   function tell(): void {
@@ -87,14 +95,14 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
 
   async function look(): Promise<void> {
     if (stopped) return
-    await all(READ_MS)
+    await others(READ_MS)
     tell()
   }
 
-  async function all(withinMs: number, maxAgeMs = 0): Promise<readonly ServerAccount[]> {
+  async function others(withinMs: number, maxAgeMs = 0): Promise<readonly ServerAccount[]> {
     const now = performance.now()
     if (last !== undefined && now - last.at < maxAgeMs) {
-      return (await inTime(last.accounts, withinMs)) ?? [own(), ...others()]
+      return (await inTime(last.accounts, withinMs)) ?? said()
     }
     const accounts = read(withinMs)
     last = { at: now, accounts }
@@ -103,7 +111,7 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
 
   async function read(withinMs: number): Promise<readonly ServerAccount[]> {
     const reading = board && soon(board.all(), withinMs)
-    const [shared, said] = await Promise.all([reading, inTime(direct.all(), withinMs)])
+    const [shared, answered] = await Promise.all([reading, inTime(direct.all(), withinMs)])
     const now = clock.now()
     const speaking = new Set<string>()
     const hear = (texts: readonly string[] = [], onBoard: boolean): void => {
@@ -115,14 +123,15 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
       }
     }
     hear(shared, true)
-    hear(said, false)
+    hear(answered, false)
     for (const [server, { at, onBoard }] of heard) {
       const takenDown = onBoard && shared !== undefined
       const gone = !speaking.has(server) && (takenDown || presence.seen(server) === undefined)
       if (gone || now - at >= TOLD_FOR_MS) heard.delete(server)
     }
-    named = namedBy(others())
-    return [own(), ...others()]
+    const accounts = said()
+    named = namedBy(accounts)
+    return accounts
   }
 
   return {
@@ -137,7 +146,7 @@ export function createExchange({ board, direct, presence, account, clock }: Exch
       }
     },
     own,
-    all,
+    others,
     async stop() {
       stopped = true
       clearTimeout(looking)

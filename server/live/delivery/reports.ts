@@ -5,15 +5,12 @@ import type { LogId } from '../../domain/change.ts'
 import type { Store } from '../../store/store.ts'
 import { pause } from '../../waiting.ts'
 import type { Presence } from '../presence.ts'
-import { isComplete, type KillReport, type KnownServer, reportOf, type ServerAccount } from './account.ts'
-import { READ_MS } from './exchange.ts'
+import { isComplete, type KillReport, type KnownServer, reportOf } from './account.ts'
+import { type Exchange, type KillName, READ_MS } from './exchange.ts'
 import type { Position } from './roster.ts'
 
 /** A kill that somebody asks about. */
-export type AskedKill = {
-  readonly environment: LogId
-  /** Its id. */
-  readonly kill: string
+export type AskedKill = KillName & {
   /** The state that it made; undefined for one that has no revision yet. */
   readonly at: Position | undefined
 }
@@ -26,9 +23,7 @@ export type Reports = {
   /** Keeps the report when all have applied the kill, or after a minute. */
   follow(asked: AskedKill & { readonly at: Position }): void
   /** One that was kept. Rejects with `Problem` `unavailable`. */
-  kept(
-    asked: Pick<AskedKill, 'environment' | 'kill'>,
-  ): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
+  kept(asked: KillName): Promise<{ readonly report: KillReport; readonly at: number } | undefined>
   /** Nobody is to be kept waiting any more. */
   leave(): void
   readonly leaving: boolean
@@ -39,9 +34,9 @@ export type ReportsDeps = {
   readonly presence: Pick<Presence, 'known' | 'own' | 'seen'>
   readonly held: (environment: LogId) => State | undefined
   /** Since when SDKs are counted here for a kill, epoch milliseconds; undefined where they are not. */
-  readonly countedSince: (asked: Pick<AskedKill, 'environment' | 'kill'>) => number | undefined
-  /** What all instances account for. */
-  readonly accounts: (withinMs: number, maxAgeMs: number) => Promise<readonly ServerAccount[]>
+  readonly countedSince: (asked: KillName) => number | undefined
+  /** What the instances account for. */
+  readonly exchange: Pick<Exchange, 'own' | 'others'>
   readonly store: Pick<Store, 'saveKillReport' | 'killReport'>
   /** A report could not be kept. */
   readonly onLoss: (cause: unknown) => void
@@ -61,7 +56,7 @@ const FOLLOWED_MS = 60_000
 const KEEP = { everyMs: 1_000, forMs: 600_000 }
 
 export function createReports(deps: ReportsDeps): Reports {
-  const { presence, held, countedSince, accounts, store, onLoss, clock } = deps
+  const { presence, held, countedSince, exchange, store, onLoss, clock } = deps
   const self = presence.own().id
   /** Kills whose report is to be kept, until it is. */
   const followed = new Map<string, Promise<void>>()
@@ -72,7 +67,7 @@ export function createReports(deps: ReportsDeps): Reports {
 
   /**
    * @param everyone the instances that should be there, where that was asked before
-   * @param maxAgeMs of what the instances account for
+   * @param maxAgeMs of what the others account for
    */
   async function report(
     { environment, kill, at }: AskedKill,
@@ -80,10 +75,11 @@ export function createReports(deps: ReportsDeps): Reports {
     everyone?: readonly string[],
     maxAgeMs = 0,
   ): Promise<KillReport> {
-    const [known, said] = await Promise.all([
+    const [known, others] = await Promise.all([
       everyone ?? presence.known(Math.min(READ_MS, withinMs)),
-      accounts(Math.min(READ_MS, withinMs), maxAgeMs),
+      exchange.others(Math.min(READ_MS, withinMs), maxAgeMs),
     ])
+    const said = [exchange.own({ environment, kill }), ...others]
     const since = countedSince({ environment, kill }) ?? 0
     const all = known.map((id): KnownServer => {
       if (id === self) return { id, serves: held(environment) }
