@@ -1,6 +1,8 @@
 /** What may be killed and un-killed, by whom: groups of flags, the kill that is meant, and keys that may only kill. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { problemUri } from '../../../server/contract/index.ts'
+import { killFlag } from '../../../server/http/handlers/kills.ts'
 import { type AskOptions, startService, type TestService } from '../../support/start-service.ts'
 
 const PROJECT = '/api/v1/projects/default'
@@ -194,6 +196,24 @@ describe('a group of flags', () => {
     const second = await killGroup({ tag, expect: 3 }, '', again)
     expect(second.body.kills).toEqual(first.body.kills)
   })
+})
+
+it.each([
+  ['until half a second is over', 0, 301, 500],
+  ['that much less, where its connection waited to be taken', 200, 100, 300],
+  ['a moment in any case', 10_000, 100, 100],
+])('waits for what others say of a kill %s', async (_, queuedMs, least, most) => {
+  const settled = vi.spyOn(service.live.delivery, 'settled')
+  onTestFinished(() => settled.mockRestore())
+  const call = {
+    params: { project: 'default', env: 'development', flag: flags[0]! },
+    manager: { kind: 'management', keyId: 'tests', name: 'Tests', grants: [{ role: 'admin' }] },
+    ...{ query: {}, comment: undefined, dryRun: false, idempotency: undefined, queuedMs },
+  } as const
+  await killFlag(call, { live: service.live, clock: Date, randomBytes })
+  const [[, , withinMs] = []] = settled.mock.calls
+  expect(withinMs).toBeGreaterThanOrEqual(least)
+  expect(withinMs).toBeLessThanOrEqual(most)
 })
 
 describe('an un-kill', () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Json } from '@halyard/sdk/core'
 import { withPending } from '@halyard/sdk/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -254,6 +255,16 @@ describe('the report of a kill', () => {
     // But for each one's first look.
     const alone = await looks(1)
     expect(await looks(40)).toBeLessThanOrEqual(4 * alone)
+  })
+
+  it('is looked for less often by who keeps it than by who waits for it', async () => {
+    const { delivery, killed, at, asked, isThere, reads } = house()
+    killed(['f00'])
+    isThere({ epoch: 1, revision: 0 })
+    delivery.follow(asked('kill f00', at()))
+    await sleep(400)
+    // At once, and after 250 ms; who waits has looked eight times by then.
+    expect(reads()).toBeLessThanOrEqual(3)
   })
 
   it('is kept when the database is back, where it went away', async () => {
