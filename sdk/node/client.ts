@@ -3,6 +3,7 @@
  * it stands; hides when it is ready, stale or refused.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { Context, Json } from '../core/index.ts'
 import type { FallbackOf, FlagKeyOf } from '../flags.ts'
 import { TransportError } from '../transport/errors.ts'
@@ -110,6 +111,8 @@ function open(
   const { clock, monotonic, timing } = surroundings
   const telemetry = server !== undefined && settings.telemetry ? createTelemetry(surroundings) : silent
   const abort = new AbortController()
+  // Each request that is under way listens, and a server that is slow keeps many.
+  setMaxListeners(0, abort.signal)
   const emitter = createEmitter((message, cause) => logger.error(message, cause))
   const evaluation = createEvaluation({ base: settings.context, clock, facts, telemetry })
   const holder = createHolder(monotonic, (after, before, delta) => {

@@ -106,6 +106,26 @@ test('an acknowledgement that fails is sent again; one that a server does not kn
   expect(unknown).toBe(1)
 })
 
+test('a server that lets many acknowledgements wait is no leak of listeners in the app', async () => {
+  const { server, flags } = await connected()
+  const warnings: string[] = []
+  const warned = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', warned)
+  onTestFinished(() => void process.off('warning', warned))
+  let waiting = 0
+  server.instead.acks = (request) => {
+    request.resume()
+    waiting += 1
+  }
+  for (let asked = 1; asked <= 15; asked++) {
+    server.send(server.event('ask', { ackWithinMs: 1 }))
+    await until('one more waits', () => waiting === asked)
+  }
+  server.instead.acks = undefined
+  await flags.close()
+  expect(warnings).toEqual([])
+})
+
 describe('once the server was told that a client closes', () => {
   const { offer, held } = createHolder(Date.now, () => {})
   offer(environment({ a: booleanFlag(true) }), 'poll')
