@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import { resolutionOf } from '../../../sdk/openfeature/resolution.ts'
+import { haveOneShape } from '../../support/shapes.ts'
+
+it('makes metadata of one shape, each evaluation anew', () => {
+  const made = Array.from({ length: 300 }, (_, at) =>
+    resolutionOf({
+      ...{ value: true, variant: 'on', reason: 'STATIC', errorCode: undefined, errorDetails: undefined },
+      ...{ metadata: { version: at }, flagSetId: 'shop/production', epoch: 1, revision: at },
+      ...{ source: 'stream', ageMs: 12 },
+    }),
+  )
+  expect(made[7]?.flagMetadata).toEqual({
+    ...{ version: 7, flagSetId: 'shop/production', epoch: 1, revision: 7, source: 'stream', ageMs: 12 },
+  })
+  // The first ones show V8 which fields there are, and of what kind.
+  expect(haveOneShape(made.slice(100).map(({ flagMetadata }) => flagMetadata))).toBe(true)
+})
