@@ -21,12 +21,19 @@ const apart = [
   'test/integration/!(http)/**/*.test.ts',
 ]
 const all = ['test/**/*.test.ts']
+/** Half of the time goes into waiting for processes and clocks, so that there is a file more than cores. */
+const FILES_AT_ONCE = availableParallelism() + 1
 
 export default defineConfig({
   ...sources,
   test: {
     include: all,
-    globalSetup: ['test/support/build.ts', 'test/support/postgres.ts', 'test/support/redis.ts'],
+    globalSetup: [
+      'test/support/temporary.ts',
+      'test/support/build.ts',
+      'test/support/postgres.ts',
+      'test/support/redis.ts',
+    ],
     projects: [
       // Importing the service takes longer than most files do: what was imported is shared.
       {
@@ -37,18 +44,17 @@ export default defineConfig({
           include: together,
           exclude: alone,
           isolate: false,
-          maxWorkers: availableParallelism(),
+          maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
         },
       },
-      // Half of the time goes into waiting for processes and clocks, so that there is a file more than cores.
       {
         ...sources,
         test: {
           ...each,
           name: 'apart',
           include: [...apart, ...alone],
-          maxWorkers: availableParallelism() + 1,
+          maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 0 },
         },
       },
