@@ -3,7 +3,6 @@
  * service copies a database of a thousand files. Otherwise, and where `TMPDIR` is set, where the system keeps such files.
  */
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
-import { freemem } from 'node:os'
 import { join } from 'node:path'
 
 const MEMORY = '/dev/shm'
@@ -18,7 +17,7 @@ export function setup(): void {
   if (process.env.TMPDIR !== undefined || !existsSync(MEMORY)) return
   removeLeftBehind()
   const { bavail, bsize } = statfsSync(MEMORY)
-  if (Math.min(bavail * bsize, freemem()) < ROOM) return
+  if (Math.min(bavail * bsize, process.availableMemory()) < ROOM) return
   folder = mkdtempSync(join(MEMORY, `${NAME}${process.pid}-`))
   // Postgres is another user where the tests are root's.
   chmodSync(folder, 0o755)
