@@ -34,13 +34,13 @@ export function resolutionOf<T>(answered: Answered<T>): Resolution<T> {
     reason,
     errorCode,
     errorMessage: errorDetails,
-    flagMetadata: {
-      revision,
-      source,
-      ...(flagSetId !== undefined && { flagSetId, epoch }),
-      ...(ageMs !== undefined && { ageMs }),
-      // None of these names. Last, since V8 gives each object that begins with a spread a shape of its own: 20 times as slow.
-      ...metadata,
-    },
+    // Assigned: as an object that begins with a spread, each would be of a shape of its own, and slow.
+    flagMetadata: Object.assign(
+      {},
+      metadata,
+      { revision, source },
+      flagSetId !== undefined && { flagSetId, epoch },
+      ageMs !== undefined && { ageMs },
+    ),
   }
 }

@@ -2,6 +2,15 @@ import { expect, it } from 'vitest'
 import { resolutionOf } from '../../../sdk/openfeature/resolution.ts'
 import { haveOneShape } from '../../support/shapes.ts'
 
+it('says of the state what the client does, whatever a server says with each flag', () => {
+  const { flagMetadata } = resolutionOf({
+    ...{ value: true, reason: 'STATIC', metadata: { version: 7, epoch: 1, revision: 3, flagSetId: 'a/b' } },
+    ...{ flagSetId: 'shop/production', epoch: 2, revision: 9, source: 'stream' },
+  })
+  const own = { flagSetId: 'shop/production', epoch: 2, revision: 9, source: 'stream' }
+  expect(flagMetadata).toEqual({ version: 7, ...own })
+})
+
 it('makes metadata of one shape, each evaluation anew', () => {
   const made = Array.from({ length: 300 }, (_, at) =>
     resolutionOf({
