@@ -257,6 +257,14 @@ describe('the report of a kill', () => {
     expect(await looks(40)).toBeLessThanOrEqual(4 * alone)
   })
 
+  it('looks through the SDKs for that kill alone, however many others are watched', async () => {
+    const { delivery, killed } = house()
+    for (const flag of MANY.slice(0, 10)) killed([flag])
+    const looked = vi.spyOn(delivery.roster('env_1')!, 'all')
+    await delivery.told({ environment: 'env_1', kill: 'kill f00' })
+    expect(looked).toHaveBeenCalledOnce()
+  })
+
   it('is looked for less often by who keeps it than by who waits for it', async () => {
     const { delivery, killed, at, asked, isThere, reads } = house()
     killed(['f00'])
