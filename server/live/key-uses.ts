@@ -182,7 +182,10 @@ function newestOf(uses: readonly KeyUse[]): readonly KeyUse[] {
 }
 
 const plain = ({ key, app, version, sdk, at }: KeyUse, time: number = at): KeyUse => ({
-  ...{ key, app, version, sdk },
+  key,
+  app,
+  version,
+  sdk,
   at: time,
 })
 

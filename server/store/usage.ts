@@ -165,7 +165,9 @@ export async function readFlagReads(
 ): Promise<readonly Omit<FlagRead, 'app' | 'version'>[]> {
   const rows = await reads(db, { logs: [...logs] })
   return rows.map(({ log, flag, variant, first, last }) => ({
-    ...{ log, flag, variant },
+    log,
+    flag,
+    variant,
     firstAt: minuteOf(first),
     lastAt: minuteOf(last),
   }))

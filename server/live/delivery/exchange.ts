@@ -12,6 +12,7 @@ import { readAccount, type ServerAccount } from './account.ts'
 /** Whom other instances count for a kill, or have let go of, by the kill's id. */
 export type Named = ReadonlyMap<string, ReadonlySet<string>>
 
+/** One kill of an environment. */
 export type KillName = {
   readonly environment: LogId
   /** Its id. */

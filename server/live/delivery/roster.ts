@@ -118,13 +118,13 @@ export function createRoster(clock: { now(): number }): Roster {
     }
     if (followers.size >= MOST) makeRoom()
     const { app, version, sdk, instance, page } = caller
-    // Written out: V8 gives each object that begins with a spread a shape of its own, seventeen times as slow to read.
+    // Without a spread: V8 gives each object that begins with one a shape of its own, slow to read.
     const follower: Follower = {
-      app: app,
-      version: version,
-      sdk: sdk,
-      instance: instance,
-      page: page,
+      app,
+      version,
+      sdk,
+      instance,
+      page,
       since: now,
       heardAt: now,
       absent: undefined,
