@@ -11,6 +11,8 @@ const each = {
   retry: process.env.CI === undefined ? 0 : 1,
   testTimeout: 20_000,
   hookTimeout: 60_000,
+  // Half of the time goes into waiting for processes and clocks, so that there is a file more than cores.
+  maxWorkers: availableParallelism() + 1,
 }
 /** Files that leave nothing behind in their process. */
 const together = ['test/{unit,property,conformance}/**/*.test.ts', 'test/integration/http/**/*.test.ts']
@@ -21,8 +23,6 @@ const apart = [
   'test/integration/!(http)/**/*.test.ts',
 ]
 const all = ['test/**/*.test.ts']
-/** Half of the time goes into waiting for processes and clocks, so that there is a file more than cores. */
-const FILES_AT_ONCE = availableParallelism() + 1
 
 export default defineConfig({
   ...sources,
@@ -44,7 +44,6 @@ export default defineConfig({
           include: together,
           exclude: alone,
           isolate: false,
-          maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 1 },
         },
       },
@@ -54,7 +53,6 @@ export default defineConfig({
           ...each,
           name: 'apart',
           include: [...apart, ...alone],
-          maxWorkers: FILES_AT_ONCE,
           sequence: { groupOrder: 0 },
         },
       },

@@ -2,7 +2,7 @@
  * Where the files of a test run are: in memory where the machine has room for them, since every test of the whole
  * service copies a database of a thousand files. Otherwise, and where `TMPDIR` is set, where the system keeps such files.
  */
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 const MEMORY = '/dev/shm'
@@ -31,11 +31,13 @@ export function teardown(): void {
   folder = undefined
 }
 
-/** By runs that were killed. */
+/** By runs of this user that were killed. */
 function removeLeftBehind(): void {
-  for (const name of readdirSync(MEMORY)) {
-    const pid = name.startsWith(NAME) ? Number.parseInt(name.slice(NAME.length), 10) : Number.NaN
-    if (pid > 0 && !isRunning(pid)) rmSync(join(MEMORY, name), { recursive: true, force: true })
+  for (const name of readdirSync(MEMORY).filter((one) => one.startsWith(NAME))) {
+    const left = join(MEMORY, name)
+    const owner = statSync(left, { throwIfNoEntry: false })?.uid
+    const pid = Number.parseInt(name.slice(NAME.length), 10)
+    if (owner === process.getuid?.() && !isRunning(pid)) rmSync(left, { recursive: true, force: true })
   }
 }
 
@@ -44,7 +46,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // It is somebody else's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    // Otherwise there is one, and it is not ours to signal.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
